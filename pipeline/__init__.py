@@ -1,0 +1,1 @@
+"""camfleet: multi-camera video analytics that keeps a stated latency."""

@@ -1,0 +1,63 @@
+"""Every error that camfleet raises on purpose.
+
+PipelineError
+├── ConfigError          the fleet file, or an option, is wrong
+├── SourceError          a camera or recording cannot be opened, read or decoded
+│   └── SourceLost       it worked and the connection broke: worth trying again
+├── SlotError            the shared-memory slot of a camera cannot be made or opened
+├── DetectorError        a model cannot be loaded, or cannot serve this fleet
+├── WireError            bytes that are no camfleet message, or of an unknown version
+├── PublishError         the results cannot be published where the fleet file says
+├── SubscriberTimeout    no message within the time the caller gave
+├── ReplayError          a recording cannot be served as a camera
+└── EvaluationError      ground truth or detections cannot be scored
+
+A message says what is wrong, where, and what to do about it. Commands print it as one line and exit with 2;
+only a mistake of ours ends in a traceback.
+"""
+
+from __future__ import annotations
+
+
+class PipelineError(Exception):
+    """Anything a user can be told in one message."""
+
+
+class ConfigError(PipelineError):
+    """The fleet file or an option is wrong."""
+
+
+class SourceError(PipelineError):
+    """A camera or recording cannot be opened, read or decoded."""
+
+
+class SourceLost(SourceError):
+    """A source that worked has stopped answering."""
+
+
+class SlotError(PipelineError):
+    """The shared-memory slot of a camera cannot be made or opened."""
+
+
+class DetectorError(PipelineError):
+    """A model cannot be loaded, or cannot serve this fleet."""
+
+
+class WireError(PipelineError):
+    """Bytes that are no camfleet message, or of a version this client does not know."""
+
+
+class PublishError(PipelineError):
+    """The results cannot be published where the fleet file says."""
+
+
+class SubscriberTimeout(PipelineError):
+    """No message came within the time the caller gave."""
+
+
+class ReplayError(PipelineError):
+    """A recording cannot be served as a camera."""
+
+
+class EvaluationError(PipelineError):
+    """Ground truth or detections cannot be read or scored."""

@@ -1,0 +1,89 @@
+"""Boxes and pictures: the only letterbox, the only IoU.
+
+Boxes are `xyxy`: left, top, right, bottom in pixels, origin at the top left corner of the picture.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Boxes = NDArray[np.float32]
+"""(N, 4) float32, xyxy, pixels."""
+
+WidthHeight = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Letterbox:
+    """How a picture of `src_wh` lies in a model input of `dst_wh`: scaled alike on both axes, centred, padded.
+
+    Attributes:
+        src_wh: The source picture's width and height, px.
+        dst_wh: The model input's width and height, px.
+        content_wh: The scaled picture's width and height inside the input, px.
+        pad_xy: Left and top padding, px; the rest is right and bottom.
+    """
+
+    src_wh: WidthHeight
+    dst_wh: WidthHeight
+    content_wh: WidthHeight
+    pad_xy: tuple[int, int]
+
+    @classmethod
+    def fit(cls, src_wh: WidthHeight, dst_wh: WidthHeight) -> Letterbox:
+        """The largest picture of the source's shape that fits into `dst_wh`; it may be larger than the source.
+
+        Raises:
+            ValueError: A width or height is not positive.
+        """
+        if min(*src_wh, *dst_wh) <= 0:
+            raise ValueError(f"sizes must be positive: source {src_wh}, model input {dst_wh}")
+        scale = min(dst_wh[0] / src_wh[0], dst_wh[1] / src_wh[1])
+        content_wh = (
+            min(dst_wh[0], max(1, round(src_wh[0] * scale))),
+            min(dst_wh[1], max(1, round(src_wh[1] * scale))),
+        )
+        pad_xy = ((dst_wh[0] - content_wh[0]) // 2, (dst_wh[1] - content_wh[1]) // 2)
+        return cls(src_wh, dst_wh, content_wh, pad_xy)
+
+    @property
+    def scale_xy(self) -> tuple[float, float]:
+        """Model pixels for one source pixel, by axis; they differ by the rounding of `content_wh` alone."""
+        return self.content_wh[0] / self.src_wh[0], self.content_wh[1] / self.src_wh[1]
+
+    def to_model(self, xyxy: Boxes) -> Boxes:
+        """Source pixels → model pixels; (N, 4) → (N, 4) float32."""
+        scale = np.array(self.scale_xy * 2, np.float32)
+        pad = np.array(self.pad_xy * 2, np.float32)
+        return np.asarray(xyxy * scale + pad, np.float32)
+
+    def to_source(self, xyxy: Boxes) -> Boxes:
+        """Model pixels → source pixels, clipped to the picture; (N, 4) → (N, 4) float32."""
+        scale = np.array(self.scale_xy * 2, np.float32)
+        pad = np.array(self.pad_xy * 2, np.float32)
+        return clip((xyxy - pad) / scale, self.src_wh)
+
+
+def clip(xyxy: Boxes, picture_wh: WidthHeight) -> Boxes:
+    """Boxes cut off at the picture's edges; a box outside becomes one of zero area on the edge."""
+    limits = np.array((*picture_wh, *picture_wh), np.float32)
+    return np.asarray(np.clip(xyxy, 0.0, limits), np.float32)
+
+
+def areas(xyxy: Boxes) -> NDArray[np.float32]:
+    """(N,) float32, px²; a box whose right lies left of its left has area 0."""
+    sides = np.maximum(xyxy[:, 2:] - xyxy[:, :2], 0.0)
+    return np.asarray(sides[:, 0] * sides[:, 1], np.float32)
+
+
+def iou_matrix(a: Boxes, b: Boxes) -> NDArray[np.float32]:
+    """(N, M) float32 in 0..1: intersection over union of each box of `a` with each of `b`; 0 where both are empty."""
+    top_left = np.maximum(a[:, None, :2], b[None, :, :2])
+    bottom_right = np.minimum(a[:, None, 2:], b[None, :, 2:])
+    sides = np.maximum(bottom_right - top_left, 0.0)
+    intersection = sides[..., 0] * sides[..., 1]
+    union = areas(a)[:, None] + areas(b)[None, :] - intersection
+    return np.asarray(intersection / np.maximum(union, 1e-9), np.float32)
