@@ -1,0 +1,147 @@
+"""The words between camera processes and the worker; pixels go through the slot.
+
+Each camera process has one DEALER socket, named by its camera, connected to the worker's ROUTER over a UNIX socket:
+
+    camera → worker     Tick            every decoded frame, after its pixels (if any) are in the slot
+                        CameraState     on every change, and once a second
+    worker → camera     Admission       which frames are wanted, and how large
+
+Neither side waits for the other. A camera whose worker is gone drops its ticks (the gap in `frame_id` says how many) and
+goes on decoding; a worker that comes back finds the cameras where they are. ZeroMQ's DEALER keeps at most
+`TICK_QUEUE` ticks meanwhile.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+import zmq
+
+from pipeline.wire import CameraState, CaptureClock
+
+TICK_QUEUE = 256
+"""Ticks kept for a worker that does not read: five seconds at 50 fps. Older than that, nobody wants them."""
+
+Admitted = Literal["slot", "stride", "corrupt", "unwanted"]
+"""`slot`: its pixels are in the slot. `stride`: not this frame's turn. `corrupt`: damaged, not shown to the detector.
+`unwanted`: the worker has not yet said which frames it wants."""
+
+
+class Tick(msgspec.Struct, frozen=True, array_like=True, tag="tick"):
+    """One decoded frame.
+
+    Attributes:
+        session: Of the camera: unix seconds << 16 | random; a reconnect, new geometry or a jump of the clock opens a new one.
+        frame_id: Counts the session's decoded frames, from 0.
+        pts_s: The stream's own time, seconds.
+        captured_ns: Monotonic time of the capture.
+        captured_at_ns: Wall time of the capture, ns since 1970-01-01 UTC.
+        capture_clock: Where the two come from.
+        received_ns: Monotonic time the frame's packet was received, before decoding.
+        decoded_ns: Monotonic time its picture was ready (and in the slot, if admitted).
+        frame_wh: Source picture, px.
+        admitted: Whether its pixels are in the slot, and if not, why.
+    """
+
+    session: int
+    frame_id: int
+    pts_s: float
+    captured_ns: int
+    captured_at_ns: int
+    capture_clock: CaptureClock
+    received_ns: int
+    decoded_ns: int
+    frame_wh: tuple[int, int]
+    admitted: Admitted
+
+
+class Admission(msgspec.Struct, frozen=True, array_like=True, tag="admission"):
+    """Which frames of a camera the worker wants: those with `(frame_id + phase) % stride == 0`.
+
+    Attributes:
+        stride: 1 wants every frame.
+        phase: Staggers cameras, so that they do not all ask for the detector at once.
+        input_wh: The model's input, px; admitted pictures are scaled to fit inside, not padded.
+    """
+
+    stride: int
+    phase: int
+    input_wh: tuple[int, int]
+
+    def wants(self, frame_id: int) -> bool:
+        """Whether it is this frame's turn."""
+        return (frame_id + self.phase) % self.stride == 0
+
+
+class State(msgspec.Struct, frozen=True, array_like=True, tag="state"):
+    """A camera's state on its way to the subscribers."""
+
+    state: CameraState
+
+
+FromCamera = Tick | State
+_encoder = msgspec.msgpack.Encoder()
+_from_camera = msgspec.msgpack.Decoder(FromCamera)
+_from_worker = msgspec.msgpack.Decoder(Admission)
+
+
+class CameraLink:
+    """A camera process's end. Not thread-safe."""
+
+    def __init__(self, endpoint: str, camera_id: str) -> None:
+        self._socket = zmq.Context.instance().socket(zmq.DEALER)
+        self._socket.set(zmq.IDENTITY, camera_id.encode())
+        self._socket.set(zmq.SNDHWM, TICK_QUEUE)
+        self._socket.set(zmq.LINGER, 0)
+        self._socket.set(zmq.RECONNECT_IVL, 50)
+        self._socket.connect(endpoint)
+
+    def send(self, message: FromCamera, timeout_ms: int = 0) -> bool:
+        """True if the message was handed over; False if the worker did not make room within `timeout_ms`."""
+        if timeout_ms and not self._socket.poll(timeout_ms, zmq.POLLOUT):
+            return False
+        try:
+            self._socket.send(_encoder.encode(message), zmq.NOBLOCK)
+        except zmq.Again:
+            return False
+        return True
+
+    def admission(self, timeout_ms: int = 0) -> Admission | None:
+        """The worker's newest wish that has not been read yet, or None; waits up to `timeout_ms` for the first."""
+        newest = None
+        while self._socket.poll(timeout_ms if newest is None else 0, zmq.POLLIN):
+            newest = _from_worker.decode(self._socket.recv(zmq.NOBLOCK))
+        return newest
+
+    def close(self) -> None:
+        """Leave; unsent words are dropped."""
+        self._socket.close(linger=0)
+
+
+class WorkerLink:
+    """The worker's end. Not thread-safe; `fileno` is for a poller that also waits for other things."""
+
+    def __init__(self, endpoint: str) -> None:
+        self.socket = zmq.Context.instance().socket(zmq.ROUTER)
+        self.socket.set(zmq.ROUTER_HANDOVER, 1)
+        self.socket.set(zmq.RCVHWM, 4 * TICK_QUEUE)
+        self.socket.set(zmq.SNDHWM, TICK_QUEUE)
+        self.socket.set(zmq.LINGER, 0)
+        self.socket.bind(endpoint)
+
+    def receive(self) -> tuple[str, FromCamera] | None:
+        """The next word and the camera it comes from, or None when there is none at the moment."""
+        try:
+            camera_id, body = self.socket.recv_multipart(zmq.NOBLOCK)
+        except zmq.Again:
+            return None
+        return camera_id.decode(), _from_camera.decode(body)
+
+    def admit(self, camera_id: str, admission: Admission) -> None:
+        """Tell a camera which frames are wanted; without effect on one that is not connected."""
+        self.socket.send_multipart([camera_id.encode(), _encoder.encode(admission)], zmq.NOBLOCK)
+
+    def close(self) -> None:
+        """Leave; unsent words are dropped."""
+        self.socket.close(linger=0)
