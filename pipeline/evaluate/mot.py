@@ -1,0 +1,119 @@
+"""Sequences in MOTChallenge's format: what there is to track, and what a detector saw of it."""
+
+from __future__ import annotations
+
+import configparser
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.detections import Detections
+from pipeline.errors import EvaluationError
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """The ground truth of one frame, of all classes; MOTChallenge's preprocessing chooses.
+
+    Attributes:
+        object_id: (N,) int64.
+        ltwh: (N, 4) float64, left, top, width, height, px.
+        considered: (N,) int64, 0 where the row is not to be scored.
+        class_id: (N,) int64, MOTChallenge's numbers: 1 is a pedestrian.
+    """
+
+    object_id: NDArray[np.int64]
+    ltwh: NDArray[np.float64]
+    considered: NDArray[np.int64]
+    class_id: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    """Consecutive frames: the picture size, the rate, and per frame the truth and the detections."""
+
+    name: str
+    picture_wh: tuple[int, int]
+    fps: float
+    truth: tuple[Truth, ...]
+    detections: tuple[Detections, ...]
+
+    def __len__(self) -> int:
+        return len(self.truth)
+
+
+def read_sequence(folder: Path, *, second_half: bool) -> Sequence:
+    """The sequence in `folder` (`gt.txt`, `det.txt`, `seqinfo.ini`), or frames from n // 2 + 1 on alone.
+
+    Raises:
+        EvaluationError: A file is missing or cannot be read.
+    """
+    seqinfo = _read_seqinfo(folder / "seqinfo.ini")
+    length = seqinfo.length
+    start = length // 2 + 1 if second_half else 1
+    truth = _by_frame(_read_rows(_first_of(folder, "gt.txt", "gt/gt.txt"), least_columns=8), start, length)
+    found = _by_frame(_read_rows(_first_of(folder, "det.txt", "det/det.txt"), least_columns=7), start, length)
+    return Sequence(
+        name=seqinfo.name,
+        picture_wh=seqinfo.picture_wh,
+        fps=seqinfo.fps,
+        truth=tuple(_truth(rows) for rows in truth),
+        detections=tuple(_detections(rows) for rows in found),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _SeqInfo:
+    name: str
+    length: int
+    picture_wh: tuple[int, int]
+    fps: float
+
+
+def _read_seqinfo(path: Path) -> _SeqInfo:
+    parser = configparser.ConfigParser()
+    try:
+        parser.read_string(path.read_text())
+        section = parser["Sequence"]
+        length, width, height = (int(section[key]) for key in ("seqLength", "imWidth", "imHeight"))
+        fps = float(section["frameRate"])
+    except (OSError, KeyError, ValueError, configparser.Error) as error:
+        raise EvaluationError(f"{path} is no MOTChallenge seqinfo.ini: {error}") from error
+    if min(length, width, height, fps) <= 0:
+        raise EvaluationError(f"{path}: seqLength, imWidth, imHeight and frameRate must be positive")
+    return _SeqInfo(section.get("name", path.parent.name), length, (width, height), fps)
+
+
+def _first_of(folder: Path, *names: str) -> Path:
+    """The first of `names` that exists, or the first."""
+    return next((folder / name for name in names if (folder / name).exists()), folder / names[0])
+
+
+def _read_rows(path: Path, *, least_columns: int) -> NDArray[np.float64]:
+    """(N, at least `least_columns`) float64 of a comma-separated file."""
+    try:
+        rows = np.loadtxt(path, delimiter=",", ndmin=2) if path.stat().st_size else np.zeros((0, least_columns))
+    except (OSError, ValueError) as error:
+        raise EvaluationError(f"{path} is no MOTChallenge file: {error}") from error
+    if rows.shape[1] < least_columns:
+        raise EvaluationError(f"{path}: {rows.shape[1]} columns, at least {least_columns} are needed")
+    return np.asarray(rows, np.float64)
+
+
+def _by_frame(rows: NDArray[np.float64], start: int, length: int) -> list[NDArray[np.float64]]:
+    rows = rows[np.argsort(rows[:, 0], kind="stable")]
+    bounds = np.searchsorted(rows[:, 0], np.arange(start, length + 2))
+    return [rows[a:b] for a, b in pairwise(bounds)]
+
+
+def _truth(rows: NDArray[np.float64]) -> Truth:
+    return Truth(rows[:, 1].astype(np.int64), rows[:, 2:6], rows[:, 6].astype(np.int64), rows[:, 7].astype(np.int64))
+
+
+def _detections(rows: NDArray[np.float64]) -> Detections:
+    """All of one class: MOTChallenge's detections have none."""
+    xyxy = np.concatenate([rows[:, 2:4], rows[:, 2:4] + rows[:, 4:6]], axis=1).astype(np.float32)
+    return Detections(xyxy, rows[:, 6].astype(np.float32), np.zeros(len(rows), np.int32))

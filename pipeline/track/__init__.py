@@ -1,0 +1,1 @@
+"""From boxes on detected frames to objects on all frames."""

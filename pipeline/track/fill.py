@@ -1,0 +1,156 @@
+"""Boxes for the frames that no detector saw, under the name of their origin.
+
+`predict` answers at once. `interpolate` holds frames until the next detection, so that boxes follow both ends: at most
+a stride of frames and one detection, and never longer than `max_delay_s`, after which a frame goes
+out with predictions. `none` leaves skipped frames without boxes, and says so: skipped is not empty.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Generic, Protocol, TypeVar
+
+from pipeline.detections import Detections, Origin, Tracks
+from pipeline.track.tracker import Tracker
+
+F = TypeVar("F")
+
+
+class FillMode(StrEnum):
+    """What a skipped frame gets."""
+
+    NONE = "none"
+    PREDICT = "predict"
+    INTERPOLATE = "interpolate"
+
+
+@dataclass(frozen=True, slots=True)
+class Filled(Generic[F]):
+    """A finished frame. `origin` is the frame's: a detected frame may carry predicted boxes and stays DETECTED."""
+
+    frame: F
+    tracks: Tracks
+    origin: Origin
+
+
+class Filling(Protocol[F]):
+    """Frames of one camera in, finished frames out, in the same order.
+
+    `at_s` is stream time, `now_s` the monotonic clock, both in s.
+    """
+
+    def detected(self, frame: F, detections: Detections, at_s: float, now_s: float) -> list[Filled[F]]:
+        """Frames that are finished now that the detector has seen this one."""
+
+    def skipped(self, frame: F, at_s: float, now_s: float) -> list[Filled[F]]:
+        """Frames that are finished now that this one will not be detected."""
+
+    @property
+    def due_s(self) -> float | None:
+        """When `expire` should be called, on the clock of `now_s`; None while nothing is held."""
+
+    def expire(self, now_s: float) -> list[Filled[F]]:
+        """Frames that have waited long enough, with predictions."""
+
+    def flush(self) -> list[Filled[F]]:
+        """All frames still held, with predictions: the session ends."""
+
+
+def filling(mode: FillMode, tracker: Tracker, max_delay_s: float) -> Filling[F]:
+    """The filling of that name; `max_delay_s` matters to `interpolate` only."""
+    if mode is FillMode.INTERPOLATE:
+        return Interpolating(tracker, max_delay_s)
+    return Prompt(tracker, predicts=mode is FillMode.PREDICT)
+
+
+class Prompt(Generic[F]):
+    """Every frame is finished at once; skipped ones are predicted, or left without boxes."""
+
+    def __init__(self, tracker: Tracker, *, predicts: bool) -> None:
+        self._tracker = tracker
+        self._predicts = predicts
+
+    @property
+    def due_s(self) -> float | None:
+        """None: nothing is ever held."""
+        return None
+
+    def detected(self, frame: F, detections: Detections, at_s: float, now_s: float) -> list[Filled[F]]:
+        """The frame itself."""
+        return [Filled(frame, self._tracker.update(detections, at_s), Origin.DETECTED)]
+
+    def skipped(self, frame: F, at_s: float, now_s: float) -> list[Filled[F]]:
+        """The frame itself."""
+        if self._predicts:
+            return [Filled(frame, self._tracker.predict(at_s), Origin.PREDICTED)]
+        return [Filled(frame, Tracks.empty(), Origin.SKIPPED)]
+
+    def expire(self, now_s: float) -> list[Filled[F]]:
+        """Nothing."""
+        return []
+
+    def flush(self) -> list[Filled[F]]:
+        """Nothing."""
+        return []
+
+
+@dataclass(frozen=True, slots=True)
+class _Held(Generic[F]):
+    frame: F
+    at_s: float
+    until_s: float
+    seen: Tracks | None
+    """What the tracker said when it saw this frame; None for a skipped one."""
+
+
+class Interpolating(Generic[F]):
+    """Frames wait for the next detection, the detected one too: a track that the next one confirms begins there."""
+
+    def __init__(self, tracker: Tracker, max_delay_s: float) -> None:
+        self._tracker = tracker
+        self._max_delay_s = max_delay_s
+        self._held: deque[_Held[F]] = deque()
+
+    @property
+    def due_s(self) -> float | None:
+        """When the oldest held frame has waited `max_delay_s`."""
+        return self._held[0].until_s if self._held else None
+
+    def detected(self, frame: F, detections: Detections, at_s: float, now_s: float) -> list[Filled[F]]:
+        """The frames held so far; this one waits for the next detection."""
+        late = self.expire(now_s)
+        seen = self._tracker.update(detections, at_s)
+        between = [self._between(held) for held in self._held]
+        self._held.clear()
+        self._held.append(_Held(frame, at_s, now_s + self._max_delay_s, seen))
+        return late + between
+
+    def skipped(self, frame: F, at_s: float, now_s: float) -> list[Filled[F]]:
+        """Frames that have waited too long; this one waits for the next detection."""
+        late = self.expire(now_s)
+        self._held.append(_Held(frame, at_s, now_s + self._max_delay_s, None))
+        return late
+
+    def expire(self, now_s: float) -> list[Filled[F]]:
+        """Frames that have waited `max_delay_s`, with predictions."""
+        late = []
+        while self._held and self._held[0].until_s <= now_s:
+            late.append(self._alone(self._held.popleft()))
+        return late
+
+    def flush(self) -> list[Filled[F]]:
+        """All held frames, with predictions."""
+        rest = [self._alone(held) for held in self._held]
+        self._held.clear()
+        return rest
+
+    def _between(self, held: _Held[F]) -> Filled[F]:
+        origin = Origin.INTERPOLATED if held.seen is None else Origin.DETECTED
+        return Filled(held.frame, self._tracker.interpolate(held.at_s), origin)
+
+    def _alone(self, held: _Held[F]) -> Filled[F]:
+        if held.seen is not None:
+            return Filled(held.frame, held.seen, Origin.DETECTED)
+        return Filled(held.frame, self._tracker.predict(held.at_s), Origin.PREDICTED)
