@@ -6,8 +6,8 @@ Each camera process has one DEALER socket, named by its camera, connected to the
                         CameraState     on every change, and once a second
     worker → camera     Admission       which frames are wanted, and how large
 
-Neither side waits for the other. A camera whose worker is gone drops its ticks (the gap in `frame_id` says how many) and
-goes on decoding; a worker that comes back finds the cameras where they are. ZeroMQ's DEALER keeps at most
+Neither side waits for the other. A camera whose worker is gone drops its ticks (the gap in `frame_id` says how many)
+and goes on decoding; a worker that comes back finds the cameras where they are. ZeroMQ's DEALER keeps at most
 `TICK_QUEUE` ticks meanwhile.
 """
 
@@ -32,7 +32,7 @@ class Tick(msgspec.Struct, frozen=True, array_like=True, tag="tick"):
     """One decoded frame.
 
     Attributes:
-        session: Of the camera: unix seconds << 16 | random; a reconnect, new geometry or a jump of the clock opens a new one.
+        session: Unix seconds << 16 | random; a reconnect, new geometry or a jump of the clock opens a new one.
         frame_id: Counts the session's decoded frames, from 0.
         pts_s: The stream's own time, seconds.
         captured_ns: Monotonic time of the capture.
@@ -90,7 +90,7 @@ class CameraLink:
     """A camera process's end. Not thread-safe."""
 
     def __init__(self, endpoint: str, camera_id: str) -> None:
-        self._socket = zmq.Context.instance().socket(zmq.DEALER)
+        self._socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.DEALER)
         self._socket.set(zmq.IDENTITY, camera_id.encode())
         self._socket.set(zmq.SNDHWM, TICK_QUEUE)
         self._socket.set(zmq.LINGER, 0)
@@ -123,7 +123,7 @@ class WorkerLink:
     """The worker's end. Not thread-safe; `fileno` is for a poller that also waits for other things."""
 
     def __init__(self, endpoint: str) -> None:
-        self.socket = zmq.Context.instance().socket(zmq.ROUTER)
+        self.socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.ROUTER)
         self.socket.set(zmq.ROUTER_HANDOVER, 1)
         self.socket.set(zmq.RCVHWM, 4 * TICK_QUEUE)
         self.socket.set(zmq.SNDHWM, TICK_QUEUE)
