@@ -1,0 +1,133 @@
+"""One camera as the worker sees it: what it is told, its slot, its running session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pipeline.clock import NS_PER_S
+from pipeline.geometry import Letterbox, WidthHeight
+from pipeline.link import Admission, Tick
+from pipeline.slot import SlotReader
+from pipeline.track.fill import Filled, FillMode, filling
+from pipeline.track.tracker import Tracker, TrackerConfig
+from pipeline.wire import FrameResult
+from pipeline.worker.compose import Composer
+from pipeline.worker.lanes import Picture
+from pipeline.worker.ledger import Ledger
+from pipeline.worker.stream import Frame, Job, Stream
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelPlan:
+    """What does not change about a camera while the worker runs.
+
+    Attributes:
+        camera_id: Its name in the fleet file.
+        index: Its place in the fleet file, from 0; staggers the cameras' phases.
+        stride: Every how many frames one is offered to the detector.
+        fill: What skipped frames get.
+        max_delay_s: How long interpolation may hold a frame, s.
+        tracker: The tracker's parameters.
+    """
+
+    camera_id: str
+    index: int
+    stride: int
+    fill: FillMode
+    max_delay_s: float
+    tracker: TrackerConfig
+
+
+class Channel:
+    """A camera's frames on their way through the worker. Not thread-safe."""
+
+    def __init__(
+        self, plan: ChannelPlan, slot: SlotReader, ledger: Ledger, composer: Composer, input_wh: WidthHeight
+    ) -> None:
+        self.plan = plan
+        self.admission = Admission(stride=plan.stride, phase=plan.index, input_wh=input_wh)
+        self._slot = slot
+        self._ledger = ledger
+        self._composer = composer
+        self._stream: Stream | None = None
+
+    def hear(self, tick: Tick, now_ns: int) -> tuple[bool, list[FrameResult]]:
+        """Note a decoded frame; a tick of another session ends the one before.
+
+        Returns:
+            Whether the frame's picture waits in the slot, and the last messages of a session that ended here.
+        """
+        ended: list[FrameResult] = []
+        if self._stream is None or self._stream.session != tick.session:
+            ended = self.end(now_ns)
+            self._stream = self._open(tick)
+        return self._stream.add(tick, now_ns), ended
+
+    def take(self, now_ns: int, lay: Callable[[Picture], None]) -> Job | None:
+        """Hand the newest picture of the slot to `lay`, which copies it; None if there is none to detect."""
+        frame = self._slot.take()
+        if frame is None:
+            return None
+        with frame:
+            if self._stream is None or frame.session != self._stream.session:
+                return None
+            letterbox = Letterbox.fit(self._stream.frame_wh, self.admission.input_wh)
+            if frame.pixels.shape[1::-1] != letterbox.content_wh:
+                return None
+            lay(Picture(frame.pixels, letterbox))
+            return self._stream.start(frame.frame_id, letterbox, now_ns)
+
+    def give_up_stale(self, now_ns: int, limit_s: float) -> bool:
+        """Fill the waiting frame instead of detecting it if it is older than `limit_s`; True if it was."""
+        frame = self._stream.waiting() if self._stream else None
+        if self._stream is None or frame is None or now_ns - frame.tick.captured_ns < limit_s * NS_PER_S:
+            return False
+        self._stream.give_up(frame, "stale")
+        return True
+
+    def leave(self, now_ns: int) -> list[FrameResult]:
+        """Messages of all frames that are settled, in order."""
+        return self._compose(self._stream, self._stream.leave(now_ns)) if self._stream else []
+
+    def end(self, now_ns: int) -> list[FrameResult]:
+        """Messages of all frames that have not left; the session is over."""
+        results = self._compose(self._stream, self._stream.end(now_ns)) if self._stream else []
+        self._stream = None
+        return results
+
+    def due_s(self, limit_s: float) -> float | None:
+        """When this camera needs attention even if nothing happens, s of the monotonic clock."""
+        if self._stream is None:
+            return None
+        waiting = self._stream.waiting()
+        stale_s = None if waiting is None else waiting.tick.captured_ns / NS_PER_S + limit_s
+        return min((due for due in (stale_s, self._stream.fill_due_s) if due is not None), default=None)
+
+    @property
+    def idle(self) -> bool:
+        """Whether every frame has left."""
+        return self._stream is None or self._stream.idle
+
+    def close(self) -> None:
+        """Leave the slot."""
+        self._slot.close()
+
+    def _open(self, tick: Tick) -> Stream:
+        first = self._ledger.next_frame(self.plan.index, tick.session)
+        suffix = f".{first}" if first else ""
+        tracker = Tracker(self.plan.tracker, tick.frame_wh)
+        return Stream(
+            session=tick.session,
+            session_id=f"{tick.session:012x}{suffix}",
+            first_frame_id=first,
+            frame_wh=tick.frame_wh,
+            filling=filling(self.plan.fill, tracker, self.plan.max_delay_s),
+        )
+
+    def _compose(self, stream: Stream, finished: list[Filled[Frame]]) -> list[FrameResult]:
+        results = []
+        for filled in finished:
+            results.append(self._composer.compose(filled, stream, self.plan.stride))
+            self._ledger.settle(self.plan.index, stream.session, filled.frame.tick.frame_id)
+        return results

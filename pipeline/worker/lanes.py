@@ -1,0 +1,154 @@
+"""The detector kept busy: one thread a lane, each with a request of its own in flight.
+
+The worker's loop copies pictures into a lane's input and goes on; the lane computes with the GIL released and reports
+through an event file descriptor, which the loop waits for together with everything else.
+
+Lanes, and every thread that the detector's library starts, run at a lower priority than decoding and publishing: when
+the processor is short, detections give way, not frames.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from queue import SimpleQueue
+from typing import Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.detect.protocol import PAD_GREY, Detector
+from pipeline.detections import Detections
+from pipeline.geometry import Letterbox
+
+J = TypeVar("J")
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One picture for the detector: `content` is (h, w, 3) uint8 RGB of the letterbox's content size."""
+
+    content: NDArray[np.uint8]
+    letterbox: Letterbox
+
+
+@dataclass(frozen=True, slots=True)
+class Finished(Generic[J]):
+    """What a lane has done: `detections` belongs to `jobs` one by one, boxes in model pixels; or the `error` it met."""
+
+    jobs: list[J]
+    detections: list[Detections]
+    error: Exception | None = None
+
+
+class Lane(Generic[J]):
+    """One thread, one request at a time."""
+
+    def __init__(self, index: int, detector: Detector, report: Callable[[Lane[J], Finished[J]], None]) -> None:
+        self.index = index
+        self._detector = detector
+        self._report = report
+        self._inbox: SimpleQueue[list[J] | None] = SimpleQueue()
+        self._laid: list[Letterbox | None] = [None] * detector.max_batch
+        self._thread = threading.Thread(target=self._run, name=f"lane-{index}", daemon=True)
+
+    def start(self) -> None:
+        """Begin to wait for work; the thread inherits the priority of the caller."""
+        self._thread.start()
+
+    def lay(self, row: int, picture: Picture) -> None:
+        """Copy a picture into row `row` of the lane's input; only while the lane is idle."""
+        target = self._detector.input(self.index)[row]
+        if self._laid[row] != picture.letterbox:
+            target[:] = PAD_GREY
+            self._laid[row] = picture.letterbox
+        (left, top), (width, height) = picture.letterbox.pad_xy, picture.letterbox.content_wh
+        target[top : top + height, left : left + width] = picture.content
+
+    def submit(self, jobs: list[J]) -> None:
+        """Compute on the first rows, one a job; only while the lane is idle."""
+        self._inbox.put(jobs)
+
+    def stop(self) -> None:
+        """End after what is in flight."""
+        self._inbox.put(None)
+
+    def join(self, timeout_s: float) -> bool:
+        """Wait for the thread's end; False if it has not ended within `timeout_s`."""
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        while (jobs := self._inbox.get()) is not None:
+            try:
+                finished = Finished(jobs, self._detector.detect(self.index, len(jobs)))
+            except Exception as error:  # noqa: BLE001  a lane's outermost loop: the worker's loop raises it
+                finished = Finished(jobs, [], error)
+            self._report(self, finished)
+
+
+class Lanes(Generic[J]):
+    """All lanes of a detector."""
+
+    def __init__(self, detector: Detector) -> None:
+        self._lanes: list[Lane[J]] = [Lane(index, detector, self._finish) for index in range(detector.lanes)]
+        self._idle = list(self._lanes)
+        self._finished: SimpleQueue[tuple[Lane[J], Finished[J]]] = SimpleQueue()
+        self._event_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+
+    def start(self) -> None:
+        """Start every lane's thread."""
+        for lane in self._lanes:
+            lane.start()
+
+    def fileno(self) -> int:
+        """Readable while `collect` has something to give."""
+        return self._event_fd
+
+    @property
+    def idle(self) -> Lane[J] | None:
+        """A lane that waits for work, or None."""
+        return self._idle[-1] if self._idle else None
+
+    @property
+    def busy(self) -> int:
+        """How many lanes compute."""
+        return len(self._lanes) - len(self._idle)
+
+    def submit(self, lane: Lane[J], jobs: list[J]) -> None:
+        """Let an idle lane compute on what was laid into it."""
+        self._idle.remove(lane)
+        lane.submit(jobs)
+
+    def collect(self) -> list[Finished[J]]:
+        """What has been finished since the last call; never blocks."""
+        try:
+            os.eventfd_read(self._event_fd)
+        except BlockingIOError:
+            return []
+        results = []
+        while not self._finished.empty():
+            lane, finished = self._finished.get()
+            self._idle.append(lane)
+            results.append(finished)
+        return results
+
+    def close(self, timeout_s: float = 1.0) -> bool:
+        """End the threads; False if one is still computing after `timeout_s`."""
+        for lane in self._lanes:
+            lane.stop()
+        ended = all(lane.join(timeout_s) for lane in self._lanes)
+        if ended:
+            os.close(self._event_fd)
+        return ended
+
+    def _finish(self, lane: Lane[J], finished: Finished[J]) -> None:
+        self._finished.put((lane, finished))
+        os.eventfd_write(self._event_fd, 1)
+
+
+def lower_priority(nice: int) -> None:
+    """Lower the calling thread's priority, and that of threads it starts from now on (Linux: per thread)."""
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), nice)

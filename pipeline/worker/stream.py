@@ -1,0 +1,180 @@
+"""One session of one camera: its frames from the tick to publication, in order.
+
+A frame is settled when it has been detected or it is certain that it will not be. Settled frames leave in the order in
+which they were decoded, through the tracker and the filling; a frame behind one that is still being detected waits for
+it, never longer than the fleet's deadline allows.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from pipeline.clock import NS_PER_S
+from pipeline.detections import Detections
+from pipeline.geometry import Letterbox, WidthHeight
+from pipeline.link import Tick
+from pipeline.track.fill import Filled, Filling
+from pipeline.worker.ledger import Account
+
+LATE_S = 1.0
+"""A tick that reaches the worker older than this (it was stopped, or a camera's queue ran full) is counted as lost:
+publishing a second-old frame as news would only hold up the next ones."""
+
+FillReason = Literal["stride", "replaced", "stale", "corrupt", "unwanted", "ended"]
+
+
+@dataclass(slots=True)
+class Frame:
+    """A decoded frame on its way out. Times are monotonic ns; 0 where it has not been there.
+
+    Attributes:
+        tick: What the camera said of it.
+        seen_ns: When the worker read the tick.
+        job: The detection it waits for or got.
+        reason: Why it is not detected.
+        lost_before: Frames lost between this one and the one before, by cause.
+    """
+
+    tick: Tick
+    seen_ns: int
+    lost_before: Mapping[str, int]
+    job: Job | None = None
+    reason: FillReason | None = None
+
+    @property
+    def settled(self) -> bool:
+        """Whether it is certain what becomes of it."""
+        return self.reason is not None or (self.job is not None and self.job.detections is not None)
+
+
+@dataclass(slots=True)
+class Job:
+    """One detection, from the slot to the boxes.
+
+    Attributes:
+        stream: The session whose frame it is.
+        frame_id: The frame.
+        letterbox: How its picture lies in the model's input.
+        taken_ns: When its picture was taken from the slot.
+        done_ns: When its boxes were there; 0 until then.
+        detections: In source pixels; None until done.
+    """
+
+    stream: Stream
+    frame_id: int
+    letterbox: Letterbox
+    taken_ns: int
+    done_ns: int = 0
+    detections: Detections | None = None
+
+    def finish(self, in_model: Detections, now_ns: int) -> None:
+        """Note what the detector found, boxes in model pixels."""
+        self.done_ns = now_ns
+        self.detections = replace(in_model, xyxy=self.letterbox.to_source(in_model.xyxy))
+
+
+class Stream:
+    """The frames of one session that have not left yet."""
+
+    def __init__(
+        self, session: int, session_id: str, first_frame_id: int, frame_wh: WidthHeight, filling: Filling[Frame]
+    ) -> None:
+        """Begin a session.
+
+        Args:
+            session: The camera's own number of it.
+            session_id: Its name on the wire.
+            first_frame_id: The camera's number of the frame that is frame 0 on the wire.
+            frame_wh: Source picture, px; other geometry is another session.
+            filling: Gives boxes to frames, in order.
+        """
+        self.session = session
+        self.session_id = session_id
+        self.first_frame_id = first_frame_id
+        self.frame_wh = frame_wh
+        self.account = Account()
+        self._filling = filling
+        self._next_frame_id = first_frame_id
+        self._frames: deque[Frame] = deque()
+        self._jobs: dict[int, Job] = {}
+        self._lost: Counter[str] = Counter()
+
+    def add(self, tick: Tick, now_ns: int) -> bool:
+        """Note a decoded frame; True if its pixels wait in the slot.
+
+        Frames before it that were never heard of are lost (`link`), as is one that comes too late (`late`).
+        """
+        if gap := tick.frame_id - self._next_frame_id:
+            self._lost["link"] += gap
+        self._next_frame_id = tick.frame_id + 1
+        if now_ns - tick.received_ns > LATE_S * NS_PER_S:
+            self._lost["late"] += 1
+            return False
+        frame = Frame(tick, now_ns, self._lost)
+        self._lost = Counter()
+        self._frames.append(frame)
+        if tick.admitted != "slot":
+            frame.reason = tick.admitted
+            return False
+        self._give_up_waiting(before=tick.frame_id, reason="replaced")
+        frame.job = self._jobs.pop(tick.frame_id, None)
+        return frame.job is None
+
+    def start(self, frame_id: int, letterbox: Letterbox, now_ns: int) -> Job:
+        """Note that this frame's picture was taken from the slot; older ones that wait were replaced by it.
+
+        The slot can be ahead of the ticks: then the job waits for its frame.
+        """
+        job = Job(self, frame_id, letterbox, now_ns)
+        self._give_up_waiting(before=frame_id, reason="replaced")
+        frame = next((frame for frame in self._frames if frame.tick.frame_id == frame_id), None)
+        if frame is None:
+            self._jobs[frame_id] = job
+        else:
+            frame.job = job
+        return job
+
+    def waiting(self) -> Frame | None:
+        """The frame whose picture is in the slot, or None."""
+        return next((frame for frame in reversed(self._frames) if frame.job is None and frame.reason is None), None)
+
+    def give_up(self, frame: Frame, reason: FillReason) -> None:
+        """Do not detect this frame."""
+        frame.reason = reason
+
+    def leave(self, now_ns: int) -> list[Filled[Frame]]:
+        """Frames that can be published now, in order, with their boxes."""
+        now_s = now_ns / NS_PER_S
+        finished = self._filling.expire(now_s)
+        while self._frames and self._frames[0].settled:
+            frame = self._frames.popleft()
+            if frame.job is not None and frame.job.detections is not None:
+                finished += self._filling.detected(frame, frame.job.detections, frame.tick.pts_s, now_s)
+            else:
+                finished += self._filling.skipped(frame, frame.tick.pts_s, now_s)
+        return finished
+
+    def end(self, now_ns: int) -> list[Filled[Frame]]:
+        """All frames that have not left; detections still under way come too late for them."""
+        for frame in self._frames:
+            if not frame.settled:
+                frame.job, frame.reason = None, "ended"
+        return self.leave(now_ns) + self._filling.flush()
+
+    @property
+    def fill_due_s(self) -> float | None:
+        """When `leave` has to be asked again even if nothing happens, s of the monotonic clock."""
+        return self._filling.due_s
+
+    @property
+    def idle(self) -> bool:
+        """Whether every frame has left."""
+        return not self._frames and self._filling.due_s is None
+
+    def _give_up_waiting(self, before: int, reason: FillReason) -> None:
+        for frame in self._frames:
+            if frame.tick.frame_id < before and frame.job is None and frame.reason is None:
+                frame.reason = reason

@@ -1,0 +1,180 @@
+"""Where the ways of all cameras meet: ticks and slots in, one detector, one message a frame out.
+
+One loop, woken by a tick, by a finished detection, by a request to stop, or by the next deadline; it never polls.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import structlog
+import zmq
+
+from pipeline.clock import NS_PER_S, Clock
+from pipeline.errors import DetectorError
+from pipeline.link import State, Tick, WorkerLink
+from pipeline.publish import Publisher
+from pipeline.worker.channel import Channel
+from pipeline.worker.lanes import Lanes
+from pipeline.worker.scheduler import Scheduler
+from pipeline.worker.stream import Job
+
+log = structlog.get_logger()
+
+IDLE_S = 0.5
+"""The loop turns at least this often, so that its heart can be seen to beat."""
+DRAIN_S = 1.0
+"""How long a worker that was told to stop waits for detections that are under way."""
+SERVICE_SHARE = 0.2
+"""Weight of the newest batch in the running mean of the service time."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerParts:
+    """What a worker joins."""
+
+    channels: Mapping[str, Channel]
+    lanes: Lanes[Job]
+    scheduler: Scheduler
+    link: WorkerLink
+    publisher: Publisher
+    clock: Clock
+
+
+class Worker:
+    """The worker's loop over parts that are already open."""
+
+    def __init__(self, parts: WorkerParts, deadline_s: float) -> None:
+        """Join the parts.
+
+        Args:
+            parts: Opened by the caller, and closed by it.
+            deadline_s: The age a published detection may have at most, s: the fleet's goal.
+        """
+        self._channels = parts.channels
+        self._lanes = parts.lanes
+        self._scheduler = parts.scheduler
+        self._link = parts.link
+        self._publisher = parts.publisher
+        self._clock = parts.clock
+        self._deadline_s = deadline_s
+        self._service_s = 0.0
+        self._stop_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._stopping = False
+        self._active: set[Channel] = set()
+        self._poller = zmq.Poller()
+        for readable in (self._link.socket, self._lanes.fileno(), self._stop_fd):
+            self._poller.register(readable, zmq.POLLIN)
+
+    def stop(self) -> None:
+        """End the loop soon; safe from a signal handler and from any thread."""
+        self._stopping = True
+        os.eventfd_write(self._stop_fd, 1)
+
+    def run(self) -> None:
+        """Work until `stop`, then let what is under way finish and publish what is left.
+
+        Raises:
+            DetectorError: A lane failed.
+        """
+        while not self._stopping:
+            self.step()
+        os.eventfd_read(self._stop_fd)
+        give_up_ns = self._clock.monotonic_ns() + round(DRAIN_S * NS_PER_S)
+        while self._lanes.busy and self._clock.monotonic_ns() < give_up_ns:
+            self.step()
+        for channel in self._channels.values():
+            for result in channel.end(self._clock.monotonic_ns()):
+                self._publisher.publish(result)
+
+    def step(self) -> None:
+        """Wait for something to happen, and act on all that has."""
+        self._poller.poll(self._timeout_ms())
+        self._hear_cameras()
+        self._collect_detections()
+        self._give_up_stale()
+        self._fill_lanes()
+        self._publish_settled()
+
+    def _timeout_ms(self) -> int:
+        now_s = self._clock.monotonic_ns() / NS_PER_S
+        due = [channel.due_s(self._stale_after_s()) for channel in self._active]
+        if self._lanes.idle is not None:
+            due.append(self._scheduler.due_s())
+        next_s = min((at_s for at_s in due if at_s is not None), default=now_s + IDLE_S)
+        return max(0, round(min(next_s - now_s, IDLE_S) * 1000 + 0.5))
+
+    def _hear_cameras(self) -> None:
+        while (heard := self._link.receive()) is not None:
+            camera_id, word = heard
+            channel = self._channels.get(camera_id)
+            if channel is None:
+                log.warning("unknown camera", camera_id=camera_id)
+            elif isinstance(word, Tick):
+                self._hear_tick(channel, word)
+            else:
+                self._hear_state(channel, word)
+
+    def _hear_tick(self, channel: Channel, tick: Tick) -> None:
+        now_ns = self._clock.monotonic_ns()
+        waits, ended = channel.hear(tick, now_ns)
+        self._active.add(channel)
+        for result in ended:
+            self._publisher.publish(result)
+        if waits:
+            self._scheduler.offer(channel.plan.camera_id, now_ns / NS_PER_S)
+
+    def _hear_state(self, channel: Channel, word: State) -> None:
+        # Answered every time, once a second: so a camera or a worker that was started again knows within that time.
+        self._link.admit(channel.plan.camera_id, channel.admission)
+        self._publisher.publish(word.state)
+
+    def _collect_detections(self) -> None:
+        for finished in self._lanes.collect():
+            if finished.error is not None:
+                raise DetectorError(f"the detector failed on a batch of {len(finished.jobs)}: {finished.error}")
+            now_ns = self._clock.monotonic_ns()
+            for job, detections in zip(finished.jobs, finished.detections, strict=True):
+                job.finish(detections, now_ns)
+            self._learn_service_time((now_ns - finished.jobs[0].taken_ns) / NS_PER_S)
+
+    def _learn_service_time(self, seconds: float) -> None:
+        share = SERVICE_SHARE if self._service_s else 1.0
+        self._service_s += share * (seconds - self._service_s)
+
+    def _stale_after_s(self) -> float:
+        """The age from which a detection would come too late.
+
+        At least half the deadline: a device too slow for the goal still detects, and the messages show that it is late.
+        """
+        return max(self._deadline_s - self._service_s, self._deadline_s / 2)
+
+    def _give_up_stale(self) -> None:
+        now_ns = self._clock.monotonic_ns()
+        for channel in self._active:
+            if channel.give_up_stale(now_ns, self._stale_after_s()):
+                self._scheduler.withdraw(channel.plan.camera_id)
+
+    def _fill_lanes(self) -> None:
+        while (lane := self._lanes.idle) is not None:
+            now_ns = self._clock.monotonic_ns()
+            cameras = self._scheduler.next_batch(now_ns / NS_PER_S)
+            if not cameras:
+                return
+            jobs: list[Job] = []
+            for camera_id in cameras:
+                job = self._channels[camera_id].take(now_ns, partial(lane.lay, len(jobs)))
+                if job is not None:
+                    jobs.append(job)
+            if jobs:
+                self._lanes.submit(lane, jobs)
+
+    def _publish_settled(self) -> None:
+        now_ns = self._clock.monotonic_ns()
+        for channel in self._active:
+            for result in channel.leave(now_ns):
+                self._publisher.publish(result)
+        self._active = {channel for channel in self._active if not channel.idle}
