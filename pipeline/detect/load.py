@@ -1,0 +1,107 @@
+"""From a fleet file's `model:` to a detector that is ready to warm up."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.detect.protocol import Detector
+from pipeline.errors import DetectorError
+
+if TYPE_CHECKING:
+    from pipeline.config.values import Model
+
+_MEMBERS = ("input_wh", "max_batch", "class_names", "lanes", "input", "detect", "warm_up", "close")
+
+
+def load_detector(model: Model, max_batch: int | None) -> Detector:
+    """The detector that `model` names, loaded but cold: call `warm_up` before the first picture.
+
+    May block for minutes the first time, where a model is exported for this machine.
+
+    Args:
+        model: The fleet's `model:`.
+        max_batch: Pictures that one call must be able to take; None leaves it to the model.
+
+    Raises:
+        DetectorError: The model cannot be loaded, or cannot serve the fleet; says what to do.
+    """
+    detector = _load(model, max_batch)
+    if max_batch is not None and detector.max_batch < max_batch:
+        detector.close()
+        raise DetectorError(
+            f"worker.max_batch: {model.path or model.backend} takes {detector.max_batch} pictures at once, "
+            f"the fleet asks for {max_batch}; leave max_batch out"
+        )
+    return detector
+
+
+def _load(model: Model, max_batch: int | None) -> Detector:
+    """Each adapter is imported only here, because each brings a library of tens to hundreds of megabytes."""
+    backend = pick_backend(model) if model.backend == "auto" else model.backend
+    if backend == "stub":
+        from pipeline.detect import stub
+
+        return stub.load(model, max_batch)
+    if backend == "openvino":
+        from pipeline.detect import openvino
+
+        return openvino.load(model, max_batch)
+    if backend == "ultralytics":
+        from pipeline.detect import ultralytics
+
+        return ultralytics.load(model, max_batch)
+    return _plug_in(backend, model)
+
+
+def pick_backend(model: Model) -> str:
+    """The backend for `backend: auto`: by what the model is, and by whether this machine has a CUDA device.
+
+    Raises:
+        DetectorError: The path is of no kind that anything here loads.
+    """
+    path = Path(model.path)
+    if path.is_dir() or path.suffix == ".xml" or path.name.endswith("_openvino_model"):
+        return "openvino"
+    if path.suffix == ".engine":
+        return "ultralytics"
+    if path.suffix in {".pt", ".onnx"}:
+        return "ultralytics" if _has_cuda() else "openvino"
+    raise DetectorError(
+        f"model.path: found {model.path!r}; expected an OpenVINO folder or .xml, a .pt, an .onnx or an .engine, "
+        "or name the backend that loads it"
+    )
+
+
+def _has_cuda() -> bool:
+    """Whether torch can use an NVIDIA GPU; torch, 2 s and 200 MB, is asked only where a driver is there at all."""
+    drivers = ("/dev/nvidiactl", "/dev/nvhost-gpu", "/dev/dxg")  # a PC's, a Jetson's, Windows' (WSL)
+    if not any(Path(driver).exists() for driver in drivers):
+        return False
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def _plug_in(name: str, model: Model) -> Detector:
+    """What the function at `package.module:factory` makes of `model`."""
+    module_name, _, factory_name = name.partition(":")
+    try:
+        module = importlib.import_module(module_name)
+    except ImportError as error:
+        raise DetectorError(
+            f"model.backend: cannot import {module_name!r}: {error}; is it installed, or its folder in PYTHONPATH?"
+        ) from error
+    factory = getattr(module, factory_name, None)
+    if not callable(factory):
+        found = "is not callable" if hasattr(module, factory_name) else "does not exist"
+        raise DetectorError(f"model.backend: {factory_name!r} {found} in {module_name!r} ({module.__file__})")
+    detector = factory(model)
+    missing = [member for member in _MEMBERS if not hasattr(detector, member)]
+    if missing:
+        raise DetectorError(
+            f"model.backend: what {name} made has no {', '.join(missing)}; see pipeline.detect.protocol.Detector"
+        )
+    checked: Detector = detector
+    return checked

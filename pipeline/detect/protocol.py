@@ -1,0 +1,87 @@
+"""What the worker asks of a detector, and all it knows of one.
+
+A detector has lanes. A lane is a piece of picture memory and an inference request of its own, so that one lane's
+pictures are being written while another computes: `lanes` threads, one a lane, keep the device busy. Lanes share
+nothing that needs a lock; one lane is used by one thread at a time.
+
+A detector of your own is a class with these members and a function that makes one of a fleet file's `model:`
+
+    class Brightest:                                   # my_package/my_detector.py
+        input_wh, max_batch, class_names, lanes = (64, 64), 4, ("spot",), 1
+
+        def __init__(self) -> None:
+            self.pictures = np.full((4, 64, 64, 3), PAD_GREY, np.uint8)
+
+        def input(self, lane): return self.pictures
+        def detect(self, lane, count): return [one_box(picture) for picture in self.pictures[:count]]
+        def warm_up(self): self.detect(0, 4)
+        def close(self): self.pictures = None
+
+    def make(model): return Brightest()                # model: {backend: "my_package.my_detector:make", path: ""}
+"""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.detections import Detections
+from pipeline.geometry import WidthHeight
+
+PAD_GREY = 114
+"""The grey around a letterboxed picture that YOLO models were trained with, all three channels."""
+
+
+@runtime_checkable
+class Detector(Protocol):
+    """Pictures in, boxes out, on `lanes` lanes at once."""
+
+    @property
+    def input_wh(self) -> WidthHeight:
+        """Width and height of the model's input, px."""
+        ...
+
+    @property
+    def max_batch(self) -> int:
+        """The most pictures that one `detect` takes."""
+        ...
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The name of each `class_id`."""
+        ...
+
+    @property
+    def lanes(self) -> int:
+        """How many `detect` calls may run at once, each on another lane."""
+        ...
+
+    def input(self, lane: int) -> NDArray[np.uint8]:
+        """(max_batch, H, W, 3) uint8, RGB: where this lane's letterboxed pictures are written.
+
+        The detector owns the memory and fills it with `PAD_GREY` once. The array stays the same until `close`, and
+        keeps what was written: whoever writes a picture of another shape paints the padding again. Not to be
+        written while `detect` runs on the lane.
+        """
+        ...
+
+    def detect(self, lane: int, count: int) -> list[Detections]:
+        """What is on the lane's first `count` pictures, in model pixels (of the letterboxed input, not clipped).
+
+        Blocks until the boxes are there; the GIL is free while the device computes. The arrays returned are the
+        caller's. Boxes of classes that the fleet file does not ask for, or below its confidence, are left out.
+
+        Raises:
+            DetectorError: The device failed.
+        """
+        ...
+
+    def warm_up(self) -> None:
+        """Runs every lane at every batch size that costs time when first met. Blocks; before the first picture."""
+        ...
+
+    def close(self) -> None:
+        """Frees the device; no `detect` may be running. A second call does nothing."""
+        ...

@@ -1,0 +1,100 @@
+"""A detector that sees the same boxes on every picture after a fixed time: for testing everything around it."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.detect.options import Options
+from pipeline.detect.protocol import PAD_GREY
+from pipeline.detections import Detections
+from pipeline.geometry import Boxes, WidthHeight
+
+if TYPE_CHECKING:
+    from pipeline.config.values import Model
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceTime:
+    """A batch of n pictures takes `a_ms + b_ms * n`, with no jitter and without using the CPU."""
+
+    a_ms: float = 0.0
+    b_ms: float = 0.0
+
+    def of_s(self, count: int) -> float:
+        """Seconds for `count` pictures."""
+        return (self.a_ms + self.b_ms * count) / 1e3
+
+
+class StubDetector:
+    """Fixed boxes after a fixed time, on as many lanes as asked, each lane as fast as if it were alone."""
+
+    def __init__(
+        self,
+        *,
+        input_wh: WidthHeight = (640, 640),
+        max_batch: int = 8,
+        lanes: int = 1,
+        class_names: tuple[str, ...] = ("object",),
+        service: ServiceTime = ServiceTime(),
+        boxes: int = 3,
+    ) -> None:
+        self.input_wh, self.max_batch, self.lanes, self.class_names = input_wh, max_batch, lanes, class_names
+        self._service = service
+        self._inputs = [np.full((max_batch, input_wh[1], input_wh[0], 3), PAD_GREY, np.uint8) for _ in range(lanes)]
+        self._closed = threading.Event()
+        self._xyxy = _row_of_boxes(boxes, input_wh)
+
+    def input(self, lane: int) -> NDArray[np.uint8]:
+        """(max_batch, H, W, 3) uint8, which nobody looks at."""
+        return self._inputs[lane]
+
+    def detect(self, lane: int, count: int) -> list[Detections]:
+        """The same boxes for each picture; blocks for the service time, or until `close`."""
+        service_s = self._service.of_s(count)
+        if service_s > 0:
+            self._closed.wait(service_s)
+        return [self._boxes() for _ in range(count)]
+
+    def warm_up(self) -> None:
+        """Nothing is cold."""
+
+    def close(self) -> None:
+        """Ends the waiting of every lane."""
+        self._closed.set()
+
+    def _boxes(self) -> Detections:
+        count = len(self._xyxy)
+        class_id = np.arange(count, dtype=np.int32) % len(self.class_names)
+        return Detections(self._xyxy.copy(), np.full(count, 0.9, np.float32), class_id)
+
+
+def load(model: Model, max_batch: int | None) -> StubDetector:
+    """The stub that `model.options` describe: `a_ms`, `b_ms` (0) and `boxes` (3); the path means nothing.
+
+    Raises:
+        DetectorError: An option that the stub does not have, or of the wrong type.
+    """
+    options = Options(model.options, "stub", allowed=("a_ms", "b_ms", "boxes"))
+    return StubDetector(
+        input_wh=model.input_wh or (640, 640),
+        max_batch=max_batch or 8,
+        lanes=model.lanes or 1,
+        class_names=model.classes or ("object",),
+        service=ServiceTime(options.number("a_ms", 0.0), options.number("b_ms", 0.0)),
+        boxes=int(options.number("boxes", 3)),
+    )
+
+
+def _row_of_boxes(count: int, input_wh: WidthHeight) -> Boxes:
+    """(count, 4) float32: boxes side by side, of half the pitch, a third of the input high, never overlapping."""
+    width, height = input_wh
+    left = (np.arange(count, dtype=np.float32) + 0.25) * width / max(count, 1)
+    xyxy = np.empty((count, 4), np.float32)
+    xyxy[:, 0], xyxy[:, 2] = left, left + width / max(count, 1) / 2
+    xyxy[:, 1], xyxy[:, 3] = height / 3, height * 2 / 3
+    return xyxy
