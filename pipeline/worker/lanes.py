@@ -46,8 +46,11 @@ class Finished(Generic[J]):
 class Lane(Generic[J]):
     """One thread, one request at a time."""
 
-    def __init__(self, index: int, detector: Detector, report: Callable[[Lane[J], Finished[J]], None]) -> None:
+    def __init__(
+        self, index: int, detector: Detector, nice: int, report: Callable[[Lane[J], Finished[J]], None]
+    ) -> None:
         self.index = index
+        self._nice = nice
         self._detector = detector
         self._report = report
         self._inbox: SimpleQueue[list[J] | None] = SimpleQueue()
@@ -55,7 +58,7 @@ class Lane(Generic[J]):
         self._thread = threading.Thread(target=self._run, name=f"lane-{index}", daemon=True)
 
     def start(self) -> None:
-        """Begin to wait for work; the thread inherits the priority of the caller."""
+        """Begin to wait for work."""
         self._thread.start()
 
     def lay(self, row: int, picture: Picture) -> None:
@@ -81,6 +84,7 @@ class Lane(Generic[J]):
         return not self._thread.is_alive()
 
     def _run(self) -> None:
+        lower_priority(self._nice)
         while (jobs := self._inbox.get()) is not None:
             try:
                 finished = Finished(jobs, self._detector.detect(self.index, len(jobs)))
@@ -92,8 +96,8 @@ class Lane(Generic[J]):
 class Lanes(Generic[J]):
     """All lanes of a detector."""
 
-    def __init__(self, detector: Detector) -> None:
-        self._lanes: list[Lane[J]] = [Lane(index, detector, self._finish) for index in range(detector.lanes)]
+    def __init__(self, detector: Detector, nice: int = 0) -> None:
+        self._lanes: list[Lane[J]] = [Lane(index, detector, nice, self._finish) for index in range(detector.lanes)]
         self._idle = list(self._lanes)
         self._finished: SimpleQueue[tuple[Lane[J], Finished[J]]] = SimpleQueue()
         self._event_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)

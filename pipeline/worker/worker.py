@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from ctypes import c_int64
 from dataclasses import dataclass
 from functools import partial
 
@@ -47,12 +48,13 @@ class WorkerParts:
 class Worker:
     """The worker's loop over parts that are already open."""
 
-    def __init__(self, parts: WorkerParts, deadline_s: float) -> None:
+    def __init__(self, parts: WorkerParts, deadline_s: float, beat: c_int64) -> None:
         """Join the parts.
 
         Args:
             parts: Opened by the caller, and closed by it.
             deadline_s: The age a published detection may have at most, s: the fleet's goal.
+            beat: Set to the monotonic time, ns, whenever the loop turns.
         """
         self._channels = parts.channels
         self._lanes = parts.lanes
@@ -61,6 +63,7 @@ class Worker:
         self._publisher = parts.publisher
         self._clock = parts.clock
         self._deadline_s = deadline_s
+        self._beat = beat
         self._service_s = 0.0
         self._stop_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._stopping = False
@@ -93,6 +96,7 @@ class Worker:
     def step(self) -> None:
         """Wait for something to happen, and act on all that has."""
         self._poller.poll(self._timeout_ms())
+        self._beat.value = self._clock.monotonic_ns()
         self._hear_cameras()
         self._collect_detections()
         self._give_up_stale()

@@ -1,0 +1,171 @@
+"""The worker's process: opens the parts, says that it is ready, works until it is told to stop."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from ctypes import c_int64
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+
+import structlog
+
+from pipeline.child import end_with_parent
+from pipeline.clock import SystemClock
+from pipeline.config.values import Fleet
+from pipeline.detect import Detector, load_detector
+from pipeline.errors import PipelineError
+from pipeline.link import WorkerLink
+from pipeline.logs import configure_logs
+from pipeline.publish import Publisher
+from pipeline.runscope import RunScope
+from pipeline.slot import SlotReader
+from pipeline.track.fill import FillMode
+from pipeline.track.tracker import TrackerConfig
+from pipeline.worker.channel import Channel, ChannelPlan
+from pipeline.worker.compose import Composer
+from pipeline.worker.lanes import Lanes, lower_priority
+from pipeline.worker.ledger import Ledger, LedgerMemory
+from pipeline.worker.scheduler import BatchPolicy, Scheduler
+from pipeline.worker.stream import Job
+from pipeline.worker.worker import Worker, WorkerParts
+
+log = structlog.get_logger()
+
+REFUSED = 2
+"""Exit code of a worker that cannot serve this fleet; starting it again would not help."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSpec:
+    """All a worker process needs to know.
+
+    Attributes:
+        fleet: The whole fleet.
+        scope: Where the slots are.
+        link: The endpoint to which the cameras connect.
+        bind: Where to publish; a restarted worker gets the very endpoint of the one before.
+    """
+
+    fleet: Fleet
+    scope: RunScope
+    link: str
+    bind: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerReady:
+    """The worker's word that it can serve the fleet: its detector is loaded and warm.
+
+    Attributes:
+        endpoint: Where it publishes.
+        input_wh: The model's input, px.
+        max_batch: Frames in one inference at most.
+        lanes: Inferences in flight at once.
+    """
+
+    endpoint: str
+    input_wh: tuple[int, int]
+    max_batch: int
+    lanes: int
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerRefused:
+    """The worker's word that it cannot, and why."""
+
+    message: str
+
+
+def run_worker(spec: WorkerSpec, memory: LedgerMemory, beat: c_int64, report: Connection) -> None:
+    """Run a worker in this process until SIGTERM or the parent's end.
+
+    Args:
+        spec: The fleet and where its parts meet.
+        memory: The ledger's, kept by the supervisor across workers.
+        beat: Set to the monotonic time, ns, whenever the loop turns.
+        report: Gets one `WorkerReady` or `WorkerRefused`.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with_parent()
+    configure_logs("worker")
+    with contextlib.ExitStack() as stack:
+        try:
+            worker, ready = _open(spec, memory, beat, stack)
+        except PipelineError as error:
+            report.send(WorkerRefused(str(error)))
+            raise SystemExit(REFUSED) from None
+        signal.signal(signal.SIGTERM, lambda number, frame: worker.stop())
+        report.send(ready)
+        report.close()
+        worker.run()
+
+
+def _open(
+    spec: WorkerSpec, memory: LedgerMemory, beat: c_int64, stack: contextlib.ExitStack
+) -> tuple[Worker, WorkerReady]:
+    """Open every part; `stack` closes them in the reverse order."""
+    fleet = spec.fleet
+    publisher = Publisher(spec.bind, fleet.publish.queue)
+    stack.callback(publisher.close)
+    detector = _load_politely(fleet)
+    stack.callback(detector.close)
+    lanes: Lanes[Job] = Lanes(detector, fleet.worker.nice)
+    stack.callback(lanes.close)
+    link = WorkerLink(spec.link)
+    stack.callback(link.close)
+    ledger = Ledger(memory)
+    channels = {}
+    for plan in channel_plans(fleet):
+        composer = Composer(fleet.name, plan.camera_id, detector.class_names, SystemClock())
+        slot = SlotReader(spec.scope, plan.camera_id)
+        channels[plan.camera_id] = Channel(plan, slot, ledger, composer, detector.input_wh)
+        stack.callback(channels[plan.camera_id].close)
+    scheduler = Scheduler(BatchPolicy(detector.max_batch, fleet.worker.max_wait_ms / 1000))
+    parts = WorkerParts(channels, lanes, scheduler, link, publisher, SystemClock())
+    worker = Worker(parts, deadline_s=fleet.slo.p95_ms / 1000, beat=beat)
+    lanes.start()
+    return worker, WorkerReady(publisher.endpoint, detector.input_wh, detector.max_batch, detector.lanes)
+
+
+def channel_plans(fleet: Fleet) -> list[ChannelPlan]:
+    """What the worker is to do with each camera, in the order of the fleet file."""
+    return [
+        ChannelPlan(
+            camera_id=camera_id,
+            index=index,
+            stride=camera.stride,
+            fill=FillMode(camera.track.fill),
+            max_delay_s=camera.track.max_delay_ms / 1000,
+            tracker=TrackerConfig(max_fill_s=camera.track.max_fill_ms / 1000),
+        )
+        for index, (camera_id, camera) in enumerate(fleet.cameras.items())
+    ]
+
+
+def _load_politely(fleet: Fleet) -> Detector:
+    """The detector, loaded and warm, every thread of its library at the worker's lower priority.
+
+    Threads inherit the priority of the thread that starts them, so it is loaded in one that has been lowered.
+    """
+    loaded: list[Detector] = []
+    failed: list[PipelineError] = []
+
+    def load() -> None:
+        lower_priority(fleet.worker.nice)
+        try:
+            detector = load_detector(fleet.model, fleet.worker.max_batch)
+            detector.warm_up()
+            loaded.append(detector)
+        except PipelineError as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=load, name="load")
+    thread.start()
+    thread.join()
+    if failed:
+        raise failed[0]
+    if not loaded:
+        raise SystemExit("the detector's loading ended in the error above")
+    return loaded[0]
