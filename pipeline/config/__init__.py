@@ -1,0 +1,22 @@
+"""The fleet file: from YAML to frozen values, with mistakes named by file, line and key."""
+
+from pipeline.config.camera import Camera, CameraSettings, Reconnect, Track
+from pipeline.config.load import load_fleet
+from pipeline.config.schema import json_schema
+from pipeline.config.url import CameraUrl
+from pipeline.config.values import Fleet, Model, Publish, Slo, Worker
+
+__all__ = [
+    "Camera",
+    "CameraSettings",
+    "CameraUrl",
+    "Fleet",
+    "Model",
+    "Publish",
+    "Reconnect",
+    "Slo",
+    "Track",
+    "Worker",
+    "json_schema",
+    "load_fleet",
+]

@@ -1,0 +1,121 @@
+"""A camera of the fleet file: its address and everything that can be set for one camera or, by `defaults`, for all."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from pipeline.config.base import Name, Number, Value, Whole, mistake
+from pipeline.config.url import CameraUrl
+
+
+class Reconnect(Value):
+    """How a lost camera is tried again: forever, each time after a longer pause."""
+
+    initial_s: Number = Field(
+        default=0.5,
+        gt=0,
+        le=3600,
+        description="Pause before the first new try, seconds. Raise it for cameras that reboot slowly.",
+    )
+    max_s: Number = Field(
+        default=30.0,
+        gt=0,
+        le=3600,
+        description="Longest pause, seconds. Lower it where a returning camera must be seen at once, "
+        "raise it where many tries disturb the camera.",
+    )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Reconnect:
+        if self.max_s < self.initial_s:
+            raise mistake(f"max_s ({self.max_s:g}) is smaller than initial_s ({self.initial_s:g})")
+        return self
+
+
+class Track(Value):
+    """How boxes come to frames that the detector did not see."""
+
+    fill: Literal["predict", "interpolate", "none"] = Field(
+        default="predict",
+        description="`predict` carries boxes on at once and suits live use; `interpolate` waits for the next detection "
+        "and draws between the two, for recordings and smooth pictures; `none` publishes such frames without boxes.",
+    )
+    max_fill_ms: Number = Field(
+        default=1000.0,
+        ge=0,
+        le=60_000,
+        description="How long an object lives on without being detected, milliseconds. "
+        "Raise it for long occlusions, lower it where a ghost box does harm.",
+    )
+    max_delay_ms: Number = Field(
+        default=300.0,
+        ge=0,
+        le=10_000,
+        description="The longest that `interpolate` may hold a frame back, milliseconds. "
+        "Set it to what the reader of the boxes can wait.",
+    )
+    gmc: Literal["off", "sparse"] = Field(
+        default="off", description="Compensation of camera motion. Use `sparse` for cameras that pan, shake or drive."
+    )
+
+
+class CameraSettings(Value):
+    """What can be set for one camera under its name, or for all of them under `defaults`."""
+
+    stride: Whole = Field(
+        default=2,
+        ge=1,
+        le=100,
+        description="The detector is offered every n-th frame, the tracker fills the others. "
+        "1 for fast or small objects, more where objects move little or cameras are many.",
+    )
+    loop: bool = Field(
+        default=False,
+        description="Begin a recording again when it ends. For demonstrations; cameras ignore it.",
+    )
+    pace: Literal["realtime", "fastest"] = Field(
+        default="realtime",
+        description="How a recording is played. `realtime` behaves like a camera, `fastest` works through archives.",
+    )
+    transport: Literal["tcp", "udp"] = Field(
+        default="tcp",
+        description="How RTSP carries its packets. Use `udp` where the camera offers nothing else or a late frame is "
+        "worse than a damaged one.",
+    )
+    open_timeout_s: Number = Field(
+        default=10.0,
+        gt=0,
+        le=300,
+        description="How long opening may take, seconds. Raise it for cameras that wake slowly.",
+    )
+    read_timeout_s: Number = Field(
+        default=5.0,
+        gt=0,
+        le=300,
+        description="How long a stream may be silent before it counts as lost, seconds. "
+        "Raise it for cameras below one frame a second.",
+    )
+    reconnect: Reconnect = Field(default=Reconnect(), description="How a lost camera is tried again.")
+    format: str | None = Field(
+        default=None,
+        min_length=1,
+        description="FFmpeg's name of the input format, such as `v4l2` or `mjpeg`. For devices mostly.",
+    )
+    track: Track = Field(default=Track(), description="How boxes come to frames that the detector did not see.")
+
+
+class Camera(CameraSettings):
+    """One camera with all its settings, its own before those of `defaults`.
+
+    Attributes:
+        camera_id: Its name, the key under `cameras`.
+    """
+
+    camera_id: Name
+    url: CameraUrl = Field(
+        description="Where it is: rtsp://, rtsps://, http://, https://, file://, the path of a recording (beside this "
+        "file, or in the current directory), or /dev/videoN. "
+        "Keep passwords out of the file: rtsp://user:${GATE_PASSWORD}@host/."
+    )

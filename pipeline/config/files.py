@@ -1,0 +1,75 @@
+"""Where the files that a fleet file names are: beside it, or in the current directory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipeline.config.base import mask_value
+from pipeline.config.locate import Document, KeyPath, Tree
+from pipeline.config.url import scheme_of
+
+_FILE = "file://"
+
+
+def resolve_files(document: Document) -> None:
+    """Replace the paths of recordings and of the model by absolute ones; report those that are nowhere."""
+    if not isinstance(document.data, dict):
+        return
+    cameras, model = document.data.get("cameras"), document.data.get("model")
+    for name, camera in cameras.items() if isinstance(cameras, dict) else ():
+        if isinstance(camera, dict):
+            camera["url"] = _recording(camera.get("url"), ("cameras", name, "url"), document)
+            if camera["url"] is None:
+                del camera["url"]
+    if isinstance(model, dict) and isinstance(model.get("path"), str):
+        model["path"] = _model(str(model["path"]), model.get("backend"), document)
+
+
+def _recording(url: Tree, path: KeyPath, document: Document) -> Tree:
+    if not isinstance(url, str) or not url.strip() or scheme_of(url) not in ("", "file") or url.startswith("/dev/"):
+        return url
+    written = url[len(_FILE) :] if scheme_of(url) == "file" else url
+    found = _look_up(written, document.file)
+    if found is None:
+        hint = "" if scheme_of(url) else "; the address of a network camera begins with a scheme such as rtsp://"
+        document.report(
+            path, f"there is no recording “{mask_value(written)}” in {_places(written, document.file)}{hint}"
+        )
+    elif found.is_dir():
+        document.report(path, f"“{found}” is a directory; name the recording in it")
+    return str(found) if found else url
+
+
+def _model(written: str, backend: Tree, document: Document) -> str:
+    if not written.strip() or scheme_of(written) or backend == "stub":
+        return written
+    found = _look_up(written, document.file)
+    if found:
+        return str(found)
+    # A bare name may be one that Ultralytics fetches, and a plug-in may call its models as it likes.
+    plugged_in = isinstance(backend, str) and ":" in backend
+    if len(Path(written).parts) > 1 and not plugged_in:
+        document.report(("model", "path"), f"there is no model “{written}” in {_places(written, document.file)}")
+    return written
+
+
+def _look_up(written: str, fleet_file: Path) -> Path | None:
+    """The absolute path of what `written` names, beside the fleet file first; None if it is nowhere."""
+    relative = Path(written).expanduser() if written.startswith("~/") else Path(written)
+    for folder in (fleet_file.absolute().parent, Path.cwd()):
+        try:
+            if (folder / relative).exists():
+                return (folder / relative).resolve()
+        except (OSError, ValueError):
+            # Too long or with a zero in it: no name of a file, so there is none.
+            return None
+    return None
+
+
+def _places(written: str, fleet_file: Path) -> str:
+    if written.startswith(("/", "~/")):
+        return "this machine"
+    beside, current = fleet_file.absolute().parent, Path.cwd()
+    return (
+        f"{beside}" if beside == current else f"{beside} (beside the fleet file) or {current} (the current directory)"
+    )

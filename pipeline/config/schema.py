@@ -1,0 +1,27 @@
+"""The JSON Schema of fleet files, so that editors complete and check them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipeline.config.values import Fleet
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON Schema (draft 2020-12) of a fleet file, with a description for every key.
+
+    Editors with yaml-language-server find it by a first line such as
+    `# yaml-language-server: $schema=fleet.schema.json`.
+    """
+    schema = Fleet.model_json_schema()
+    camera = schema["$defs"]["Camera"]
+    # The file's key and the file's own name stand for these two.
+    del camera["properties"]["camera_id"]
+    camera["required"].remove("camera_id")
+    schema["required"].remove("name")
+    schema["properties"]["cameras"]["additionalProperties"] = False
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **schema,
+        "title": "camfleet fleet file",
+    }

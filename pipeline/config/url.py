@@ -1,0 +1,111 @@
+"""Where a camera is, with a password that does not get out by accident."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
+
+from pipeline.config.base import mask_value, mistake
+
+NETWORK_SCHEMES = ("rtsp", "rtsps", "http", "https")
+ALLOWED = (
+    "an address with rtsp:// rtsps:// http:// https:// or file://, the path of a recording, or a /dev/videoN device"
+)
+
+_SCHEME = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://")
+_DEVICE = re.compile(r"/dev/(video\d+|v4l/by-(id|path)/[^/]+)")
+_UNSAFE = re.compile(r"[\s'\"\x00-\x1f\x7f]")
+
+UrlKind = Literal["network", "file", "device"]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class CameraUrl:
+    """An address, a recording's path or a device; printing it masks user, password and tokens.
+
+    It pickles whole, so that a camera process gets it; dumping it to JSON or YAML does not.
+
+    Example:
+        >>> url = CameraUrl("rtsp://bob:hunter2@10.0.0.1/live")
+        >>> str(url)
+        'rtsp://***@10.0.0.1/live'
+        >>> url.reveal()
+        'rtsp://bob:hunter2@10.0.0.1/live'
+    """
+
+    _text: str
+
+    def reveal(self) -> str:
+        """The address with its credentials: for opening it, not for any message."""
+        return self._text
+
+    @property
+    def kind(self) -> UrlKind:
+        """`network`: rtsp, rtsps, http, https. `file`: a recording, as a path or file://. `device`: under /dev/."""
+        scheme = scheme_of(self._text)
+        if scheme in NETWORK_SCHEMES:
+            return "network"
+        return "device" if not scheme and self._text.startswith("/dev/") else "file"
+
+    def __str__(self) -> str:
+        return mask_value(self._text)
+
+    def __repr__(self) -> str:
+        return f"CameraUrl({str(self)!r})"
+
+    @classmethod
+    def parse(cls, value: object) -> CameraUrl:
+        """A checked address.
+
+        Raises:
+            PydanticCustomError: It is none that a camera can have; the text repeats no part that may be secret.
+        """
+        if isinstance(value, CameraUrl):
+            return value
+        if not isinstance(value, str) or not value.strip():
+            raise mistake(f"expected {ALLOWED}")
+        scheme = scheme_of(value)
+        if scheme in NETWORK_SCHEMES:
+            _check_network(value)
+        elif scheme not in ("", "file"):
+            raise mistake(f"scheme “{scheme}://” is not supported; expected {ALLOWED}")
+        elif not scheme and value.startswith("/dev/") and not _DEVICE.fullmatch(value):
+            raise mistake(f"“{value}” is no video device; expected {ALLOWED}")
+        return cls(value)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(
+            cls.parse, serialization=core_schema.plain_serializer_function_ser_schema(str)
+        )
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"type": "string", "examples": ["rtsp://10.0.0.7/stream1", "recordings/gate.mp4"]}
+
+
+def scheme_of(text: str) -> str:
+    """`rtsp` of `rtsp://…` in lower case; empty where there is none."""
+    found = _SCHEME.match(text)
+    return found["scheme"].lower() if found else ""
+
+
+def _check_network(url: str) -> None:
+    if _UNSAFE.search(url):
+        raise mistake("an address has no spaces, quotes or control characters; write them percent-encoded (space: %20)")
+    try:
+        parts = urlsplit(url)
+        usable = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise mistake(
+            "expected scheme://[user:password@]host[:port]/path; "
+            "in a password, “@ : / ? # %” are written percent-encoded (@ is %40, / is %2F, # is %23)"
+        )

@@ -1,0 +1,182 @@
+"""A fleet: what a fleet file says once it is read, checked and completed."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
+
+from pipeline.config.base import Name, Number, Value, Whole, mask_value, mistake, not_bool
+from pipeline.config.camera import Camera, CameraSettings
+
+BACKENDS = ("auto", "openvino", "ultralytics", "stub")
+
+_FACTORY = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
+_TCP = re.compile(r"tcp://(\*|\[[0-9A-Fa-f:.%\w]+\]|[A-Za-z0-9_.-]+):(?P<port>\d{1,5})")
+_IPC_PATH_BYTES = 107
+"""The longest path of a UNIX socket on Linux, `sun_path` of unix(7) less its closing zero."""
+
+
+def _backend(value: str) -> str:
+    if value in BACKENDS or _FACTORY.fullmatch(value):
+        return value
+    close = difflib.get_close_matches(value, BACKENDS, 1)
+    hint = f"; did you mean “{close[0]}”?" if close else ""
+    raise mistake(f"found “{mask_value(value)}”, expected {', '.join(BACKENDS)} or package.module:factory{hint}")
+
+
+def _endpoint(value: str) -> str:
+    found = _TCP.fullmatch(value)
+    if found and int(found["port"]) <= 65535:
+        return value
+    path = value.removeprefix("ipc://")
+    if value.startswith("ipc://") and 0 < len(path.encode()) <= _IPC_PATH_BYTES:
+        return value
+    raise mistake(
+        f"found “{mask_value(value)}”, expected tcp://ADDRESS:PORT with a port of 0 to 65535 "
+        f"(tcp://127.0.0.1:5555, tcp://*:5555) or ipc://PATH with a path of at most {_IPC_PATH_BYTES} bytes"
+    )
+
+
+Backend = Annotated[
+    str,
+    AfterValidator(_backend),
+    WithJsonSchema({"anyOf": [{"enum": list(BACKENDS)}, {"type": "string", "pattern": f"^{_FACTORY.pattern}$"}]}),
+]
+Endpoint = Annotated[
+    str, AfterValidator(_endpoint), WithJsonSchema({"type": "string", "pattern": r"^(tcp://.+:\d+|ipc://.+)$"})
+]
+SidePx = Annotated[int, Field(ge=32, le=8192), BeforeValidator(not_bool)]
+Device = Annotated[str, WithJsonSchema({"type": ["string", "integer"]})]
+
+
+class Model(Value):
+    """The detector and how it runs."""
+
+    path: str = Field(
+        default="",
+        description="The model: .pt, .onnx, .engine, an OpenVINO .xml or its folder; beside this file, in the current "
+        "directory, or a name Ultralytics knows, such as yolo26n.pt. Required unless backend is `stub`.",
+    )
+    backend: Backend = Field(
+        default="auto",
+        description="What runs the model. `auto` picks by model and machine; `openvino` for CPUs, `ultralytics` for "
+        "GPUs and all it can load, `stub` to test without a model, package.module:factory for a detector of your own.",
+    )
+    device: Device = Field(
+        default="auto",
+        description="Where it runs, in the backend's words: auto, cpu, gpu, cuda:0. Set it to choose among several.",
+    )
+    classes: tuple[str, ...] | None = Field(
+        default=None,
+        min_length=1,
+        description="Names of the classes to keep, such as [person, car]; all without it. "
+        "Use it where a model knows more than you want to see.",
+    )
+    confidence: Number = Field(
+        default=0.1,
+        ge=0,
+        le=1,
+        description="Boxes with a lower score are not even shown to the tracker. "
+        "Leave it low: the tracker needs weak boxes to follow objects through occlusions.",
+    )
+    nms_iou: Number = Field(
+        default=0.7,
+        gt=0,
+        le=1,
+        description="Overlap above which two boxes are one object, for models without an end-to-end head. "
+        "Lower it where objects get two boxes, raise it for crowds.",
+    )
+    input_wh: tuple[SidePx, SidePx] | None = Field(
+        default=None,
+        description="Width and height of the model's input, px, where it can be chosen. "
+        "Set it to the cameras' shape, such as [640, 384] for 16:9, to compute no padding.",
+    )
+    lanes: Whole | None = Field(
+        default=None,
+        ge=1,
+        le=64,
+        description="Inference requests in flight at once. Only where the backend chooses badly.",
+    )
+    threads: Whole | None = Field(
+        default=None, ge=1, le=1024, description="CPU threads of the detector. Set it to leave cores for others."
+    )
+    options: dict[str, bool | int | float | str] = Field(
+        default_factory=dict, description="Passed to `stub` or to a plug-in as they are; its documentation names them."
+    )
+
+    @model_validator(mode="after")
+    def _has_path(self) -> Model:
+        if not self.path.strip() and self.backend != "stub":
+            raise mistake(
+                "“path” is missing; it names the model, such as path: yolo26n.pt (only backend: stub has none)"
+            )
+        return self
+
+
+class Worker(Value):
+    """The process that detects and tracks."""
+
+    max_batch: Whole | None = Field(
+        default=None, ge=1, le=1024, description="Most frames in one inference. Only to stay below what the model can."
+    )
+    max_wait_ms: Number = Field(
+        default=5.0,
+        ge=0,
+        le=1000,
+        description="How long a frame may wait for others to fill a batch, milliseconds. "
+        "Raise it on a GPU with many cameras.",
+    )
+    nice: Whole = Field(
+        default=5,
+        ge=0,
+        le=19,
+        description="How far inference stands back behind decoding, as in nice(1). 0 where cores are plenty.",
+    )
+
+
+class Slo(Value):
+    """The promise."""
+
+    p95_ms: Number = Field(
+        default=150.0,
+        gt=0,
+        le=60_000,
+        description="The age, milliseconds from capture to publication, that 95 of 100 frames stay below. "
+        "An older frame is not detected any more, its boxes are filled. Set it to what your use needs, not lower.",
+    )
+
+
+class Publish(Value):
+    """Where the results go."""
+
+    bind: Endpoint = Field(
+        default="tcp://127.0.0.1:5555",
+        description="The ZeroMQ endpoint to subscribe to. tcp://127.0.0.1:0 takes a free port, ipc:///run/fleet.sock "
+        "stays on the machine, tcp://*:5555 serves everybody who reaches it: there is no password.",
+    )
+    queue: Whole = Field(
+        default=1000,
+        ge=1,
+        le=1_000_000,
+        description="Messages kept for a subscriber that is slower than the fleet; beyond that, new ones are dropped "
+        "for it. Raise it for readers that pause.",
+    )
+
+
+class Fleet(Value):
+    """Cameras, the model that watches them, and where the results go."""
+
+    name: Name = Field(
+        description="Named in every message. Set it where several fleets report to one place; else the file's."
+    )
+    model: Model = Field(description="The detector and how it runs.")
+    publish: Publish = Field(default=Publish(), description="Where the results go.")
+    worker: Worker = Field(default=Worker(), description="The process that detects and tracks.")
+    slo: Slo = Field(default=Slo(), description="The latency that is promised.")
+    defaults: CameraSettings = Field(
+        default=CameraSettings(), description="Settings of all cameras; a camera's own go before them."
+    )
+    cameras: dict[Name, Camera] = Field(min_length=1, description="The cameras by name.")

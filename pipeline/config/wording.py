@@ -1,0 +1,116 @@
+"""What is allowed at a key, in words, from the JSON Schema; so that no message has to be written twice."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any
+
+from pydantic_core import ErrorDetails
+
+from pipeline.config.base import mask_value
+from pipeline.config.locate import KeyPath
+
+Schema = dict[str, Any]
+_FOUND_LENGTH = 60
+
+
+def describe(error: ErrorDetails, path: KeyPath, found: str | None, schema: Schema) -> str:
+    """One of pydantic's errors in this project's words: what was found and what is allowed."""
+    kind = error["type"]
+    if kind == "mistake":
+        return error["msg"]
+    if kind == "extra_forbidden":
+        return _unknown(str(path[-1]), at(schema, path[:-1]), schema)
+    allowed = at(schema, path)
+    if kind == "missing":
+        return f"is missing; expected {expected(allowed, schema)}"
+    if kind == "too_short" and allowed.get("type") == "object":
+        return "is empty; a fleet needs at least one camera"
+    return f"found {_quote(found)}, expected {expected(allowed, schema)}{_close_word(found, allowed)}"
+
+
+def at(schema: Schema, path: KeyPath) -> Schema:
+    """The part of the schema that speaks of the value at `path`; empty where the schema knows nothing."""
+    node = _resolve(schema, schema)
+    for step in path:
+        if isinstance(step, int):
+            places = node.get("prefixItems", [])
+            node = places[step] if step < len(places) else node.get("items", {})
+        else:
+            others = (*node.get("patternProperties", {}).values(), node.get("additionalProperties"))
+            node = node.get("properties", {}).get(step) or others[0] or {}
+        node = _resolve(node if isinstance(node, dict) else {}, schema)
+    return node
+
+
+def expected(node: Schema, schema: Schema) -> str:
+    """What a value may be, such as “a whole number from 1 to 100”."""
+    node = _resolve(node, schema)
+    if "anyOf" in node:
+        return " or ".join(expected(choice, schema) for choice in node["anyOf"])
+    if "enum" in node:
+        return f"one of {', '.join(map(str, node['enum']))}"
+    kind = node.get("type")
+    if kind in ("integer", "number"):
+        return ("a whole number" if kind == "integer" else "a number") + _range(node)
+    if kind == "array":
+        return _list(node, schema)
+    if kind == "string" and "examples" in node:
+        return f"text such as {node['examples'][0]}"
+    words = {"boolean": "true or false", "string": "text", "object": "a mapping (lines of “key: value”)"}
+    return words.get(kind, "another value") if isinstance(kind, str) else "text"
+
+
+def _list(node: Schema, schema: Schema) -> str:
+    if "prefixItems" in node:
+        return f"a list of {len(node['prefixItems'])}, each {expected(node['prefixItems'][0], schema)}"
+    return f"a list, each {expected(node.get('items', {}), schema)}"
+
+
+def _range(node: Schema) -> str:
+    low, high = node.get("minimum"), node.get("maximum")
+    above = node.get("exclusiveMinimum")
+    start = f" from {low:g}" if low is not None else f" above {above:g}" if above is not None else ""
+    return f"{start} to {high}" if start and high is not None else start
+
+
+def _resolve(node: Schema, schema: Schema) -> Schema:
+    if "$ref" in node:
+        return _resolve(schema["$defs"][node["$ref"].rpartition("/")[2]], schema)
+    choices = [choice for choice in node.get("anyOf", []) if choice.get("type") != "null"]
+    return _resolve(choices[0], schema) if len(choices) == 1 else node
+
+
+def _quote(found: str | None) -> str:
+    if found is None:
+        return "a list or mapping"
+    if not found.strip():
+        return "nothing"
+    text = " ".join(mask_value(found).split())
+    return f"“{text if len(text) <= _FOUND_LENGTH else text[:_FOUND_LENGTH] + '…'}”"
+
+
+def _close_word(found: str | None, allowed: Schema) -> str:
+    close = difflib.get_close_matches(found or "", map(str, allowed.get("enum", ())), 1)
+    return f"; did you mean “{close[0]}”?" if close else ""
+
+
+def _unknown(key: str, section: Schema, schema: Schema) -> str:
+    allowed = list(section.get("properties", ()))
+    close = difflib.get_close_matches(key, allowed, 1)
+    if close:
+        return f"is no key; did you mean “{close[0]}”?"
+    homes = _sections_with(key, schema)
+    hint = f"; it belongs under {' or '.join(homes)}" if homes else ""
+    return f"is no key{hint}; allowed here: {', '.join(allowed)}"
+
+
+def _sections_with(key: str, schema: Schema) -> list[str]:
+    """The sections of a fleet file in which `key` would be right."""
+    sections: dict[str, KeyPath] = {
+        **{name: (name,) for name in ("model", "publish", "worker", "slo", "defaults")},
+        "a camera": ("cameras", "*"),
+        "track": ("defaults", "track"),
+        "reconnect": ("defaults", "reconnect"),
+    }
+    return [name for name, path in sections.items() if key in at(schema, path).get("properties", {})]
