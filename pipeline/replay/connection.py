@@ -1,0 +1,213 @@
+"""One RTSP client: answers its requests and hands its subscription to a camera.
+
+One connection carries one session with one camera, which is how players use it. UDP is answered with 461, upon which
+players come back asking for TCP.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable, Mapping
+from urllib.parse import quote, urlsplit
+
+import structlog
+
+from pipeline.replay.camera import Camera
+from pipeline.replay.interleaved import Channels, InterleavedSubscriber
+from pipeline.replay.rtsp import VERSION, MalformedRequest, Request, RequestReader, response
+from pipeline.replay.sdp import TRACK, describe
+
+# RFC 2326 §12.37: the default. FFmpeg and GStreamer send something every half of it.
+SESSION_TIMEOUT_S = 60.0
+# After the goodbye a client gets this long to take its leave by TEARDOWN before the connection is closed.
+FAREWELL_S = 2.0
+
+_SERVER = "camfleet"
+
+_log = structlog.get_logger(__name__)
+
+
+class RtspConnection(asyncio.Protocol):
+    """The server's end of one client's TCP connection."""
+
+    def __init__(self, cameras: Mapping[str, Camera], open_connections: set[RtspConnection]) -> None:
+        """`open_connections` holds this connection from its making to its loss."""
+        self._cameras = cameras
+        self._open_connections = open_connections
+        self._reader = RequestReader()
+        self._session_id = ""
+        self._camera: Camera | None = None
+        self._subscriber: InterleavedSubscriber | None = None
+        self._idle: asyncio.TimerHandle | None = None
+        self._ending = False
+        self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._methods: dict[str, Callable[[Request], bytes]] = {
+            "OPTIONS": self._options,
+            "DESCRIBE": self._describe,
+            "SETUP": self._setup,
+            "PLAY": self._play,
+            "PAUSE": self._pause,
+            "TEARDOWN": self._teardown,
+            "GET_PARAMETER": self._keep_alive,
+            "SET_PARAMETER": self._keep_alive,
+        }
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Wait for requests, though not for ever."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._open_connections.add(self)
+        self._restart_idle_timer()
+
+    def data_received(self, data: bytes) -> None:
+        """Answer each request that is complete; any byte, RTCP too, shows that the client lives."""
+        self._restart_idle_timer()
+        try:
+            for request in self._reader.feed(data):
+                self._transport.write(self._answer(request))
+        except MalformedRequest as error:
+            _log.warning("malformed RTSP request", reason=str(error))
+            self._transport.write(response(400, {"Server": _SERVER}))
+            self._transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Free the camera of this client."""
+        self._unsubscribe()
+        self._cancel_idle_timer()
+        self._open_connections.discard(self)
+        if not self.lost.done():
+            self.lost.set_result(None)
+
+    def close(self, grace_s: float = 0.0) -> None:
+        """Close once everything written has been taken, or after `grace_s` in any case."""
+        self._ending = True
+        self._unsubscribe()
+        self._transport.close()
+        self._cancel_idle_timer()
+        self._idle = asyncio.get_running_loop().call_later(grace_s, self._transport.abort)
+
+    def _answer(self, request: Request) -> bytes:
+        if request.version != VERSION:
+            return self._respond(request, 505)
+        if "require" in request.headers:
+            return self._respond(request, 551, {"Unsupported": request.headers["require"]})
+        if request.session_id and request.session_id != self._session_id:
+            return self._respond(request, 454)
+        method = self._methods.get(request.method)
+        if method is None:
+            return self._respond(request, 501, {"Public": ", ".join(self._methods)})
+        return method(request)
+
+    def _options(self, request: Request) -> bytes:
+        return self._respond(request, 200, {"Public": ", ".join(self._methods)})
+
+    def _keep_alive(self, request: Request) -> bytes:
+        return self._respond(request, 200)
+
+    def _describe(self, request: Request) -> bytes:
+        camera = self._cameras.get(request.path)
+        if camera is None:
+            return self._respond(request, 404)
+        if camera.ended:
+            return self._respond(request, 410)
+        headers = {"Content-Type": "application/sdp", "Content-Base": f"{_base_url(request, camera)}/"}
+        return self._respond(request, 200, headers, describe(camera.name, camera.media, session=id(camera)))
+
+    def _setup(self, request: Request) -> bytes:
+        camera = self._cameras.get(request.path.removesuffix(f"/{TRACK}"))
+        if camera is None:
+            return self._respond(request, 404)
+        if camera.ended:
+            return self._respond(request, 410)
+        if self._camera not in {None, camera}:
+            return self._respond(request, 459)
+        channels = Channels.from_transport(request.headers.get("transport", ""))
+        if channels is None:
+            return self._respond(request, 461)
+        self._unsubscribe()
+        self._session_id = self._session_id or secrets.token_hex(8)
+        self._camera = camera
+        self._subscriber = InterleavedSubscriber(self._transport, channels, camera.sender_report, self._farewell)
+        transport = f"RTP/AVP/TCP;unicast;interleaved={channels.rtp}-{channels.rtcp};ssrc={camera.ssrc:08X}"
+        return self._respond(request, 200, {"Transport": transport})
+
+    def _play(self, request: Request) -> bytes:
+        if self._camera is None or self._subscriber is None:
+            return self._respond(request, 455)
+        if self._camera.ended:
+            return self._respond(request, 410)
+        headers = {"Range": "npt=now-", "RTP-Info": self._rtp_info(request, self._camera)}
+        self._subscriber.restart()
+        self._camera.join(self._subscriber)
+        _log.info("client plays", camera_id=self._camera.name)
+        return self._respond(request, 200, headers)
+
+    def _pause(self, request: Request) -> bytes:
+        if self._camera is None or self._subscriber is None:
+            return self._respond(request, 455)
+        self._camera.leave(self._subscriber)
+        return self._respond(request, 200)
+
+    def _teardown(self, request: Request) -> bytes:
+        if self._camera is None:
+            return self._respond(request, 455)
+        answer = self._respond(request, 200)
+        self._unsubscribe()
+        self._camera, self._session_id = None, ""
+        if self._ending:
+            asyncio.get_running_loop().call_soon(self.close, FAREWELL_S)
+        return answer
+
+    def _rtp_info(self, request: Request, camera: Camera) -> str:
+        """Where in the running stream the client comes in.
+
+        The sequence number is that of the first packet it gets, so it is left out while that is unknown, which is when
+        the client must wait for a key frame: GStreamer takes every packet between the two for lost.
+        """
+        track = f"url={_base_url(request, camera)}/{TRACK}"
+        upcoming = camera.upcoming
+        if upcoming is not None and upcoming.is_key:
+            return f"{track};seq={upcoming.sequence};rtptime={upcoming.timestamp}"
+        return f"{track};rtptime={camera.rtp_now}"
+
+    def _respond(
+        self, request: Request, status: int, headers: Mapping[str, str] | None = None, body: str = ""
+    ) -> bytes:
+        common = {"CSeq": request.cseq, "Server": _SERVER}
+        if self._session_id:
+            common["Session"] = f"{self._session_id};timeout={SESSION_TIMEOUT_S:.0f}"
+        return response(status, {**common, **(headers or {})}, body)
+
+    def _unsubscribe(self) -> None:
+        if self._camera is not None and self._subscriber is not None:
+            self._camera.leave(self._subscriber)
+            _log.info("client leaves", camera_id=self._camera.name, access_units_left_out=self._subscriber.left_out)
+        self._subscriber = None
+
+    def _farewell(self) -> None:
+        """The camera has ended: leave it to the client to go first, as its last pictures may still be under way."""
+        self._ending = True
+        self._cancel_idle_timer()
+        self._idle = asyncio.get_running_loop().call_later(FAREWELL_S, self.close, FAREWELL_S)
+
+    def _restart_idle_timer(self) -> None:
+        if self._ending:
+            return
+        self._cancel_idle_timer()
+        self._idle = asyncio.get_running_loop().call_later(SESSION_TIMEOUT_S, self._expire)
+
+    def _cancel_idle_timer(self) -> None:
+        if self._idle is not None:
+            self._idle.cancel()
+
+    def _expire(self) -> None:
+        if self._camera is not None:
+            _log.warning("RTSP session timed out", camera_id=self._camera.name)
+        self.close()
+
+
+def _base_url(request: Request, camera: Camera) -> str:
+    """The camera's URL as the client reaches it, without credentials."""
+    host = urlsplit(request.target).netloc.rpartition("@")[2]
+    return f"rtsp://{host}/{quote(camera.name)}"

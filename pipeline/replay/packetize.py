@@ -1,0 +1,160 @@
+"""Turns access units into RTP packets with FFmpeg's own `rtp` muxer, once per camera, whatever the number of clients.
+
+The muxer calls `write` once per RTP packet, so the payload formats (RFC 6184, 7798, 6416, 2435) need no code here.
+Its RTCP sender reports are switched off: it pairs the wall clock with the RTP timestamp of pts 0, which is wrong for a
+recording whose first picture is not at 0. `pipeline.replay.rtcp` makes them from the camera's own timeline.
+"""
+
+from __future__ import annotations
+
+import secrets
+import struct
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+import av
+from av.bitstream import BitStreamFilterContext
+
+from pipeline.errors import ReplayError
+from pipeline.replay.recording import CLOCK_HZ, AccessUnit, Recording
+from pipeline.replay.sdp import MediaFormat
+
+RTP_HEADER_BYTES = 12
+# An Ethernet frame of 1500 bytes less IPv6 (40), UDP (8) and room for SRTP: what cameras send, and what UDP will need.
+MAX_PACKET_BYTES = 1440
+
+_DYNAMIC_PAYLOAD_TYPE = 96
+_STATIC_PAYLOAD_TYPES = {"mjpeg": 26}
+# MP4 stores NAL units with their length in front and the parameter sets apart. As Annex B every key frame brings its
+# parameter sets along, as a camera's does, so a client that joins late needs nothing from before.
+_TO_ANNEX_B = {"h264": "h264_mp4toannexb", "hevc": "hevc_mp4toannexb"}
+_TICK = Fraction(1, CLOCK_HZ)
+_TIMESTAMPS = 1 << 32
+
+
+@dataclass(frozen=True, slots=True)
+class RtpUnit:
+    """All RTP packets of one access unit; `pts`, `dts` and `duration` in 1/90000 s on the camera's timeline."""
+
+    packets: tuple[bytes, ...]
+    pts: int
+    dts: int
+    duration: int
+    is_key: bool
+    _framed: dict[int, bytes] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def sequence(self) -> int:
+        """RTP sequence number of the first packet."""
+        return int(struct.unpack_from(">H", self.packets[0], 2)[0])
+
+    @property
+    def timestamp(self) -> int:
+        """RTP timestamp, the same in all packets."""
+        return int(struct.unpack_from(">I", self.packets[0], 4)[0])
+
+    @property
+    def payload_octets(self) -> int:
+        """Bytes without the RTP headers, as sender reports count them."""
+        return sum(map(len, self.packets)) - RTP_HEADER_BYTES * len(self.packets)
+
+    def interleaved(self, channel: int) -> bytes:
+        """The packets framed for RTSP's TCP connection (RFC 2326 §10.12), one buffer for one write; made once."""
+        if channel not in self._framed:
+            self._framed[channel] = b"".join(interleave(channel, packet) for packet in self.packets)
+        return self._framed[channel]
+
+
+def interleave(channel: int, packet: bytes) -> bytes:
+    """`packet` behind the four bytes that mark it on an RTSP connection."""
+    return struct.pack(">cBH", b"$", channel, len(packet)) + packet
+
+
+class _PacketSink:
+    """The file that the muxer believes to write: keeps each write as one packet."""
+
+    def __init__(self) -> None:
+        self._packets: list[bytes] = []
+
+    def write(self, packet: bytes) -> int:
+        """Take one RTP packet; the muxer reuses its buffer, so it is copied."""
+        self._packets.append(bytes(packet))
+        return len(packet)
+
+    def take(self) -> tuple[bytes, ...]:
+        """The packets since the last call."""
+        taken = tuple(self._packets)
+        self._packets.clear()
+        return taken
+
+
+class RtpPacketizer:
+    """The RTP sender of one camera: its SSRC, its sequence numbers, its timestamp base."""
+
+    def __init__(self, recording: Recording) -> None:
+        self._path = recording.path
+        # 31 bits: FFmpeg's option is a signed number in some versions and an unsigned one in others.
+        self.ssrc = secrets.randbits(31)
+        # rtpenc takes a random timestamp base and tells nobody: it is read from the first packet.
+        self.timestamp_base: int | None = None
+        self._sink = _PacketSink()
+        options = {
+            "ssrc": str(self.ssrc),
+            "seq": str(secrets.randbits(15)),
+            "payload_type": str(payload_type(recording.codec)),
+            "rtpflags": "skip_rtcp",
+        }
+        self._muxer = av.open(self._sink, "w", format="rtp", options=options, buffer_size=MAX_PACKET_BYTES)
+        self._stream = self._muxer.add_stream_from_template(recording.stream)
+        filter_name = _TO_ANNEX_B.get(recording.codec, "null")
+        self._filter = BitStreamFilterContext(filter_name, recording.stream, self._stream)
+
+    def packetize(self, unit: AccessUnit) -> RtpUnit:
+        """The RTP packets of `unit`, which must follow the last one in dts; its packet is used up.
+
+        Raises:
+            ReplayError: FFmpeg refused the picture.
+        """
+        try:
+            for packet in self._filter.filter(unit.packet):
+                packet.stream = self._stream
+                packet.time_base, packet.pts, packet.dts = _TICK, unit.pts, unit.dts
+                self._muxer.mux_one(packet)
+        except av.FFmpegError as error:
+            raise ReplayError(f"{self._path}: a picture cannot be sent over RTP ({error.strerror})") from error
+        sent = RtpUnit(self._sink.take(), unit.pts, unit.dts, unit.duration, unit.is_key)
+        if self.timestamp_base is None and sent.packets:
+            self.timestamp_base = (sent.timestamp - unit.pts) % _TIMESTAMPS
+        return sent
+
+    def as_sent(self, unit: AccessUnit) -> bytes:
+        """The picture as it goes into the packets: Annex B with parameter sets for H.264 and HEVC; uses it up."""
+        return b"".join(map(bytes, self._filter.filter(unit.packet)))
+
+    def close(self) -> None:
+        """Free the muxer; harmless when repeated."""
+        self._muxer.close()
+
+
+def payload_type(codec: str) -> int:
+    """The RTP payload type: static where RFC 3551 gives the codec one."""
+    return _STATIC_PAYLOAD_TYPES.get(codec, _DYNAMIC_PAYLOAD_TYPE)
+
+
+def media_format(recording: Recording) -> MediaFormat:
+    """What SDP must tell of `recording`; packetizes its first picture on trial, to know before serving that it goes.
+
+    Raises:
+        ReplayError: the pictures do not fit the RTP format of their codec.
+    """
+    trial = RtpPacketizer(recording)
+    try:
+        key_frame = trial.as_sent(next(recording.access_units()))
+        if not trial.packetize(next(recording.access_units())).packets:
+            raise ReplayError(
+                f"{recording.path}: FFmpeg cannot put its {recording.codec} pictures into RTP packets "
+                "(MJPEG must be baseline, 4:2:0 or 4:2:2, with the standard Huffman tables, at most 2040 pixels a side)"
+            )
+    finally:
+        trial.close()
+    return MediaFormat.from_key_frame(recording, key_frame, payload_type(recording.codec))
