@@ -34,7 +34,7 @@ from pipeline.worker.worker import Worker, WorkerParts
 log = structlog.get_logger()
 
 REFUSED = 2
-"""Exit code of a worker that cannot serve this fleet; starting it again would not help."""
+"""Exit code of a worker that cannot serve this fleet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,21 +71,14 @@ class WorkerReady:
     lanes: int
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerRefused:
-    """The worker's word that it cannot, and why."""
-
-    message: str
-
-
-def run_worker(spec: WorkerSpec, memory: LedgerMemory, beat: c_int64, report: Connection) -> None:
+def run_worker(spec: WorkerSpec, memory: LedgerMemory, report: Connection, beat: c_int64) -> None:
     """Run a worker in this process until SIGTERM or the parent's end.
 
     Args:
         spec: The fleet and where its parts meet.
         memory: The ledger's, kept by the supervisor across workers.
+        report: Gets one `WorkerReady`, or the `PipelineError` that says why it cannot serve the fleet.
         beat: Set to the monotonic time, ns, whenever the loop turns.
-        report: Gets one `WorkerReady` or `WorkerRefused`.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     end_with_parent()
@@ -94,7 +87,7 @@ def run_worker(spec: WorkerSpec, memory: LedgerMemory, beat: c_int64, report: Co
         try:
             worker, ready = _open(spec, memory, beat, stack)
         except PipelineError as error:
-            report.send(WorkerRefused(str(error)))
+            report.send(error)
             raise SystemExit(REFUSED) from None
         signal.signal(signal.SIGTERM, lambda number, frame: worker.stop())
         report.send(ready)

@@ -1,0 +1,1 @@
+"""How a fleet is doing, seen from outside: clients of its messages like any other."""

@@ -1,0 +1,155 @@
+"""One child process: started, watched by its heartbeat, ended, started again."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from ctypes import c_int64
+from dataclasses import dataclass
+from multiprocessing.context import ForkServerContext, ForkServerProcess
+from typing import Any, Literal
+
+from pipeline.clock import NS_PER_S, Clock
+from pipeline.supervise.budget import RestartBudget
+
+Condition = Literal["running", "waiting", "done", "given up"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What all children of a supervisor stand on: how processes are made, and the time."""
+
+    context: ForkServerContext
+    clock: Clock
+
+
+class Child:
+    """A process that is to run, whatever happens to it. Not thread-safe.
+
+    Attributes:
+        name: For people: `camera gate`, `worker`.
+        restarts: How often it was started again.
+        last_exit: Exit code of its last life; negative for a signal; None before the first end.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        target: Callable[..., None],
+        arguments: Callable[[], tuple[Any, ...]],
+        silent_s: float,
+        ground: Ground,
+    ) -> None:
+        """Prepare; nothing runs yet.
+
+        Args:
+            name: For people.
+            target: Runs in the process; gets the arguments, then the heartbeat.
+            arguments: Asked at every start.
+            silent_s: A heart that has not beaten for so long belongs to a hung process.
+            ground: What all children stand on.
+        """
+        self.name = name
+        self.restarts = 0
+        self.last_exit: int | None = None
+        self._context = ground.context
+        self._clock = ground.clock
+        self._silent_ns = round(silent_s * NS_PER_S)
+        self._target = target
+        self._arguments = arguments
+        self._budget = RestartBudget()
+        self._beat: c_int64 = ground.context.Value("q", 0, lock=False)
+        self._process: ForkServerProcess | None = None
+        self._due_s: float | None = None
+        self._done = False
+
+    def start(self) -> None:
+        """Start the process; also again, after `reap`."""
+        self._due_s = None
+        self._beat.value = self._clock.monotonic_ns()
+        self._process = self._context.Process(
+            target=self._target, args=(*self._arguments(), self._beat), name=f"camfleet {self.name}", daemon=True
+        )
+        self._process.start()
+
+    @property
+    def condition(self) -> Condition:
+        """What is going on with it."""
+        if self._process is not None:
+            return "running"
+        if self._done:
+            return "done"
+        return "given up" if self._due_s is None else "waiting"
+
+    @property
+    def pid(self) -> int | None:
+        """The process id while it runs."""
+        return self._process.pid if self._process else None
+
+    @property
+    def sentinel(self) -> int | None:
+        """Becomes readable when the process ends; None while none runs."""
+        return self._process.sentinel if self._process else None
+
+    @property
+    def restart_due_s(self) -> float | None:
+        """When it is to be started again, s of the monotonic clock; None unless it waits for that."""
+        return self._due_s
+
+    def reap(self) -> int | None:
+        """Exit code if the process has ended since the last call; it stays down until `plan_restart` or `finish`."""
+        if self._process is None or self._process.is_alive():
+            return None
+        self.last_exit = self._process.exitcode
+        self._process.close()
+        self._process = None
+        return self.last_exit
+
+    def plan_restart(self, now_s: float) -> float | None:
+        """Start it again after a pause, which is returned; None if it died too often and is given up."""
+        delay_s = self._budget.next_delay_s(now_s)
+        self._due_s = None if delay_s is None else now_s + delay_s
+        return delay_s
+
+    def restart_if_due(self, now_s: float) -> bool:
+        """Start it again if its pause is over; True if it was."""
+        if self._due_s is None or now_s < self._due_s:
+            return False
+        self.restarts += 1
+        self.start()
+        return True
+
+    def finish(self) -> None:
+        """It has done its work and is not started again."""
+        self._done = True
+
+    @property
+    def hung(self) -> bool:
+        """Whether it runs and its heart has stopped."""
+        return self._process is not None and self._clock.monotonic_ns() - self._beat.value > self._silent_ns
+
+    def terminate(self) -> None:
+        """Ask it to end."""
+        if self._process is not None:
+            self._process.terminate()
+
+    def kill(self) -> None:
+        """End it."""
+        if self._process is not None:
+            self._process.kill()
+
+    def join(self, timeout_s: float) -> bool:
+        """Wait for its end; False if it still runs after `timeout_s`."""
+        if self._process is None:
+            return True
+        self._process.join(max(0.0, timeout_s))
+        return not self._process.is_alive()
+
+
+def exit_words(code: int | None) -> str:
+    """An exit code for people."""
+    if code is None:
+        return "ended"
+    if code < 0:
+        return f"was ended by {signal.Signals(-code).name}"
+    return f"ended with exit code {code}"
