@@ -7,14 +7,14 @@ from collections.abc import Mapping
 
 from pipeline.config.locate import Document, KeyPath, Tree
 
-_VARIABLE = re.compile(r"\$\$\{|\$\{(?P<name>[^}]*)\}|\$\{")
+_VARIABLE = re.compile(r"\$\$\{|\$\{(?P<name>[^}:]*)(?::-(?P<default>[^}]*))?\}|\$\{")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def substitute(document: Document, environ: Mapping[str, str]) -> None:
-    """Replace every `${VAR}` in the document's texts by its value; `$${` becomes `${`.
+    """Replace every `${VAR}` in the document's texts by its value, or by the default of `${VAR:-default}`.
 
-    What cannot be replaced is reported in the document and left as it is.
+    `$${` becomes `${`. What cannot be replaced is reported in the document and left as it is.
     """
     document.data = _tree(document.data, (), document, environ)
 
@@ -38,6 +38,8 @@ def _text(text: str, path: KeyPath, document: Document, environ: Mapping[str, st
             )
         elif name in environ:
             return environ[name]
+        elif found["default"] is not None:
+            return found["default"]
         else:
             document.report(path, f"the environment variable {name} is not set; set it before starting camfleet")
         return found[0]

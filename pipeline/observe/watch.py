@@ -1,0 +1,79 @@
+"""A thread that subscribes to a fleet and keeps its books."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from types import TracebackType
+from typing import Self
+
+from pipeline.client import Subscriber
+from pipeline.errors import SubscriberTimeout
+from pipeline.observe.tally import WINDOW_S, FleetTally, Tally
+
+LOOK_S = 0.2
+"""How soon the thread notices that it is to end, s."""
+
+
+class FleetWatch:
+    """The figures of a running fleet, live and over the whole time; a subscriber like any other.
+
+    `live` and `whole` may be called from any thread.
+    """
+
+    def __init__(self, endpoint: str, cameras: list[str]) -> None:
+        """Begin to listen.
+
+        Args:
+            endpoint: Where the fleet publishes.
+            cameras: In the order of the tables.
+        """
+        self._endpoint = endpoint
+        self._live = Tally(cameras, WINDOW_S)
+        self._whole = Tally(cameras, math.inf)
+        self._last_s = 0.0
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._subscriber: Subscriber | None = None
+        self._thread = threading.Thread(target=self._run, name="fleet-watch", daemon=True)
+        self._thread.start()
+
+    def live(self) -> FleetTally:
+        """The last seconds."""
+        return self._figures(self._live)
+
+    def whole(self) -> FleetTally:
+        """Everything since the first frame."""
+        return self._figures(self._whole)
+
+    def close(self) -> None:
+        """Stop listening; the figures stay."""
+        self._stop.set()
+        self._thread.join()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _figures(self, tally: Tally) -> FleetTally:
+        with self._lock:
+            states = dict(self._subscriber.states) if self._subscriber else {}
+            return tally.fleet(states, self._last_s if self._stop.is_set() else time.monotonic())
+
+    def _run(self) -> None:
+        with Subscriber(self._endpoint, timeout_s=LOOK_S, queue=0) as subscriber:
+            self._subscriber = subscriber
+            while not self._stop.is_set():
+                try:
+                    result = subscriber.receive()
+                except SubscriberTimeout:
+                    continue
+                with self._lock:
+                    self._last_s = time.monotonic()
+                    self._live.add(result, self._last_s)
+                    self._whole.add(result, self._last_s)
