@@ -135,15 +135,13 @@ class Camera:
         self._packetizer.close()
         self._recording.close()
 
-    def sender_report(self) -> bytes:
-        """An RTCP compound packet that tells which wall time belongs to which RTP timestamp."""
-        return sender_report(self._sender_state())
+    def sender_report(self, unit: RtpUnit) -> bytes:
+        """An RTCP compound packet that tells the wall time of `unit`'s RTP timestamp, from which the others follow.
 
-    @property
-    def rtp_now(self) -> int:
-        """The RTP timestamp of this instant on the camera's timeline."""
-        played_s = 0.0 if self._start_s is None else self._now_s() - self._start_s
-        return ((self._packetizer.timestamp_base or 0) + round(played_s * CLOCK_HZ)) & 0xFFFFFFFF
+        As RFC 3550 §5.1 has it for stored pictures, that is the time at which they are to be presented, which is `due`
+        wherever there are no B-frames.
+        """
+        return sender_report(self._sender_state(unit.pts))
 
     async def _play(self) -> None:
         """Send what is due, then read and packetize the following unit while there is time."""
@@ -167,25 +165,31 @@ class Camera:
     async def _report_regularly(self) -> None:
         while True:
             await asyncio.sleep(REPORT_INTERVAL_S)
-            report = self.sender_report()
+            report = sender_report(self._sender_state(self._played_ticks()))
             for subscriber in tuple(self._subscribers):
                 subscriber.report(report)
 
     def _say_goodbye(self) -> None:
-        farewell = goodbye(self._sender_state())
+        farewell = goodbye(self._sender_state(self._played_ticks()))
         for subscriber in tuple(self._subscribers):
             subscriber.end(farewell)
         self._subscribers.clear()
 
-    def _sender_state(self) -> SenderState:
+    def _sender_state(self, ticks: int) -> SenderState:
+        """What has been sent, and the wall time of the instant `ticks` on the camera's timeline."""
+        ahead_ns = (ticks - self._played_ticks()) * NS_PER_S // CLOCK_HZ
         return SenderState(
             ssrc=self._packetizer.ssrc,
             cname=self.name,
-            wall_ns=self._clock.wall_ns(),
-            rtp_timestamp=self.rtp_now,
+            wall_ns=self._clock.wall_ns() + ahead_ns,
+            rtp_timestamp=(self._packetizer.timestamp_base or 0) + ticks,
             packets=self._packets,
             octets=self._octets,
         )
+
+    def _played_ticks(self) -> int:
+        """Where on the camera's timeline this instant is."""
+        return 0 if self._start_s is None else round((self._now_s() - self._start_s) * CLOCK_HZ)
 
     def _now_s(self) -> float:
         return self._clock.monotonic_ns() / NS_PER_S

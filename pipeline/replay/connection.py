@@ -137,7 +137,7 @@ class RtspConnection(asyncio.Protocol):
             return self._respond(request, 455)
         if self._camera.ended:
             return self._respond(request, 410)
-        headers = {"Range": "npt=now-", "RTP-Info": self._rtp_info(request, self._camera)}
+        headers = {"Range": "npt=now-", **self._rtp_info(request, self._camera)}
         self._subscriber.restart()
         self._camera.join(self._subscriber)
         _log.info("client plays", camera_id=self._camera.name)
@@ -159,17 +159,17 @@ class RtspConnection(asyncio.Protocol):
             asyncio.get_running_loop().call_soon(self.close, FAREWELL_S)
         return answer
 
-    def _rtp_info(self, request: Request, camera: Camera) -> str:
-        """Where in the running stream the client comes in.
+    def _rtp_info(self, request: Request, camera: Camera) -> dict[str, str]:
+        """Where in the running stream the client comes in, as far as it is known.
 
-        The sequence number is that of the first packet it gets, so it is left out while that is unknown, which is when
-        the client must wait for a key frame: GStreamer takes every packet between the two for lost.
+        A client that must wait for a key frame is told nothing: with the numbers of this moment FFmpeg would begin its
+        time line with a gap, and GStreamer would take every packet in between for lost.
         """
-        track = f"url={_base_url(request, camera)}/{TRACK}"
         upcoming = camera.upcoming
-        if upcoming is not None and upcoming.is_key:
-            return f"{track};seq={upcoming.sequence};rtptime={upcoming.timestamp}"
-        return f"{track};rtptime={camera.rtp_now}"
+        if upcoming is None or not upcoming.is_key:
+            return {}
+        url = f"{_base_url(request, camera)}/{TRACK}"
+        return {"RTP-Info": f"url={url};seq={upcoming.sequence};rtptime={upcoming.timestamp}"}
 
     def _respond(
         self, request: Request, status: int, headers: Mapping[str, str] | None = None, body: str = ""

@@ -54,7 +54,7 @@ class InterleavedSubscriber:
         self,
         transport: asyncio.Transport,
         channels: Channels,
-        sender_report: Callable[[], bytes],
+        sender_report: Callable[[RtpUnit], bytes],
         on_end: Callable[[], None],
     ) -> None:
         """`sender_report` makes the report that precedes the first picture; `on_end` is called after the goodbye."""
@@ -77,12 +77,12 @@ class InterleavedSubscriber:
             return
         if self._waiting_for_key:
             self._waiting_for_key = False
-            self.report(self._sender_report())
+            self._transport.write(interleave(self.channels.rtcp, self._sender_report(unit)))
         self._transport.write(unit.interleaved(self.channels.rtp))
 
     def report(self, rtcp: bytes) -> None:
-        """Send an RTCP packet."""
-        if not self._is_behind():
+        """Send an RTCP packet; not before the first picture, as FFmpeg counts its time from the first report."""
+        if not self._waiting_for_key and not self._is_behind():
             self._transport.write(interleave(self.channels.rtcp, rtcp))
 
     def end(self, rtcp: bytes) -> None:

@@ -116,7 +116,7 @@ def parse_request(head: bytes) -> Request:
     except UnicodeDecodeError as error:
         raise MalformedRequest("the request is no text") from error
     words = request_line.split(" ")
-    if len(words) != 3 or not words[0].isalpha() or not words[1] or not words[2].startswith("RTSP/"):
+    if len(words) != 3 or not words[0].replace("_", "").isalpha() or not words[1] or not words[2].startswith("RTSP/"):
         raise MalformedRequest("the first line is not METHOD URL RTSP/1.0")
     headers = dict(_header(line) for line in header_lines)
     if not headers.get("cseq", "").isdecimal():
