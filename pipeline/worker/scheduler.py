@@ -26,7 +26,7 @@ class BatchPolicy:
         """Whether to send what is ready now; `oldest_s` is when the first of it became ready."""
         if oldest_s is None:
             return False
-        return ready >= self.max_batch or now_s - oldest_s >= self.max_wait_s
+        return ready >= self.max_batch or now_s >= oldest_s + self.max_wait_s
 
 
 class Scheduler:

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from pipeline.errors import WireError
+from pipeline.wire import SCHEMA, CameraState, Counts, FrameResult, TrackedBox, decode, encode, topic
+
+
+def frame(camera_id: str = "gate", frame_id: int = 7) -> FrameResult:
+    box = TrackedBox(
+        track_id=3,
+        class_id=0,
+        class_name="person",
+        score=0.9,
+        xyxy=(1.0, 2.0, 3.0, 4.0),
+        origin="predicted",
+        since_detected_ms=40.0,
+        uncertainty_px=1.5,
+    )
+    return FrameResult(
+        fleet="town",
+        camera_id=camera_id,
+        session_id="a1",
+        frame_id=frame_id,
+        pts_s=0.28,
+        captured_at_ns=1,
+        capture_clock="rtcp",
+        published_at_ns=2,
+        age_ms=41.0,
+        frame_wh=(640, 360),
+        origin="predicted",
+        filled_because="stride",
+        stride=2,
+        lost={},
+        counts=Counts(decoded=8, detected=4, filled={"stride": 4}, lost={}),
+        latency_ms={"decode": 1.0},
+        tracks=(box,),
+    )
+
+
+STATE = CameraState(fleet="town", camera_id="gate", session_id="a1", state="retrying", detail="refused")
+
+
+@pytest.mark.parametrize(("kind", "message"), [("detections", frame()), ("cameras", STATE)])
+def test_wire_message_comes_back_as_it_went(kind: str, message: FrameResult | CameraState):
+    assert decode(topic(kind, "gate"), encode(message)) == message
+
+
+def test_topic_of_a_camera_is_no_prefix_of_another():
+    assert not topic("detections", "cam10").startswith(topic("detections", "cam1"))
+
+
+def test_wire_unknown_fields_are_skipped():
+    body = msgspec.msgpack.decode(encode(frame())) | {"weather": "rain"}
+    assert decode(b"detections/gate/", msgspec.msgpack.encode(body)) == frame()
+
+
+@pytest.mark.parametrize(
+    ("topic_bytes", "body", "words"),
+    [
+        pytest.param(b"weather/gate/", encode(frame()), "none of camfleet's", id="foreign topic"),
+        pytest.param(b"detections/gate/", b"\xc1", "no msgpack map", id="not msgpack"),
+        pytest.param(b"detections/gate/", b"", "no msgpack map", id="empty"),
+        pytest.param(b"detections/gate/", encode(STATE), "missing required field", id="another kind"),
+        pytest.param(
+            b"detections/gate/",
+            msgspec.msgpack.encode(msgspec.msgpack.decode(encode(frame())) | {"schema": SCHEMA + 1}),
+            "uses another",
+            id="newer version",
+        ),
+    ],
+)
+def test_wire_unreadable_bytes_are_refused_in_words(topic_bytes: bytes, body: bytes, words: str):
+    with pytest.raises(WireError, match=words):
+        decode(topic_bytes, body)
