@@ -1,0 +1,204 @@
+"""Where one running fleet keeps its shared memory: apart from every other fleet, and gone when it ends.
+
+Shared memory outlives the processes that made it, so whoever starts a fleet owns a `RunLease`. Its files carry the
+run's own prefix under /dev/shm, its directory holds the rest, and both go away when the lease is closed, or, if the
+owner was killed, when the next fleet of this user starts. That a run is over is told by a file lock: the kernel drops
+it with the process, and it means the same in every pid namespace, where a process id may mean somebody else.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import shutil
+import stat
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+import iceoryx2 as iox
+
+from pipeline.errors import SlotError
+
+SHARED_MEMORY = Path("/dev/shm")
+_LOCK = "lock"
+_GATE = ".gate"
+_SLOTS = "slots"
+_CREATING = "creating"
+
+# iceoryx2 writes to stderr what it also returns as errors, and warns that it found no configuration file.
+iox.set_log_level(iox.LogLevel.Fatal)
+
+
+@dataclass(frozen=True, slots=True)
+class RunScope:
+    """Names one run of a fleet; small and picklable, every process of the fleet gets it.
+
+    Attributes:
+        run_id: Letters, digits and dashes, unique on this machine.
+        directory: Private to this user and run; other parts may keep their sockets in it.
+    """
+
+    run_id: str
+    directory: Path
+
+    @property
+    def prefix(self) -> str:
+        """What the names of this run's files under /dev/shm begin with."""
+        return f"camfleet-{self.run_id}-"
+
+    def node(self, name: str) -> iox.Node:
+        """A process's place in this run; signals stay the process's own.
+
+        Raises:
+            SlotError: The run's directory is gone or full.
+        """
+        try:
+            builder = iox.NodeBuilder.new().name(iox.NodeName.new(name)).config(self._config())
+            return builder.signal_handling_mode(iox.SignalHandlingMode.Disabled).create(iox.ServiceType.Ipc)
+        except iox.NodeCreationFailure as error:
+            raise SlotError(f"cannot join the fleet's shared memory in {self.directory}: {error}") from error
+
+    def creating(self) -> IO[str]:
+        """A lock to hold while something shared is made: who finds it half made then knows that its maker is dead."""
+        return _lock(self.directory / _CREATING)
+
+    def remove_half_made(self) -> None:
+        """Remove services whose maker was killed over them; the caller holds `creating`.
+
+        iceoryx2 itself neither opens nor removes these: it waits for a maker. It takes away the file's write permission
+        when a service is complete (0.10, `static_storage::file`), which is how the others are told.
+        """
+        for file in (self.directory / _SLOTS / "services").glob("*.service"):
+            if file.stat().st_mode & stat.S_IWUSR:
+                file.unlink()
+
+    def remove_dead(self) -> int:
+        """Free what killed processes of this run left behind, while the others go on; returns how many were freed.
+
+        Raises:
+            SlotError: The run's directory cannot be read.
+        """
+        try:
+            nodes = iox.Node.list(iox.ServiceType.Ipc, self._config())
+        except iox.NodeListFailure as error:
+            raise SlotError(f"cannot look through the fleet's shared memory in {self.directory}: {error}") from error
+        return sum(_removed(node[0]) for node in nodes if isinstance(node, iox.NodeState.Dead))
+
+    def files(self) -> list[Path]:
+        """The run's files under /dev/shm."""
+        return sorted(SHARED_MEMORY.glob(f"{self.prefix}*"))
+
+    def cleanup(self) -> None:
+        """Remove every file of this run. Nobody may be using it any more; may be called again."""
+        for file in self.files():
+            file.unlink(missing_ok=True)
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _config(self) -> iox.config.Config:
+        config = iox.config.default()
+        config.global_cfg.prefix = iox.FileName.new(self.prefix)
+        config.global_cfg.root_path = iox.Path.new(str(self.directory / _SLOTS))
+        return config
+
+
+class RunLease:
+    """Owns a run: makes its directory, and removes all of it when closed. Sweeps up after owners that were killed.
+
+    Example:
+        with RunLease() as lease:
+            start_processes(lease.scope)
+
+    Attributes:
+        scope: What the processes of the fleet get.
+    """
+
+    def __init__(self, base: Path | None = None) -> None:
+        """Take a new run under `base`, by default this user's runtime directory.
+
+        Raises:
+            SlotError: The directory cannot be made, or belongs to somebody else.
+        """
+        base = _private(base or _default_base())
+        with _lock(base / _GATE):
+            sweep(base)
+            run_id = f"{os.getpid()}-{secrets.token_hex(3)}"
+            self.scope = RunScope(run_id, _private(base / run_id))
+            self._lock = _lock(self.scope.directory / _LOCK)
+
+    def close(self) -> None:
+        """Remove the run's files; the fleet's processes must have ended. May be called again."""
+        self.scope.cleanup()
+        self._lock.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+
+def _removed(node: iox.DeadNodeView) -> bool:
+    """Whether a dead process could be cleaned up after.
+
+    One that was killed while it joined cannot always (one in four of those killed in their first 40 ms; none later),
+    and neither can one that another process is cleaning at this moment. What stays are empty files, until the run ends.
+    """
+    try:
+        node.try_remove_stale_resources()
+    except iox.NodeCleanupFailure:
+        return False
+    return True
+
+
+def sweep(base: Path) -> list[str]:
+    """Remove the runs under `base` whose owner is gone; returns their ids. The caller holds the gate."""
+    swept = []
+    for directory in sorted(path for path in base.iterdir() if path.is_dir()):
+        try:
+            lock = _lock(directory / _LOCK, wait=False)
+        except BlockingIOError:
+            continue
+        with lock:
+            RunScope(directory.name, directory).cleanup()
+        swept.append(directory.name)
+    return swept
+
+
+def _default_base() -> Path:
+    runtime = Path(os.environ.get("XDG_RUNTIME_DIR") or "/nonexistent")
+    if os.access(runtime, os.W_OK | os.X_OK):
+        return runtime / "camfleet"
+    return Path(tempfile.gettempdir()) / f"camfleet-{os.getuid()}"
+
+
+def _private(directory: Path) -> Path:
+    """`directory`, made where it was not, and certainly this user's own: in /tmp anybody may have made it first."""
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = directory.lstat()
+    except OSError as error:
+        raise SlotError(f"cannot make {directory} for the fleet's shared memory: {error.strerror}") from error
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
+        raise SlotError(
+            f"{directory} can be written by others; remove it, or set XDG_RUNTIME_DIR to a private directory"
+        )
+    return directory
+
+
+def _lock(path: Path, wait: bool = True) -> IO[str]:
+    """A file that is locked until it is closed or the process ends.
+
+    Raises:
+        BlockingIOError: Somebody else has the lock, and `wait` is off.
+    """
+    file = path.open("a")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except OSError:
+        file.close()
+        raise
+    return file
