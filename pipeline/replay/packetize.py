@@ -28,6 +28,8 @@ _STATIC_PAYLOAD_TYPES = {"mjpeg": 26}
 # MP4 stores NAL units with their length in front and the parameter sets apart. As Annex B every key frame brings its
 # parameter sets along, as a camera's does, so a client that joins late needs nothing from before.
 _TO_ANNEX_B = {"h264": "h264_mp4toannexb", "hevc": "hevc_mp4toannexb"}
+# RFC 2435 §3.1.5: width and height are sent in units of 8 in one byte. The muxer lets larger ones overflow.
+_MAX_JPEG_SIDE_PX = 255 * 8
 _TICK = Fraction(1, CLOCK_HZ)
 _TIMESTAMPS = 1 << 32
 
@@ -150,10 +152,11 @@ def media_format(recording: Recording) -> MediaFormat:
     trial = RtpPacketizer(recording)
     try:
         key_frame = trial.as_sent(next(recording.access_units()))
-        if not trial.packetize(next(recording.access_units())).packets:
+        packets = trial.packetize(next(recording.access_units())).packets
+        if not packets or (recording.codec == "mjpeg" and max(recording.size_wh) > _MAX_JPEG_SIDE_PX):
             raise ReplayError(
                 f"{recording.path}: FFmpeg cannot put its {recording.codec} pictures into RTP packets "
-                "(MJPEG must be baseline, 4:2:0 or 4:2:2, with the standard Huffman tables, at most 2040 pixels a side)"
+                f"(MJPEG must be baseline, 4:2:0 or 4:2:2, with standard Huffman tables, up to {_MAX_JPEG_SIDE_PX} pixels a side)"
             )
     finally:
         trial.close()

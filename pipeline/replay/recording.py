@@ -83,6 +83,11 @@ class Recording:
         return (self._container.duration or 0) / av.time_base
 
     @property
+    def size_wh(self) -> tuple[int, int]:
+        """Width and height of the pictures, in pixels."""
+        return self.stream.codec_context.width, self.stream.codec_context.height
+
+    @property
     def extradata(self) -> bytes:
         """The decoder's configuration as the container holds it; may be empty."""
         return bytes(self.stream.codec_context.extradata or b"")

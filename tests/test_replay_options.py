@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import ReplayError
+from pipeline.replay import ReplayOptions
+from pipeline.replay.options import camera_name, plan_cameras
+
+GATE, YARD = Path("a/gate.mp4"), Path("b/yard.mkv")
+
+
+@pytest.mark.parametrize(
+    ("files", "cameras", "expected"),
+    [
+        pytest.param([GATE, YARD], None, [("gate", 0.0), ("yard", 0.0)], id="one camera per file"),
+        pytest.param([GATE], 3, [("gate", 0.0), ("gate-2", 1 / 3), ("gate-3", 2 / 3)], id="spread over one file"),
+        pytest.param([GATE, YARD], 3, [("gate", 0.0), ("yard", 0.0), ("gate-2", 0.5)], id="files take turns"),
+        pytest.param([GATE, YARD], 1, [("gate", 0.0)], id="fewer cameras than files"),
+        pytest.param([GATE, Path("c/gate.mp4")], None, [("gate", 0.0), ("gate-2", 0.0)], id="same name elsewhere"),
+        pytest.param(
+            [GATE, Path("gate-2.mp4")], 3, [("gate", 0.0), ("gate-2", 0.0), ("gate-3", 0.5)], id="number already taken"
+        ),
+    ],
+)
+def test_plan_cameras_gives_each_camera_a_name_and_a_place(
+    files: list[Path], cameras: int | None, expected: list[tuple[str, float]]
+) -> None:
+    assert [(plan.name, plan.start_share) for plan in plan_cameras(files, cameras)] == expected
+
+
+@pytest.mark.parametrize(
+    ("file", "expected"),
+    [("front door (1).mp4", "front-door-1"), ("Tür.mp4", "T-r"), ("...mp4", "camera"), ("cam_1.v2.mp4", "cam_1.v2")],
+)
+def test_camera_name_needs_no_quoting_in_a_url(file: str, expected: str) -> None:
+    assert camera_name(Path(file)) == expected
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        pytest.param({"files": ()}, "at least one recording", id="no file"),
+        pytest.param({"files": (GATE,), "cameras": 0}, "1 or more", id="no camera"),
+        pytest.param({"files": (GATE,), "port": 65536}, "port 65536", id="no such port"),
+    ],
+)
+def test_options_that_cannot_be_served_are_refused(options: dict[str, object], reason: str) -> None:
+    with pytest.raises(ReplayError, match=reason):
+        ReplayOptions(**options)  # type: ignore[arg-type]
+
+
+def test_options_come_back_from_json() -> None:
+    options = ReplayOptions((GATE, YARD), cameras=4, port=0, bind="::1", loop=True)
+
+    assert ReplayOptions.from_json(options.to_json()) == options
