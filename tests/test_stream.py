@@ -39,7 +39,7 @@ def test_stream_frame_behind_one_in_detection_waits_its_turn():
     hear(frames, tick(0), tick(1, "stride"))
     job = frames.start(0, BOX, 0)
     assert left(frames.leave(0)) == []
-    job.finish(SEEN, 5)
+    frames.finish(job, SEEN, 5)
     assert left(frames.leave(5)) == [(0, "detected"), (1, "stride")]
     assert frames.idle
 
@@ -60,7 +60,7 @@ def test_stream_slot_ahead_of_the_ticks_keeps_the_job_for_its_frame():
     assert left(frames.leave(0)) == [(0, "replaced")]
     assert frames.add(tick(1, "stride"), 0) is False
     assert frames.add(tick(2), 0) is False, "its picture has left the slot: nothing to offer"
-    job.finish(SEEN, 9)
+    frames.finish(job, SEEN, 9)
     assert left(frames.leave(9)) == [(1, "stride"), (2, "detected")]
 
 
@@ -71,6 +71,33 @@ def test_stream_stale_frame_is_filled_and_lets_the_others_go():
     assert waiting is not None
     frames.give_up(waiting, "stale")
     assert left(frames.leave(0)) == [(0, "stale"), (1, "stride")]
+
+
+def test_stream_detection_that_comes_after_its_frame_has_left_still_corrects_the_boxes():
+    frames = stream()
+    hear(frames, tick(0), tick(1, "stride"))
+    job = frames.start(0, BOX, 0)
+    frames.give_up_overdue(captured_before_ns=tick(1).captured_ns)
+    finished = frames.leave(0)
+    assert left(finished) == [(0, "overdue"), (1, "stride")]
+    assert [len(filled.tracks) for filled in finished] == [0, 0]
+    frames.finish(job, SEEN, 9)
+    hear(frames, tick(2, "stride"))
+    (after,) = frames.leave(9)
+    assert (after.tracks.origin.tolist(), len(after.tracks)) == ([1], 1)
+
+
+def test_stream_detection_older_than_the_last_one_is_not_learned_from():
+    frames = stream()
+    hear(frames, tick(0))
+    slow = frames.start(0, BOX, 0)
+    hear(frames, tick(1))
+    frames.give_up_overdue(captured_before_ns=tick(1).captured_ns)
+    frames.finish(frames.start(1, BOX, 0), Detections.empty(), 1)
+    assert left(frames.leave(1)) == [(0, "overdue"), (1, "detected")]
+    frames.finish(slow, SEEN, 2)
+    hear(frames, tick(2, "stride"))
+    assert len(frames.leave(2)[0].tracks) == 0
 
 
 @pytest.mark.parametrize(
@@ -101,7 +128,7 @@ def test_stream_end_publishes_all_and_ignores_late_detections():
     job = frames.start(0, BOX, 0)
     hear(frames, tick(1, "stride"), tick(2))
     assert left(frames.end(0)) == [(0, "ended"), (1, "stride"), (2, "ended")]
-    job.finish(SEEN, 1)
+    frames.finish(job, SEEN, 1)
     assert left(frames.leave(1)) == []
 
 
@@ -111,7 +138,7 @@ def test_stream_interpolating_ends_in_order_with_every_frame_once():
     for frame_id in range(7):
         hear(frames, tick(frame_id, "slot" if frame_id % 3 == 0 else "stride"))
         if frame_id % 3 == 0:
-            frames.start(frame_id, BOX, 0).finish(SEEN, 0)
+            frames.finish(frames.start(frame_id, BOX, 0), SEEN, 0)
         done += frames.leave(tick(frame_id).decoded_ns)
     done += frames.end(0)
     assert [filled.frame.tick.frame_id for filled in done] == list(range(7))

@@ -47,6 +47,9 @@ class Filling(Protocol[F]):
     def skipped(self, frame: F, at_s: float, now_s: float) -> list[Filled[F]]:
         """Frames that are finished now that this one will not be detected."""
 
+    def learn(self, detections: Detections, at_s: float) -> None:
+        """Take note of a detection whose frame has already left; `at_s` is after that of the detection before."""
+
     @property
     def due_s(self) -> float | None:
         """When `expire` should be called, on the clock of `now_s`; None while nothing is held."""
@@ -86,6 +89,10 @@ class Prompt(Generic[F]):
         if self._predicts:
             return [Filled(frame, self._tracker.predict(at_s), Origin.PREDICTED)]
         return [Filled(frame, Tracks.empty(), Origin.SKIPPED)]
+
+    def learn(self, detections: Detections, at_s: float) -> None:
+        """The next predictions go out from here."""
+        self._tracker.update(detections, at_s)
 
     def expire(self, now_s: float) -> list[Filled[F]]:
         """Nothing."""
@@ -132,6 +139,10 @@ class Interpolating(Generic[F]):
         late = self.expire(now_s)
         self._held.append(_Held(frame, at_s, now_s + self._max_delay_s, None))
         return late
+
+    def learn(self, detections: Detections, at_s: float) -> None:
+        """What is still held lies after it, and is drawn from here to the next detection."""
+        self._tracker.update(detections, at_s)
 
     def expire(self, now_s: float) -> list[Filled[F]]:
         """Frames that have waited `max_delay_s`, with predictions."""

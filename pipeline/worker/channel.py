@@ -17,6 +17,9 @@ from pipeline.worker.lanes import Picture
 from pipeline.worker.ledger import Ledger
 from pipeline.worker.stream import Frame, Job, Stream
 
+OVERDUE_SHARE = 0.9
+"""Of the deadline; the rest is for publishing, so that a frame given up at the last moment is still within it."""
+
 
 @dataclass(frozen=True, slots=True)
 class ChannelPlan:
@@ -37,6 +40,28 @@ class ChannelPlan:
     fill: FillMode
     max_delay_s: float
     tracker: TrackerConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How old a frame may grow.
+
+    Attributes:
+        stale_s: In the slot: a detection that began later would come too late.
+        overdue_s: In detection: it leaves without, so that the promised latency is kept.
+    """
+
+    stale_s: float
+    overdue_s: float
+
+    @classmethod
+    def within(cls, deadline_s: float, service_s: float) -> Patience:
+        """What a deadline leaves, given how long a detection takes.
+
+        At least half the deadline in the slot: a device too slow for the goal still gets frames, and its detections
+        correct the tracker although their own frames have left.
+        """
+        return cls(max(deadline_s - service_s, deadline_s / 2), OVERDUE_SHARE * deadline_s)
 
 
 class Channel:
@@ -78,10 +103,13 @@ class Channel:
             lay(Picture(frame.pixels, letterbox))
             return self._stream.start(frame.frame_id, letterbox, now_ns)
 
-    def give_up_stale(self, now_ns: int, limit_s: float) -> bool:
-        """Fill the waiting frame instead of detecting it if it is older than `limit_s`; True if it was."""
-        frame = self._stream.waiting() if self._stream else None
-        if self._stream is None or frame is None or now_ns - frame.tick.captured_ns < limit_s * NS_PER_S:
+    def give_up(self, now_ns: int, patience: Patience) -> bool:
+        """Fill frames that cannot wait any longer; True if the one in the slot is among them."""
+        if self._stream is None:
+            return False
+        self._stream.give_up_overdue(now_ns - round(patience.overdue_s * NS_PER_S))
+        frame = self._stream.waiting()
+        if frame is None or now_ns - frame.tick.captured_ns < patience.stale_s * NS_PER_S:
             return False
         self._stream.give_up(frame, "stale")
         return True
@@ -96,13 +124,15 @@ class Channel:
         self._stream = None
         return results
 
-    def due_s(self, limit_s: float) -> float | None:
+    def due_s(self, patience: Patience) -> float | None:
         """When this camera needs attention even if nothing happens, s of the monotonic clock."""
         if self._stream is None:
             return None
-        waiting = self._stream.waiting()
-        stale_s = None if waiting is None else waiting.tick.captured_ns / NS_PER_S + limit_s
-        return min((due for due in (stale_s, self._stream.fill_due_s) if due is not None), default=None)
+        waiting, oldest_ns = self._stream.waiting(), self._stream.oldest_captured_ns
+        stale_s = None if waiting is None else waiting.tick.captured_ns / NS_PER_S + patience.stale_s
+        overdue_s = None if oldest_ns is None else oldest_ns / NS_PER_S + patience.overdue_s
+        due = (stale_s, overdue_s, self._stream.fill_due_s)
+        return min((at_s for at_s in due if at_s is not None), default=None)
 
     @property
     def idle(self) -> bool:

@@ -23,7 +23,10 @@ LATE_S = 1.0
 """A tick that reaches the worker older than this (it was stopped, or a camera's queue ran full) is counted as lost:
 publishing a second-old frame as news would only hold up the next ones."""
 
-FillReason = Literal["stride", "replaced", "stale", "corrupt", "unwanted", "ended"]
+FillReason = Literal["stride", "replaced", "stale", "overdue", "corrupt", "unwanted", "ended"]
+"""Why a frame was not detected: not its turn; a newer one took its place in the slot; it grew too old there; its
+detection was not back in time (it still corrects the tracker); it was damaged; nobody had asked for frames yet; its
+session ended."""
 
 
 @dataclass(slots=True)
@@ -61,6 +64,7 @@ class Job:
         taken_ns: When its picture was taken from the slot.
         done_ns: When its boxes were there; 0 until then.
         detections: In source pixels; None until done.
+        overdue_pts_s: Stream time of its frame, if that had to leave without it.
     """
 
     stream: Stream
@@ -69,11 +73,7 @@ class Job:
     taken_ns: int
     done_ns: int = 0
     detections: Detections | None = None
-
-    def finish(self, in_model: Detections, now_ns: int) -> None:
-        """Note what the detector found, boxes in model pixels."""
-        self.done_ns = now_ns
-        self.detections = replace(in_model, xyxy=self.letterbox.to_source(in_model.xyxy))
+    overdue_pts_s: float | None = None
 
 
 class Stream:
@@ -101,6 +101,7 @@ class Stream:
         self._frames: deque[Frame] = deque()
         self._jobs: dict[int, Job] = {}
         self._lost: Counter[str] = Counter()
+        self._learned_pts_s = float("-inf")
 
     def add(self, tick: Tick, now_ns: int) -> bool:
         """Note a decoded frame; True if its pixels wait in the slot.
@@ -137,6 +138,18 @@ class Stream:
             frame.job = job
         return job
 
+    def finish(self, job: Job, in_model: Detections, now_ns: int) -> None:
+        """Note what the detector found on a job's picture, boxes in model pixels.
+
+        If the frame could not wait for it and has left, the tracker still learns from it: what is predicted from then
+        on starts at a detection that is late but newer than any before.
+        """
+        detections = replace(in_model, xyxy=job.letterbox.to_source(in_model.xyxy))
+        job.done_ns, job.detections = now_ns, detections
+        if job.overdue_pts_s is not None and job.overdue_pts_s > self._learned_pts_s:
+            self._learned_pts_s = job.overdue_pts_s
+            self._filling.learn(detections, job.overdue_pts_s)
+
     def waiting(self) -> Frame | None:
         """The frame whose picture is in the slot, or None."""
         return next((frame for frame in reversed(self._frames) if frame.job is None and frame.reason is None), None)
@@ -145,13 +158,29 @@ class Stream:
         """Do not detect this frame."""
         frame.reason = reason
 
+    def give_up_overdue(self, captured_before_ns: int) -> None:
+        """Let frames go that were captured before then and whose detection is not back."""
+        for frame in self._frames:
+            if frame.settled or frame.job is None:
+                continue
+            if frame.tick.captured_ns >= captured_before_ns:
+                return
+            frame.reason = "overdue"
+            frame.job.overdue_pts_s = frame.tick.pts_s
+
+    @property
+    def oldest_captured_ns(self) -> int | None:
+        """When the frame was captured that holds up the others; None if none does."""
+        return self._frames[0].tick.captured_ns if self._frames else None
+
     def leave(self, now_ns: int) -> list[Filled[Frame]]:
         """Frames that can be published now, in order, with their boxes."""
         now_s = now_ns / NS_PER_S
         finished = self._filling.expire(now_s)
         while self._frames and self._frames[0].settled:
             frame = self._frames.popleft()
-            if frame.job is not None and frame.job.detections is not None:
+            if frame.reason is None and frame.job is not None and frame.job.detections is not None:
+                self._learned_pts_s = frame.tick.pts_s
                 finished += self._filling.detected(frame, frame.job.detections, frame.tick.pts_s, now_s)
             else:
                 finished += self._filling.skipped(frame, frame.tick.pts_s, now_s)

@@ -18,7 +18,7 @@ from pipeline.clock import NS_PER_S, Clock
 from pipeline.errors import DetectorError
 from pipeline.link import State, Tick, WorkerLink
 from pipeline.publish import Publisher
-from pipeline.worker.channel import Channel
+from pipeline.worker.channel import Channel, Patience
 from pipeline.worker.lanes import Lanes
 from pipeline.worker.scheduler import Scheduler
 from pipeline.worker.stream import Job
@@ -99,13 +99,14 @@ class Worker:
         self._beat.value = self._clock.monotonic_ns()
         self._hear_cameras()
         self._collect_detections()
-        self._give_up_stale()
+        self._give_up_late()
         self._fill_lanes()
         self._publish_settled()
 
     def _timeout_ms(self) -> int:
         now_s = self._clock.monotonic_ns() / NS_PER_S
-        due = [channel.due_s(self._stale_after_s()) for channel in self._active]
+        patience = self._patience()
+        due = [channel.due_s(patience) for channel in self._active]
         if self._lanes.idle is not None:
             due.append(self._scheduler.due_s())
         next_s = min((at_s for at_s in due if at_s is not None), default=now_s + IDLE_S)
@@ -142,25 +143,21 @@ class Worker:
                 raise DetectorError(f"the detector failed on a batch of {len(finished.jobs)}: {finished.error}")
             now_ns = self._clock.monotonic_ns()
             for job, detections in zip(finished.jobs, finished.detections, strict=True):
-                job.finish(detections, now_ns)
+                job.stream.finish(job, detections, now_ns)
             self._learn_service_time((now_ns - finished.jobs[0].taken_ns) / NS_PER_S)
 
     def _learn_service_time(self, seconds: float) -> None:
         share = SERVICE_SHARE if self._service_s else 1.0
         self._service_s += share * (seconds - self._service_s)
 
-    def _stale_after_s(self) -> float:
-        """The age from which a detection would come too late.
-
-        At least half the deadline: a device too slow for the goal still detects, and the messages show that it is late.
-        """
-        return max(self._deadline_s - self._service_s, self._deadline_s / 2)
-
-    def _give_up_stale(self) -> None:
-        now_ns = self._clock.monotonic_ns()
+    def _give_up_late(self) -> None:
+        now_ns, patience = self._clock.monotonic_ns(), self._patience()
         for channel in self._active:
-            if channel.give_up_stale(now_ns, self._stale_after_s()):
+            if channel.give_up(now_ns, patience):
                 self._scheduler.withdraw(channel.plan.camera_id)
+
+    def _patience(self) -> Patience:
+        return Patience.within(self._deadline_s, self._service_s)
 
     def _fill_lanes(self) -> None:
         while (lane := self._lanes.idle) is not None:

@@ -1,0 +1,65 @@
+"""What tests of several parts share: a small recording, a fleet file, and a deadline."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+import yaml
+
+RECORDING_FRAMES = 75
+RECORDING_FPS = 25
+
+
+@pytest.fixture(scope="session")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three seconds of H.264, 320×180 at 25 fps: a bright square that moves."""
+    path = tmp_path_factory.mktemp("recording") / "square.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=RECORDING_FPS, options={"preset": "ultrafast", "g": "25", "bf": "0"})
+        stream.width, stream.height, stream.pix_fmt = 320, 180, "yuv420p"
+        for number in range(RECORDING_FRAMES):
+            picture = np.full((180, 320, 3), 40, np.uint8)
+            picture[60:120, 2 * number : 2 * number + 60] = 220
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode(None))
+    return path
+
+
+@pytest.fixture
+def fleet_file(tmp_path: Path) -> Callable[..., Path]:
+    """Writes a fleet file: cameras by name and URL, the stub detector, a free port; sections may be overridden."""
+
+    def write(cameras: dict[str, str | dict[str, Any]], **sections: dict[str, Any]) -> Path:
+        body = {
+            "name": "test",
+            "model": {"backend": "stub", "options": {"a_ms": 2}},
+            "publish": {"bind": "tcp://127.0.0.1:0"},
+            "cameras": {
+                name: camera if isinstance(camera, dict) else {"url": camera} for name, camera in cameras.items()
+            },
+            **sections,
+        }
+        path = tmp_path / "fleet.yaml"
+        path.write_text(yaml.safe_dump(body))
+        return path
+
+    return write
+
+
+@pytest.fixture
+def within() -> Callable[[float], Iterator[None]]:
+    """Yields until the deadline: `for _ in within(10): if done: break`, and fails after it."""
+
+    def attempts(seconds: float) -> Iterator[None]:
+        end_s = time.monotonic() + seconds
+        while time.monotonic() < end_s:
+            yield
+        pytest.fail(f"did not happen within {seconds} s")
+
+    return attempts

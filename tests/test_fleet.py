@@ -1,0 +1,261 @@
+"""Whole fleets: real processes, shared memory, sockets; the stub detector where its speed must be known."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from pipeline import FrameResult, Subscriber, SubscriberTimeout
+from pipeline.config import load_fleet
+from pipeline.supervise.supervisor import Supervisor
+from tests.conftest import RECORDING_FRAMES
+
+CAMFLEET = Path(sys.executable).parent / "camfleet"
+DEADLINE_S = 40.0
+
+
+class Run:
+    """A fleet that runs in this process's supervisor, and everything it has published."""
+
+    def __init__(self, supervisor: Supervisor, endpoint: str) -> None:
+        self.supervisor = supervisor
+        self.results: list[FrameResult] = []
+        self._stop = threading.Event()
+        self._subscriber = Subscriber(endpoint, timeout_s=0.1, queue=0)
+        self._threads = [threading.Thread(target=self._listen), threading.Thread(target=supervisor.run)]
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def _listen(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self.results.append(self._subscriber.receive())
+            except SubscriberTimeout:
+                continue
+        self._subscriber.close()
+
+    def close(self) -> None:
+        self.supervisor.stop()
+        self._threads[1].join(DEADLINE_S)
+        self._stop.set()
+        self._threads[0].join(DEADLINE_S)
+
+    def of(self, camera_id: str) -> list[FrameResult]:
+        return [result for result in self.results if result.camera_id == camera_id]
+
+    def pid(self, name: str) -> int | None:
+        return next(status.pid for status in self.supervisor.status() if status.name == name)
+
+    def restarts(self, name: str) -> int:
+        return next(status.restarts for status in self.supervisor.status() if status.name == name)
+
+
+@contextmanager
+def running(fleet_file: Path) -> Iterator[Run]:
+    with Supervisor(load_fleet(fleet_file)) as supervisor:
+        run = Run(supervisor, supervisor.open().endpoint)
+        run.start()
+        try:
+            yield run
+        finally:
+            run.close()
+
+
+def assert_books_are_right(results: list[FrameResult]) -> None:
+    """Every frame once, in order, and decoded = detected + filled + lost in every message."""
+    next_frame: dict[str, int] = {}
+    for result in results:
+        expected = next_frame.get(result.session_id, 0) + sum(result.lost.values())
+        assert result.frame_id == expected, (result.camera_id, result.session_id)
+        next_frame[result.session_id] = result.frame_id + 1
+        counts = result.counts
+        assert counts.decoded == result.frame_id + 1
+        assert counts.decoded == counts.detected + sum(counts.filled.values()) + sum(counts.lost.values())
+        assert (result.origin == "detected") is (result.filled_because is None)
+
+
+@pytest.mark.parametrize("fill", ["predict", "interpolate", "none"])
+def test_fleet_with_a_detector_too_slow_accounts_for_every_frame(
+    fleet_file: Callable[..., Path], recording: Path, within: Callable, fill: str
+):
+    cameras = {f"cam{number}": str(recording) for number in range(3)}
+    path = fleet_file(
+        cameras, model={"backend": "stub", "options": {"a_ms": 60}}, defaults={"stride": 2, "track": {"fill": fill}}
+    )
+    with running(path) as run:
+        for _ in within(DEADLINE_S):
+            if len(run.results) == 3 * RECORDING_FRAMES:
+                break
+            threading.Event().wait(0.05)
+    for camera_id in cameras:
+        results = run.of(camera_id)
+        assert_books_are_right(results)
+        last = results[-1].counts
+        assert last.decoded == RECORDING_FRAMES
+        assert last.detected > 0
+        assert last.filled["stride"] >= RECORDING_FRAMES // 2
+        assert last.filled.get("replaced", 0) + last.filled.get("stale", 0) > 0, "the stub is slow: frames must give way"
+    origins = {result.origin for result in run.results}
+    assert origins <= {
+        "predict": {"detected", "predicted"},
+        "interpolate": {"detected", "predicted", "interpolated"},
+        "none": {"detected", "skipped"},
+    }[fill]
+
+
+def test_fleet_boxes_say_how_they_came_to_be(fleet_file: Callable[..., Path], recording: Path, within: Callable):
+    with running(fleet_file({"a": str(recording)}, defaults={"stride": 3})) as run:
+        for _ in within(DEADLINE_S):
+            if len(run.results) == RECORDING_FRAMES:
+                break
+            threading.Event().wait(0.05)
+    for result in run.results:
+        for box in result.tracks:
+            assert (box.origin == "detected") is (box.since_detected_ms == 0)
+            assert result.origin == "detected" or box.origin == "predicted"
+    assert {box.class_name for result in run.results for box in result.tracks} == {"object"}
+
+
+def test_fleet_killed_camera_comes_back_and_the_other_goes_on(
+    fleet_file: Callable[..., Path], recording: Path, within: Callable
+):
+    path = fleet_file({name: {"url": str(recording), "loop": True} for name in ("victim", "other")})
+    with running(path) as run:
+        for _ in within(DEADLINE_S):
+            if len({result.camera_id for result in run.results}) == 2:
+                break
+            threading.Event().wait(0.05)
+        pid = run.pid("camera victim")
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        first_session = run.of("victim")[0].session_id
+        for _ in within(DEADLINE_S):
+            if run.of("victim")[-1].session_id != first_session:
+                break
+            threading.Event().wait(0.05)
+        assert run.restarts("camera victim") == 1
+        assert run.restarts("camera other") == 0
+    assert len({result.session_id for result in run.of("other")}) == 1
+    for camera_id in ("victim", "other"):
+        assert_books_are_right(run.of(camera_id))
+
+
+def test_fleet_killed_worker_comes_back_and_says_what_was_lost(
+    fleet_file: Callable[..., Path], recording: Path, within: Callable
+):
+    path = fleet_file({name: {"url": str(recording), "loop": True} for name in ("a", "b")})
+    with running(path) as run:
+        for _ in within(DEADLINE_S):
+            if len({result.camera_id for result in run.results}) == 2:
+                break
+            threading.Event().wait(0.05)
+        pid = run.pid("worker")
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        for _ in within(DEADLINE_S):
+            if all(len({result.session_id for result in run.of(camera_id)}) == 2 for camera_id in ("a", "b")):
+                break
+            threading.Event().wait(0.05)
+        assert run.restarts("worker") == 1
+        assert run.restarts("camera a") == 0
+    for camera_id in ("a", "b"):
+        results = run.of(camera_id)
+        assert_books_are_right(results)
+        sessions = list(dict.fromkeys(result.session_id for result in results))
+        assert sessions[1].startswith(sessions[0]), "the camera's session goes on, the worker's begins anew"
+        accounted = int(sessions[1].rpartition(".")[2])
+        seen = sum(result.session_id == sessions[0] for result in results)
+        assert accounted >= seen - 1, "nothing that was published is counted twice"
+
+
+def camfleet(*arguments: str | Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [CAMFLEET, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_run_when_told_to_stop_leaves_nothing_behind(
+    fleet_file: Callable[..., Path], recording: Path, within: Callable, number: signal.Signals
+):
+    endpoint = f"ipc://{fleet_file.__name__}"
+    path = fleet_file(
+        {name: {"url": str(recording), "loop": True} for name in ("a", "b")},
+        publish={"bind": f"ipc://{recording.parent}/stop-{number}.sock"},
+    )
+    endpoint = load_fleet(path).publish.bind
+    with camfleet("run", path) as process:
+        with Subscriber(endpoint, timeout_s=DEADLINE_S) as results:
+            results.receive()
+        family = psutil.Process(process.pid).children(recursive=True)
+        assert len(family) >= 4, "a fork server, a worker and two cameras"
+        process.send_signal(number)
+        output, errors = process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == 0, errors
+    assert "frames decoded" in output
+    for _ in within(DEADLINE_S):
+        if not any(child.is_running() for child in family):
+            break
+        threading.Event().wait(0.05)
+    assert not list(Path("/dev/shm").glob(f"camfleet-{process.pid}-*"))
+
+
+def test_run_with_killed_supervisor_leaves_no_orphan(
+    fleet_file: Callable[..., Path], recording: Path, within: Callable
+):
+    path = fleet_file({"a": {"url": str(recording), "loop": True}})
+    with Subscriber(timeout_s=DEADLINE_S):
+        pass
+    process = camfleet("run", path)
+    with process:
+        for _ in within(DEADLINE_S):
+            family = psutil.Process(process.pid).children(recursive=True)
+            if len(family) >= 4:
+                break
+            threading.Event().wait(0.05)
+        process.kill()
+    for _ in within(DEADLINE_S):
+        if not any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in family):
+            break
+        threading.Event().wait(0.05)
+
+
+def test_run_one_bad_camera_does_not_stop_the_good_one(fleet_file: Callable[..., Path], recording: Path, tmp_path: Path):
+    secret = "hunter2"
+    path = fleet_file({"good": str(recording), "bad": f"rtsp://bob:{secret}@127.0.0.1:9/none"})
+    summary = tmp_path / "summary.json"
+    with camfleet("run", path, "--duration", "6", "--summary", summary) as process:
+        output, errors = process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == 1
+    assert "camera bad never delivered a frame" in errors
+    assert secret not in output + errors
+    assert f'"decoded": {RECORDING_FRAMES}' in summary.read_text()
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        pytest.param({"path": "absent.xml"}, "absent.xml", id="a model that does not exist"),
+        pytest.param({"backend": "stub", "options": {"speed": 3}}, "speed", id="an option the detector does not have"),
+    ],
+)
+def test_run_with_a_model_that_cannot_serve_says_so_before_the_first_frame(
+    fleet_file: Callable[..., Path], recording: Path, model: dict, words: str
+):
+    with camfleet("run", fleet_file({"a": str(recording)}, model=model)) as process:
+        output, errors = process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == 2
+    assert words in errors
+    assert "Traceback" not in errors
+    assert output == ""
