@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,17 +42,17 @@ def _load(model: Model, max_batch: int | None) -> Detector:
     """Each adapter is imported only here, because each brings a library of tens to hundreds of megabytes."""
     backend = pick_backend(model) if model.backend == "auto" else model.backend
     if backend == "stub":
-        from pipeline.detect import stub
+        from pipeline.detect.stub import load as load_stub
 
-        return stub.load(model, max_batch)
+        return load_stub(model, max_batch)
     if backend == "openvino":
-        from pipeline.detect import openvino
+        from pipeline.detect.openvino import load as load_openvino
 
-        return openvino.load(model, max_batch)
+        return load_openvino(model, max_batch)
     if backend == "ultralytics":
-        from pipeline.detect import ultralytics
+        from pipeline.detect.ultralytics import load as load_ultralytics
 
-        return ultralytics.load(model, max_batch)
+        return load_ultralytics(model, max_batch)
     return _plug_in(backend, model)
 
 
@@ -67,7 +68,8 @@ def pick_backend(model: Model) -> str:
     if path.suffix == ".engine":
         return "ultralytics"
     if path.suffix in {".pt", ".onnx"}:
-        return "ultralytics" if _has_cuda() else "openvino"
+        runs = path.suffix == ".pt" or importlib.util.find_spec("onnxruntime") is not None
+        return "ultralytics" if runs and _has_cuda() else "openvino"
     raise DetectorError(
         f"model.path: found {model.path!r}; expected an OpenVINO folder or .xml, a .pt, an .onnx or an .engine, "
         "or name the backend that loads it"

@@ -1,0 +1,64 @@
+"""What needs Ultralytics only for a moment, in a process of its own; started by `weights.py`.
+
+`python -m pipeline.detect.tool export FILE.pt` or `fetch NAME.pt`, in the current folder. Where it fails, the last line
+of its output says why. It ends when its standard input closes.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from pathlib import Path
+
+ORPHANED = 70
+
+
+def main(verb: str, name: str) -> None:
+    """Exports or fetches `name`."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    # OpenVINO's and NNCF's tools ask for it to report their use, and do without where it is not installed.
+    sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
+    try:
+        {"export": _export, "fetch": _fetch}[verb](name)
+    except Exception as error:  # the process's outermost call: a file can be broken in any way
+        raise SystemExit(f"{type(error).__name__}: {str(error).strip().splitlines()[0]}") from error
+
+
+def _export(name: str) -> None:
+    from ultralytics.models import YOLO
+
+    model = YOLO(name)
+    if model.task != "detect":
+        raise SystemExit(f"these are weights for task {model.task!r}; camfleet runs detection models (task 'detect')")
+    # nms=False keeps an end-to-end head where the model has one; others end in the classic layout, see `heads.py`.
+    size = model.overrides.get("imgsz") or 640
+    model.export(format="openvino", dynamic=True, nms=False, imgsz=size, device="cpu")
+
+
+def _fetch(name: str) -> None:
+    # The one thing that the fleet file asks the network for, by naming published weights.
+    del os.environ["YOLO_OFFLINE"]
+    from ultralytics import settings
+    from ultralytics.utils.downloads import GITHUB_ASSETS_NAMES, attempt_download_asset
+
+    settings.update(sync=False)  # type: ignore[no-untyped-call]
+    if name not in GITHUB_ASSETS_NAMES:
+        raise SystemExit(f"Ultralytics publishes no weights named {name}; give the path of a file of yours")
+    try:
+        attempt_download_asset(name)
+    except OSError as error:
+        raise SystemExit(
+            f"no network here ({error}); copy {name} beside the fleet file, or give the path of another model"
+        ) from error
+    if not Path(name).is_file():
+        raise SystemExit(f"no network here; copy {name} beside the fleet file, or give the path of another model")
+
+
+def _end_with_parent() -> None:
+    os.read(0, 1)  # not through sys.stdin, whose lock a thread must not hold when the interpreter ends
+    os._exit(ORPHANED)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

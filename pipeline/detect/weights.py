@@ -1,0 +1,120 @@
+"""Weights by path or by name, and their OpenVINO export, made once and kept.
+
+Both need Ultralytics and so torch, which the worker shall not carry: they run in a process of their own, `tool.py`.
+An export leaves batch and picture size open, so one serves every fleet: at 640×384 YOLO26n ran no slower than a static
+export of that size once its shape was settled.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import importlib.metadata
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import structlog
+
+from pipeline.detect.cache import cache_folder
+from pipeline.detect.quiet import quiet_environment
+from pipeline.errors import DetectorError
+
+TOOL_TIMEOUT_S = 900.0
+"""For a download on a slow line, or the export of the largest models on a small machine (YOLO26n: 7 s)."""
+
+
+def find_weights(path: Path) -> Path:
+    """The file at `path`; a bare name that is no file is fetched once, if Ultralytics publishes weights of that name.
+
+    Raises:
+        DetectorError: There is no such file, and no such published weights or no way to get them.
+    """
+    if path.is_file():
+        return path
+    if path.name != str(path) or path.suffix != ".pt":
+        raise DetectorError(f"model.path: there is no file {path}")
+    file = cache_folder("weights") / path.name
+    with _locked(file):
+        if not file.is_file():
+            structlog.get_logger().info("fetching published weights, once", name=path.name, into=str(file))
+            with _partial(file) as folder:
+                _run_tool(["fetch", path.name], folder, f"model.path: there is no file {path}, and fetching it failed")
+                (folder / path.name).replace(file)
+    return file
+
+
+def exported(weights: Path) -> Path:
+    """The OpenVINO folder of a `.pt`, any batch and size; exported now if these very weights never were.
+
+    Blocks for seconds to minutes the first time; a second fleet that asks meanwhile waits for the first.
+
+    Raises:
+        DetectorError: They are no weights of a detection model, or cannot be exported.
+    """
+    folder = cache_folder("exported") / f"{weights.stem}-{_fingerprint(weights)}_openvino_model"
+    with _locked(folder):
+        if not folder.is_dir():
+            structlog.get_logger().info("exporting to OpenVINO, once", weights=str(weights), into=str(folder))
+            with _partial(folder) as partial:
+                shutil.copyfile(weights, partial / "model.pt")
+                _run_tool(["export", "model.pt"], partial, f"model.path: cannot export {weights} to OpenVINO")
+                (partial / "model_openvino_model").replace(folder)
+    return folder
+
+
+def _fingerprint(weights: Path) -> str:
+    """Changes with the file's bytes and with what exports them, never with its name or date."""
+    with weights.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256")
+    for package in ("ultralytics", "openvino"):
+        digest.update(f"{package} {importlib.metadata.version(package)}".encode())
+    return digest.hexdigest()[:16]
+
+
+@contextlib.contextmanager
+def _locked(target: Path) -> Iterator[None]:
+    """Holds `target` against other processes; the kernel frees it if this one dies."""
+    with target.with_name(f".{target.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
+def _partial(target: Path) -> Iterator[Path]:
+    """An empty folder beside `target`, to be filled and renamed from; whatever a killed run left there is removed."""
+    folder = target.with_name(f".{target.name}.partial")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _run_tool(arguments: list[str], folder: Path, failure: str) -> None:
+    """Runs `tool.py` in `folder`; raises `DetectorError` of `failure` and its last line where it fails.
+
+    The tool ends when its standard input closes: with this process, however that ends.
+    """
+    log = folder / "tool.log"
+    command = [sys.executable, "-m", "pipeline.detect.tool", *arguments]
+    environment = {**os.environ, **quiet_environment(), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, cwd=folder, env=environment, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT
+        )
+        with process:
+            try:
+                code = process.wait(TOOL_TIMEOUT_S)
+            except subprocess.TimeoutExpired as error:
+                raise DetectorError(f"{failure}: no result within {TOOL_TIMEOUT_S:.0f} s") from error
+            finally:
+                process.kill()
+    if code != 0:
+        lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
+        raise DetectorError(f"{failure}: {lines[-1] if lines else f'exit code {code}'}")
