@@ -1,6 +1,7 @@
 """The fleet file: from YAML to frozen values, with mistakes named by file, line and key."""
 
 from pipeline.config.camera import Camera, CameraSettings, Reconnect, Track
+from pipeline.config.dump import to_dict, to_yaml
 from pipeline.config.load import load_fleet
 from pipeline.config.schema import json_schema
 from pipeline.config.url import CameraUrl
@@ -19,4 +20,6 @@ __all__ = [
     "Worker",
     "json_schema",
     "load_fleet",
+    "to_dict",
+    "to_yaml",
 ]

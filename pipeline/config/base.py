@@ -24,6 +24,7 @@ NAME_RULE = "1 to 63 letters, digits, “_”, “.” or “-”, beginning wit
 
 _NAME = re.compile(NAME_PATTERN)
 _USERINFO = re.compile(r"(?<=://).*@", re.DOTALL)
+_AFTER_A_GAP = re.compile(r"(://[^\s'\"]*)[\s'\"].*", re.DOTALL)
 _SECRET_KEY = re.compile(r"(?i)pass|pwd|secret|token|auth|credential|api_?key")
 
 
@@ -37,7 +38,7 @@ def mask_value(value: str) -> str:
 
     `redact` works on whole sentences and has to stop at a space; here the value is known to be one URL at most.
     """
-    return redact(_USERINFO.sub(f"{MASK}@", value))
+    return redact(_AFTER_A_GAP.sub(r"\1…", _USERINFO.sub(f"{MASK}@", value)))
 
 
 def _mask_tree(value: Any) -> Any:

@@ -111,7 +111,7 @@ def read_document(file: Path) -> Document:
         _check_depth(text, file)
         root = yaml.compose(text, Loader=_WordsLoader)
     except yaml.YAMLError as error:
-        raise ConfigError(_syntax(file, error)) from None
+        raise ConfigError(_syntax(file, error, text)) from None
     if root is None:
         raise ConfigError(f"{file}: the file is empty; a fleet file has at least “model” and “cameras”")
     reader = _Reader(Document(file))
@@ -149,12 +149,14 @@ def _check_depth(text: str, file: Path) -> None:
             raise ConfigError(f"{file}:{line}: is nested deeper than {MAX_DEPTH} levels")
 
 
-def _syntax(file: Path, error: yaml.YAMLError) -> str:
+def _syntax(file: Path, error: yaml.YAMLError, text: str) -> str:
     mark: yaml.Mark | None = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     where = f"{file}:{mark.line + 1}:{mark.column + 1}" if mark else str(file)
     problem = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
     context = getattr(error, "context", None)
-    return f"{where}: is not YAML: {problem}{f' {context}' if context else ''}"
+    line = text.splitlines()[mark.line] if mark and mark.line < text.count("\n") else ""
+    hint = "; between { and }, a text with ${…} needs quotes" if "${" in line and "{" in line.replace("${", "") else ""
+    return f"{where}: is not YAML: {problem}{f' {context}' if context else ''}{hint}"
 
 
 class _Reader:

@@ -36,10 +36,11 @@ def _text(text: str, path: KeyPath, document: Document, environ: Mapping[str, st
             document.report(
                 path, "“${” begins a variable such as ${GATE_PASSWORD}; write “$${” for the characters themselves"
             )
+        elif found["default"] is not None:
+            # As in a shell: the default stands for a variable that is empty, too.
+            return environ.get(name) or found["default"]
         elif name in environ:
             return environ[name]
-        elif found["default"] is not None:
-            return found["default"]
         else:
             document.report(path, f"the environment variable {name} is not set; set it before starting camfleet")
         return found[0]

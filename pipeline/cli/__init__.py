@@ -1,0 +1,93 @@
+"""The command `camfleet`: one file a command, and what they have in common.
+
+Starting costs what `--help` costs, so command files import no more than typer at their top; numpy, PyAV, torch and the
+like come in with the command that needs them.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from pipeline.cli import check, replay, run, schema, subscribe
+from pipeline.errors import PipelineError
+from pipeline.redact import redact
+
+app = typer.Typer(
+    name="camfleet",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(run.run)
+app.command()(subscribe.subscribe)
+app.command()(replay.replay)
+app.command()(check.check)
+app.command()(schema.schema)
+
+
+def main() -> None:
+    """Run the command line and exit: 0 well, 1 a command's own “no”, 2 a mistake to be mended, 130 interrupted."""
+    sys.exit(_flushed(_run()))
+
+
+def _run() -> int:
+    try:
+        app()
+    except SystemExit as end:
+        # Typer has its own words for wrong options, for Ctrl-C (130) and for a pipe whose reader has left (1).
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except PipelineError as error:
+        return _failed(redact(error))
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        return _failed("the disk is full")
+    return 0
+
+
+def _flushed(code: int) -> int:
+    """`code`, once all output is out: otherwise Python complains of a closed pipe after the last line of ours."""
+    if sys.stdout is None:  # The caller closed it: nothing was printed, nothing is to be flushed.
+        return code
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError) or code:
+            return code or 1
+        return _failed(f"the output cannot be written: {error.strerror}")
+    return code
+
+
+def _failed(reason: str) -> int:
+    print(f"camfleet: {reason}", file=sys.stderr)
+    return 2
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            print(f"camfleet {version('camfleet')}")
+        except PackageNotFoundError:
+            print("camfleet, not installed: run “make setup” for a version")
+        raise typer.Exit
+
+
+@app.callback()
+def camfleet(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Detect and track objects in many cameras, within the latency you state.
+
+    A fleet is a YAML file: cameras, a model, and where the results go. Begin with [bold]camfleet check FLEET.yaml[/].
+    """

@@ -1,0 +1,128 @@
+"""`camfleet check`: whether a fleet file is right, and whether its cameras answer."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from pipeline.camera.probe import ProbeResult
+    from pipeline.config import Camera
+    from pipeline.errors import SourceError
+
+PROBED_AT_ONCE = 8
+"""Opening a camera is waiting, mostly; more at once would load a switch or a recorder that serves them all."""
+GRACE_S = 5.0
+"""How long a camera may overrun its own time limit: FFmpeg does not keep it in name look-up and in some hand-shakes."""
+
+
+def check(
+    fleet: Annotated[Path, typer.Argument(metavar="FLEET.yaml", help="The fleet file.", show_default=False)],
+    probe: Annotated[bool, typer.Option("--probe", help="Open each camera and tell what it sends.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of YAML or a table.")] = False,
+) -> None:
+    """Say whether a fleet file is right, and what it means with every default filled in; credentials are masked.
+
+    All mistakes are told at once, each with its line and what is allowed.
+
+    With --probe, each camera is opened and its codec, size, frame rate and
+    key-frame interval are shown; the exit code is 1 if one does not answer.
+
+    Example: camfleet check configs/example.yaml --probe
+    """
+    from pipeline.config import load_fleet, to_dict, to_yaml
+
+    loaded = load_fleet(fleet)
+    if not probe:
+        text = json.dumps(to_dict(loaded), indent=2, ensure_ascii=False) if as_json else to_yaml(loaded)
+        print(text.rstrip("\n"))
+        return
+    cameras = loaded.cameras.values()
+    outcomes = dict(_probed(cameras))
+    if as_json:
+        print(
+            json.dumps({camera.camera_id: _as_dict(camera, outcomes[camera.camera_id]) for camera in cameras}, indent=2)
+        )
+    else:
+        _print_table(cameras, outcomes)
+    if any(isinstance(outcome, Exception) for outcome in outcomes.values()):
+        raise typer.Exit(1)
+
+
+def _probed(cameras: Iterable[Camera]) -> Iterator[tuple[str, ProbeResult | SourceError]]:
+    """Each camera's name with what it sends, or why that is not known; in the order they answer."""
+    import queue
+    import threading
+
+    from pipeline.camera.probe import probe
+    from pipeline.errors import SourceError
+
+    waiting: queue.SimpleQueue[Camera] = queue.SimpleQueue()
+    answers: queue.SimpleQueue[tuple[str, ProbeResult | SourceError]] = queue.SimpleQueue()
+    open_cameras = {camera.camera_id: camera for camera in cameras}
+    for camera in open_cameras.values():
+        waiting.put(camera)
+
+    def work() -> None:
+        while not waiting.empty():
+            camera = waiting.get()
+            try:
+                answers.put((camera.camera_id, probe(camera, camera.open_timeout_s)))
+            except SourceError as error:
+                answers.put((camera.camera_id, error))
+
+    # Daemons, because a camera may hold FFmpeg for good, and that must not hold the command.
+    for _ in range(min(PROBED_AT_ONCE, len(open_cameras))):
+        threading.Thread(target=work, daemon=True).start()
+    patience_s = GRACE_S + max(camera.open_timeout_s for camera in open_cameras.values())
+    while open_cameras:
+        try:
+            name, answer = answers.get(timeout=patience_s)
+        except queue.Empty:
+            break
+        del open_cameras[name]
+        yield name, answer
+    for name in open_cameras:
+        yield name, SourceError(f"no answer in {patience_s:g} s")
+
+
+def _as_dict(camera: Camera, outcome: ProbeResult | SourceError) -> dict[str, Any]:
+    from pipeline.redact import redact
+
+    if isinstance(outcome, Exception):
+        return {"url": str(camera.url), "error": redact(outcome)}
+    return {
+        "url": str(camera.url),
+        "codec": outcome.codec,
+        "frame_wh": list(outcome.frame_wh),
+        "fps": round(outcome.fps, 3),
+        "keyframe_interval_s": outcome.keyframe_interval_s and round(outcome.keyframe_interval_s, 3),
+    }
+
+
+def _print_table(cameras: Iterable[Camera], outcomes: dict[str, ProbeResult | SourceError]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table("camera", "codec", "size", "fps", "key frame every", "address", box=None, pad_edge=False)
+    failures: list[Text] = []
+    for camera in cameras:
+        told = _as_dict(camera, outcomes[camera.camera_id])
+        if "error" in told:
+            cells = ("[red]failed[/]", "", "", "")
+            failures.append(Text.assemble((camera.camera_id, "red"), f": {told['error']}"))
+        else:
+            interval = told["keyframe_interval_s"]
+            every = "unknown" if interval is None else f"{interval:.1f} s"
+            cells = (told["codec"], "{}×{}".format(*told["frame_wh"]), f"{told['fps']:g}", every)
+        table.add_row(camera.camera_id, *cells, Text(told["url"], overflow="fold"))
+    console = Console()
+    console.print(table)
+    for failure in failures:
+        console.print(failure, soft_wrap=True)

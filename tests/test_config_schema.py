@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from pipeline.config import json_schema, load_fleet
+
+CONFIGS = Path(__file__).parent.parent / "configs"
+
+
+def objects(schema: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The sections of the schema by name."""
+    return {"the fleet": schema, **schema["$defs"]}
+
+
+def keys_of(tree: object, path: str = "") -> Iterator[str]:
+    """The paths of all keys in a YAML tree."""
+    if isinstance(tree, dict):
+        for key, value in tree.items():
+            yield f"{path}{key}"
+            yield from keys_of(value, f"{path}{key}.")
+
+
+def test_schema_committed_copy_is_current() -> None:
+    committed = json.loads((CONFIGS / "fleet.schema.json").read_text(encoding="utf-8"))
+    assert committed == json_schema(), "run: camfleet schema --output configs/fleet.schema.json"
+
+
+def test_schema_every_key_has_a_description_that_is_a_sentence() -> None:
+    sections = objects(json_schema())
+    poor = []
+    for section, body in sections.items():
+        for key, value in body["properties"].items():
+            said = value.get("description") or sections[value["$ref"].rpartition("/")[2]]["description"]
+            if len(said) < 12 or not said.endswith("."):
+                poor.append(f"{section}.{key}")
+    assert poor == []
+
+
+def test_schema_every_section_allows_only_its_keys() -> None:
+    assert [name for name, body in objects(json_schema()).items() if body["additionalProperties"] is not False] == []
+
+
+def test_schema_names_what_the_file_says_and_not_what_camfleet_adds() -> None:
+    schema = json_schema()
+    assert set(schema["required"]) == {"model", "cameras"}
+    assert schema["$defs"]["Camera"]["required"] == ["url"]
+    assert "camera_id" not in schema["$defs"]["Camera"]["properties"]
+    assert schema["properties"]["cameras"]["additionalProperties"] is False
+
+
+def test_example_shows_every_key_of_the_schema() -> None:
+    shown = set(keys_of(yaml.safe_load((CONFIGS / "example.yaml").read_text(encoding="utf-8"))))
+    sections = objects(json_schema())
+    expected = {
+        *sections["the fleet"]["properties"],
+        *(f"model.{key}" for key in sections["Model"]["properties"]),
+        *(f"publish.{key}" for key in sections["Publish"]["properties"]),
+        *(f"worker.{key}" for key in sections["Worker"]["properties"]),
+        *(f"slo.{key}" for key in sections["Slo"]["properties"]),
+        *(f"defaults.{key}" for key in sections["CameraSettings"]["properties"]),
+        *(f"defaults.track.{key}" for key in sections["Track"]["properties"]),
+        *(f"defaults.reconnect.{key}" for key in sections["Reconnect"]["properties"]),
+    }
+    assert expected - shown == set()
+
+
+@pytest.mark.parametrize("file", sorted(CONFIGS.glob("*.yaml")), ids=lambda file: file.stem)
+def test_shipped_fleet_file_is_right_and_names_its_schema(file: Path, tmp_path: Path) -> None:
+    text = file.read_text(encoding="utf-8")
+    assert text.startswith("# yaml-language-server: $schema=fleet.schema.json\n")
+    # Beside a stand-in for the samples: the file is tested here, not the recordings.
+    for name in ("gate.mp4", "yard.mp4", "model/demo_openvino_model"):
+        stand_in = tmp_path / "samples" / name
+        stand_in.parent.mkdir(parents=True, exist_ok=True)
+        stand_in.touch()
+    copy = tmp_path / "configs" / file.name
+    copy.parent.mkdir()
+    copy.write_text(text, encoding="utf-8")
+    assert load_fleet(copy, {"GATE_PASSWORD": "x"}).cameras
+
+
+def test_example_values_are_the_defaults_where_no_comment_says_otherwise() -> None:
+    file = yaml.safe_load((CONFIGS / "example.yaml").read_text(encoding="utf-8"))
+    sections = objects(json_schema())
+    differing = [
+        f"{key}.{name}"
+        for key, section in (("model", "Model"), ("publish", "Publish"), ("worker", "Worker"), ("slo", "Slo"))
+        for name, value in file[key].items()
+        if value != sections[section]["properties"][name].get("default", {})
+    ]
+    assert differing == ["model.path", "model.classes", "model.input_wh"]
