@@ -24,7 +24,7 @@ KINDS = {
     "h264 in MPEG-TS": ("libx264", "ts", {"preset": "ultrafast", "g": "5", "bf": "0"}),
     "hevc": ("libx265", "mp4", {"preset": "ultrafast", "x265-params": "keyint=5:bframes=2:log-level=none"}),
     "mpeg4": ("mpeg4", "mp4", {"g": "5"}),
-    "mjpeg": ("mjpeg", "avi", {"huffman": "default"}),
+    "mjpeg": ("mjpeg", "avi", {"huffman": "default", "force_duplicated_matrix": "1"}),
 }
 
 
@@ -133,15 +133,19 @@ def test_recording_without_timestamps_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("huffman", "wh"),
-    [pytest.param("default", (2048, 16), id="too wide"), pytest.param("optimal", (160, 96), id="own Huffman tables")],
+    ("changed", "wh"),
+    [
+        pytest.param({}, (2048, 16), id="too wide"),
+        pytest.param({"huffman": "optimal"}, (160, 96), id="own Huffman tables"),
+        pytest.param({"force_duplicated_matrix": "0"}, (160, 96), id="one quantization table"),
+    ],
 )
 def test_jpeg_that_rtp_cannot_carry_is_refused_before_serving(
-    tmp_path: Path, huffman: str, wh: tuple[int, int]
+    tmp_path: Path, changed: dict[str, str], wh: tuple[int, int]
 ) -> None:
-    path = record(tmp_path / "x.avi", "mjpeg", {"huffman": huffman}, wh)
+    path = record(tmp_path / "x.avi", "mjpeg", {**_encoder("mjpeg")[1], "threads": "1", **changed}, wh)
 
-    with pytest.raises(ReplayError, match="cannot put its mjpeg pictures into RTP packets"):
+    with pytest.raises(ReplayError, match="mjpeg pictures cannot be put into RTP packets"):
         media_format(Recording(path))
 
 

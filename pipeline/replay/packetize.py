@@ -28,8 +28,12 @@ _STATIC_PAYLOAD_TYPES = {"mjpeg": 26}
 # MP4 stores NAL units with their length in front and the parameter sets apart. As Annex B every key frame brings its
 # parameter sets along, as a camera's does, so a client that joins late needs nothing from before.
 _TO_ANNEX_B = {"h264": "h264_mp4toannexb", "hevc": "hevc_mp4toannexb"}
-# RFC 2435 §3.1.5: width and height are sent in units of 8 in one byte. The muxer lets larger ones overflow.
+# RFC 2435 §3.1.5: width and height are sent in units of 8 in one byte.
 _MAX_JPEG_SIDE_PX = 255 * 8
+_FITTING_JPEG = (
+    "MJPEG must be baseline, 4:2:0 or 4:2:2, with standard Huffman tables, two quantization tables, "
+    f"up to {_MAX_JPEG_SIDE_PX} pixels a side"
+)
 _TICK = Fraction(1, CLOCK_HZ)
 _TIMESTAMPS = 1 << 32
 
@@ -153,11 +157,23 @@ def media_format(recording: Recording) -> MediaFormat:
     try:
         key_frame = trial.as_sent(next(recording.access_units()))
         packets = trial.packetize(next(recording.access_units())).packets
-        if not packets or (recording.codec == "mjpeg" and max(recording.size_wh) > _MAX_JPEG_SIDE_PX):
+        if not packets or (recording.codec == "mjpeg" and not _is_decodable_jpeg(packets[0], recording.size_wh)):
             raise ReplayError(
-                f"{recording.path}: FFmpeg cannot put its {recording.codec} pictures into RTP packets "
-                f"(MJPEG must be baseline, 4:2:0 or 4:2:2, with standard Huffman tables, up to {_MAX_JPEG_SIDE_PX} pixels a side)"
+                f"{recording.path}: its {recording.codec} pictures cannot be put into RTP packets ({_FITTING_JPEG}); "
+                "convert it first, e.g. ffmpeg -i IN -c:v libx264 OUT.mp4"
             )
     finally:
         trial.close()
     return MediaFormat.from_key_frame(recording, key_frame, payload_type(recording.codec))
+
+
+def _is_decodable_jpeg(packet: bytes, size_wh: tuple[int, int]) -> bool:
+    """Whether the size fits the RTP/JPEG header and both quantization tables came along (RFC 2435 §3.1.8).
+
+    The muxer lets larger sizes overflow, and sends a single table, too, which receivers refuse.
+    """
+    kind = packet[RTP_HEADER_BYTES + 4]
+    restart_header_bytes = 4 if kind & 0x40 else 0
+    tables_at = RTP_HEADER_BYTES + 8 + restart_header_bytes
+    tables_bytes = int.from_bytes(packet[tables_at + 2 : tables_at + 4], "big")
+    return max(size_wh) <= _MAX_JPEG_SIDE_PX and tables_bytes == 2 * 64
