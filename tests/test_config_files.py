@@ -5,6 +5,8 @@ import re
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pipeline.config import load_fleet
 from pipeline.errors import ConfigError
@@ -72,3 +74,31 @@ def test_load_fleet_unreadable_file_says_why(tmp_path: Path) -> None:
 def test_load_fleet_name_with_a_zero_in_it_is_refused() -> None:
     with pytest.raises(ConfigError, match="cannot be read"):
         load_fleet("a\0b.yaml")
+
+
+_PIECES = ("model: ", "cameras: ", "{backend: stub}", "{gate: {url: rtsp://cam/1}}", "stride: 2", "&a ", "*a", "<<: ")
+_MARKS = (
+    *"{}[]:,-?!|>#&*'\"% \t\n\x85\u2028é",
+    "${",
+    "$${",
+    "!!int ",
+    "!!float ",
+    "null",
+    ".inf",
+    "0x",
+    "1e999",
+    "---",
+)
+
+
+@settings(deadline=None)
+@given(pieces=st.lists(st.sampled_from((*_PIECES, *_MARKS)), max_size=12))
+def test_load_fleet_any_text_is_a_fleet_or_one_config_error(
+    tmp_path_factory: pytest.TempPathFactory, pieces: list[str]
+) -> None:
+    file = tmp_path_factory.getbasetemp() / "any.yaml"
+    file.write_text("".join(pieces), encoding="utf-8", newline="")
+    try:
+        assert load_fleet(file, {}).cameras
+    except ConfigError as error:
+        assert str(error).startswith(f"{file}:")

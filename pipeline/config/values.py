@@ -46,7 +46,7 @@ Backend = Annotated[
     WithJsonSchema({"anyOf": [{"enum": list(BACKENDS)}, {"type": "string", "pattern": f"^{_FACTORY.pattern}$"}]}),
 ]
 Endpoint = Annotated[
-    str, AfterValidator(_endpoint), WithJsonSchema({"type": "string", "pattern": r"^(tcp://.+:\d+|ipc://.+)$"})
+    str, AfterValidator(_endpoint), WithJsonSchema({"type": "string", "pattern": r"^(tcp://.+:.+|ipc://.+)$"})
 ]
 SidePx = Annotated[int, Field(ge=32, le=8192), BeforeValidator(not_bool)]
 Device = Annotated[str, WithJsonSchema({"type": ["string", "integer"]})]
