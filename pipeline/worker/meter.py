@@ -1,0 +1,65 @@
+"""What the worker measures for its controller: rates, busy lanes, misses and ages of one interval."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+
+from pipeline.wire import FrameResult
+from pipeline.worker.stride import Measured
+
+MISSES = ("replaced", "stale", "overdue")
+"""Reasons of frames that were offered to the detector and not detected in time."""
+FPS_SHARE = 0.3
+"""Weight of the newest interval in a camera's frame rate; the first interval counts whole."""
+
+
+class Meter:
+    """Counts between two readings. Times are monotonic s."""
+
+    def __init__(self, lanes: int, now_s: float) -> None:
+        self._lanes = lanes
+        self._read_s = now_s
+        self._busy = 0
+        self._busy_since_s = now_s
+        self._busy_s = 0.0
+        self._detected = 0
+        self._missed = 0
+        self._ages_s: list[float] = []
+        self._frames: Counter[str] = Counter()
+        self._fps: dict[str, float] = {}
+
+    def lanes_busy(self, busy: int, now_s: float) -> None:
+        """From now on so many lanes compute."""
+        self._busy_s += self._busy * (now_s - self._busy_since_s)
+        self._busy, self._busy_since_s = busy, now_s
+
+    def detections(self, frames: int) -> None:
+        """So many frames came back from the detector, in time or not."""
+        self._detected += frames
+
+    def published(self, result: FrameResult) -> None:
+        """A frame has left."""
+        self._frames[result.camera_id] += 1 + sum(result.lost.values())
+        if result.origin == "detected":
+            self._ages_s.append(result.age_ms / 1000)
+        elif result.filled_because in MISSES:
+            self._missed += 1
+
+    def read(self, now_s: float) -> tuple[Measured, dict[str, float]]:
+        """What was measured since the last reading, and the frame rate of each camera that is alive."""
+        self.lanes_busy(self._busy, now_s)
+        interval_s = max(now_s - self._read_s, 1e-3)
+        p95_s = float(np.percentile(self._ages_s, 95)) if self._ages_s else 0.0
+        measured = Measured(interval_s, self._detected, self._missed, self._busy_s, self._lanes, p95_s)
+        self._fps = {camera_id: self._rate(camera_id, interval_s) for camera_id in {*self._fps, *self._frames}}
+        self._fps = {camera_id: fps for camera_id, fps in self._fps.items() if fps > 0.1}
+        self._read_s, self._busy_s, self._detected, self._missed = now_s, 0.0, 0, 0
+        self._ages_s, self._frames = [], Counter()
+        return measured, dict(self._fps)
+
+    def _rate(self, camera_id: str, interval_s: float) -> float:
+        newest = self._frames[camera_id] / interval_s
+        known = self._fps.get(camera_id)
+        return newest if known is None else known + FPS_SHARE * (newest - known)

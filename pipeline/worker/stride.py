@@ -1,0 +1,214 @@
+"""How often each camera is offered to the detector: as often as the stated latency allows.
+
+The problem: a detector serves so many frames a second, and no more. Offered more, queues grow until every box is too
+old (dlstreamer#64, yolov5#8160); offered a fixed fraction, most of the device idles most of the time. Nobody can know
+the right stride beforehand: it depends on the load, the device and its neighbours.
+
+The policy, four times a second:
+
+1. Capacity is what was measured: frames detected ÷ the share of time the lanes were busy. It is learned only while the
+   lanes are busy at least half the time, because a device with one lane at work is faster than with all.
+2. The budget is a share of it, the headroom. Frames that missed their detection, or detections that grow old, shrink
+   the headroom; calm lets it grow again, five times slower.
+3. Strides are the smallest that fit the budget. Each step up goes to the camera that has most to give: lowest priority
+   first, then the most detections a second for its weight; `min_detect_hz` is a floor no stride crosses.
+4. Up at once; down only when the new strides fit a smaller budget (by 15 % after trouble, by 2 % after half a minute
+   of calm), and a second after the last step up.
+
+Pure arithmetic: what was measured and the time are arguments.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+INTERVAL_S = 0.25
+"""How often strides are reconsidered."""
+START_HEADROOM, LEAST_HEADROOM, MOST_HEADROOM = 0.9, 0.3, 0.95
+SHRINK, GROW = 0.05, 0.01
+"""Change of the headroom in one interval under pressure, and in calm."""
+LEARN_ABOVE = 0.5
+"""Utilisation from which a capacity is believed."""
+FALL_SHARE, RISE_SHARE = 0.5, 0.2
+"""Weight of a new capacity that is lower, or higher, than the one believed so far."""
+IDLE_GROWTH = 1.06
+"""Growth of the capacity in a calm interval below `LEARN_ABOVE`: so that a device that became faster is found out."""
+PRESSING_MISSES, PRESSING_AGE = 0.1, 0.85
+"""Pressure: this share of offered frames missed, or detections this old, as a share of the deadline."""
+CALM_MISSES, CALM_AGE = 0.03, 0.7
+COME_BACK_AFTER_S = 1.0
+"""Strides come down so long after the last step up, at the earliest."""
+LEAST_DARING, MOST_DARING, DARE = 0.85, 0.98, 0.005
+"""Share of the budget that strides may fill when they come down; grows by `DARE` in a calm interval, and starts again
+under pressure, so that the last few detections a second are won slowly and lost seldom."""
+
+
+@dataclass(frozen=True, slots=True)
+class StrideBounds:
+    """What may be done to one camera.
+
+    Attributes:
+        least: The stride it has when there is room.
+        most: The stride it never exceeds.
+        rank: 0 gives way first: low priority 0, normal 1, high 2.
+        weight: A camera of weight 2 keeps twice the detections of its equals.
+        min_detect_hz: Its detections a second do not fall below, whatever the load.
+    """
+
+    least: int
+    most: int
+    rank: int = 1
+    weight: float = 1.0
+    min_detect_hz: float = 0.0
+
+    def ceiling(self, fps: float) -> int:
+        """The largest stride allowed at this frame rate."""
+        if self.min_detect_hz <= 0:
+            return self.most
+        return max(self.least, min(self.most, math.floor(fps / self.min_detect_hz)))
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What happened in one interval.
+
+    Attributes:
+        interval_s: Its length, s.
+        detected: Frames whose detection came back.
+        missed: Frames that were offered and not detected in time.
+        busy_s: Time that lanes computed, summed over lanes, s.
+        lanes: How many lanes there are.
+        detected_p95_s: 95th percentile of the age of detected frames at their publication, s; 0 without any.
+    """
+
+    interval_s: float
+    detected: int
+    missed: int
+    busy_s: float
+    lanes: int
+    detected_p95_s: float
+
+    @property
+    def utilisation(self) -> float:
+        """Share of the lanes' time that was used, 0..1."""
+        return min(1.0, self.busy_s / (self.lanes * self.interval_s))
+
+    @property
+    def capacity_hz(self) -> float:
+        """Frames a second if the lanes were always busy; 0 if they were and nothing came back."""
+        return self.detected / self.interval_s / max(self.utilisation, 1e-6)
+
+    @property
+    def missed_share(self) -> float:
+        """Of the frames that were offered."""
+        return self.missed / max(1, self.missed + self.detected)
+
+
+class StrideController:
+    """Strides for a fleet."""
+
+    def __init__(self, bounds: Mapping[str, StrideBounds], deadline_s: float) -> None:
+        """Begin with every camera at its least stride.
+
+        Args:
+            bounds: By camera.
+            deadline_s: The age that published detections must not exceed, s.
+        """
+        self.strides = {camera_id: bound.least for camera_id, bound in bounds.items()}
+        self._bounds = bounds
+        self._deadline_s = deadline_s
+        self._capacity_hz: float | None = None
+        self._headroom = START_HEADROOM
+        self._daring = LEAST_DARING
+        self._raised_s = -math.inf
+
+    @property
+    def adapts(self) -> bool:
+        """Whether there is anything to decide."""
+        return any(bound.most > bound.least for bound in self._bounds.values())
+
+    def update(self, measured: Measured, fps: Mapping[str, float], now_s: float) -> dict[str, int]:
+        """Strides from now on, for the cameras whose stride changes.
+
+        Args:
+            measured: Since the last call.
+            fps: Frames decoded a second by camera; cameras without frames are left out.
+            now_s: Monotonic time, s.
+        """
+        self._learn(measured)
+        budget_hz = self._budget_hz
+        if budget_hz is None:
+            return {}
+        tight = self._fit(budget_hz, fps)
+        loose = self._fit(budget_hz * self._daring, fps)
+        changed = {}
+        for camera_id in fps:
+            stride = self._next(camera_id, tight[camera_id], loose[camera_id], now_s)
+            if stride != self.strides[camera_id]:
+                changed[camera_id] = stride
+        if any(stride > self.strides[camera_id] for camera_id, stride in changed.items()):
+            self._raised_s = now_s
+        self.strides.update(changed)
+        return changed
+
+    def _learn(self, measured: Measured) -> None:
+        pressed = measured.missed_share > PRESSING_MISSES or measured.detected_p95_s > PRESSING_AGE * self._deadline_s
+        calm = measured.missed_share < CALM_MISSES and measured.detected_p95_s < CALM_AGE * self._deadline_s
+        if pressed:
+            self._headroom = max(LEAST_HEADROOM, self._headroom - SHRINK)
+            self._daring = LEAST_DARING
+        elif calm:
+            self._headroom = min(MOST_HEADROOM, self._headroom + GROW)
+            self._daring = min(MOST_DARING, self._daring + DARE)
+        self._capacity_hz = self._believe(measured, calm)
+
+    def _believe(self, measured: Measured, calm: bool) -> float | None:
+        """The capacity in the light of one more interval, frames a second."""
+        known, found = self._capacity_hz, measured.capacity_hz
+        if measured.utilisation >= LEARN_ABOVE:
+            if known is None:
+                return found
+            return known + (FALL_SHARE if found < known else RISE_SHARE) * (found - known)
+        if known is None or not calm:
+            return known
+        # Whatever one lane does alone, all of them together do at least: the way back after a stall.
+        return max(known * IDLE_GROWTH, known + FALL_SHARE * (found / measured.lanes - known))
+
+    @property
+    def _budget_hz(self) -> float | None:
+        """Detections a second that may be asked for; None until the device has been seen at work."""
+        return None if self._capacity_hz is None else self._capacity_hz * self._headroom
+
+    def _next(self, camera_id: str, tight: int, loose: int, now_s: float) -> int:
+        """Up to `tight` at once; down to `loose` when it has been calm for a while."""
+        stride = self.strides[camera_id]
+        if tight > stride:
+            return tight
+        if loose < stride and now_s - self._raised_s >= COME_BACK_AFTER_S:
+            return loose
+        return stride
+
+    def _fit(self, budget_hz: float, fps: Mapping[str, float]) -> dict[str, int]:
+        """The smallest strides whose detections together stay within the budget."""
+        strides = {camera_id: self._bounds[camera_id].least for camera_id in fps}
+        asked_hz = sum(fps[camera_id] / stride for camera_id, stride in strides.items())
+        while asked_hz > budget_hz:
+            giving = [camera_id for camera_id in fps if strides[camera_id] < self._ceiling(camera_id, fps)]
+            if not giving:
+                break
+            camera_id = min(giving, key=lambda camera_id: self._reluctance(camera_id, fps, strides))
+            asked_hz -= fps[camera_id] / strides[camera_id] - fps[camera_id] / (strides[camera_id] + 1)
+            strides[camera_id] += 1
+        return strides
+
+    def _ceiling(self, camera_id: str, fps: Mapping[str, float]) -> int:
+        return self._bounds[camera_id].ceiling(fps[camera_id])
+
+    def _reluctance(
+        self, camera_id: str, fps: Mapping[str, float], strides: Mapping[str, int]
+    ) -> tuple[int, float, str]:
+        """Smallest for the camera that is to give way next; the name makes it the same one every time."""
+        bound = self._bounds[camera_id]
+        return bound.rank, -fps[camera_id] / strides[camera_id] / bound.weight, camera_id

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Mapping
+
+import pytest
+
+from pipeline.worker.simulate import Moment, Scene, simulate
+from pipeline.worker.stride import Measured, StrideBounds, StrideController
+
+SERVICE_S = 0.0267
+"""Two lanes of this serve 75 frames a second."""
+DEADLINE_S = 0.15
+
+
+def cameras(count: int, fps: float = 25.0) -> dict[str, Callable[[float], float]]:
+    return {f"cam{index:02}": lambda at_s: fps for index in range(count)}
+
+
+def run(scene: Scene, seconds: float, bounds: Mapping[str, StrideBounds] | None = None) -> list[Moment]:
+    limits = {name: StrideBounds(1, 8) for name in scene.fps} | dict(bounds or {})
+    return simulate(scene, StrideController(limits, DEADLINE_S), seconds)
+
+
+def between(trace: list[Moment], from_s: float, to_s: float) -> list[Moment]:
+    return [moment for moment in trace if from_s < moment.at_s <= to_s]
+
+
+def detected_hz(trace: list[Moment]) -> float:
+    return sum(sum(moment.detected.values()) for moment in trace) / (0.25 * len(trace))
+
+
+def turns(trace: list[Moment], name: str) -> int:
+    """How often the stride turned from falling to rising or back."""
+    strides = [moment.strides[name] for moment in trace]
+    moves = [after - before for before, after in itertools.pairwise(strides) if after != before]
+    return sum((a > 0) != (b > 0) for a, b in itertools.pairwise(moves))
+
+
+def test_stride_steady_load_settles_and_uses_the_device():
+    trace = run(Scene(cameras(6), lambda at_s: SERVICE_S), 30)
+    assert detected_hz(between(trace, 10, 30)) >= 0.85 * 75
+    assert max(moment.age_p95_s for moment in between(trace, 1, 30)) <= DEADLINE_S
+    assert all(turns(trace, name) <= 2 for name in trace[0].strides)
+
+
+def test_stride_small_load_is_left_alone():
+    trace = run(Scene(cameras(2), lambda at_s: SERVICE_S), 10)
+    assert all(stride == 1 for moment in trace for stride in moment.strides.values())
+
+
+def test_stride_load_tripled_for_ten_seconds_keeps_the_bound_and_comes_back():
+    extra = {f"extra{index:02}": lambda at_s: 25.0 if 10 <= at_s < 20 else 0.0 for index in range(12)}
+    trace = run(Scene(cameras(6) | extra, lambda at_s: SERVICE_S), 30)
+    assert max(moment.age_p95_s for moment in between(trace, 12, 30)) <= DEADLINE_S
+    before, after = between(trace, 9, 10)[-1].strides, between(trace, 24, 25)[-1].strides
+    assert sum(after[name] for name in cameras(6)) <= sum(before[name] for name in cameras(6)) + 1
+
+
+def test_stride_ramp_gives_way_step_by_step():
+    ramp = {name: (lambda at_s: 5 + at_s) for name in cameras(6)}
+    trace = run(Scene(ramp, lambda at_s: SERVICE_S), 25)
+    assert max(moment.age_p95_s for moment in between(trace, 1, 25)) <= DEADLINE_S
+    assert all(turns(trace, name) <= 3 for name in ramp)
+
+
+def test_stride_device_that_slows_down_by_half_and_recovers():
+    trace = run(Scene(cameras(6), lambda at_s: SERVICE_S * (2 if 10 <= at_s < 20 else 1)), 30)
+    assert max(moment.age_p95_s for moment in between(trace, 12, 30)) <= DEADLINE_S
+    assert detected_hz(between(trace, 14, 20)) >= 0.75 * 37.5
+    assert detected_hz(between(trace, 25, 30)) >= 0.8 * 75
+
+
+def test_stride_device_that_stalls_for_a_second_comes_back():
+    trace = run(Scene(cameras(6), lambda at_s: math.inf if 10 <= at_s < 11 else SERVICE_S), 25)
+    assert max(between(trace, 10.9, 11)[-1].strides.values()) == 8
+    assert detected_hz(between(trace, 17, 25)) >= 0.75 * 75
+
+
+def test_stride_camera_three_times_as_fast_pays_for_itself():
+    fast = cameras(5) | {"fast": lambda at_s: 75.0}
+    end = run(Scene(fast, lambda at_s: SERVICE_S), 15)[-1].strides
+    assert end["fast"] >= 2 * max(stride for name, stride in end.items() if name != "fast")
+
+
+def test_stride_high_priority_keeps_its_own_until_the_others_have_given_all():
+    bounds = {"cam00": StrideBounds(1, 8, rank=2), "cam01": StrideBounds(1, 8, rank=0)}
+    trace = run(Scene(cameras(6), lambda at_s: SERVICE_S), 15, bounds)
+    end = trace[-1].strides
+    assert end["cam00"] == 1
+    assert end["cam01"] == 8
+    assert all(1 < end[name] < 8 for name in ("cam02", "cam03", "cam04", "cam05"))
+
+
+def test_stride_floor_holds_when_everything_else_gives_way():
+    bounds = {"cam00": StrideBounds(1, 8, min_detect_hz=10)}
+    end = run(Scene(cameras(18), lambda at_s: 2 * SERVICE_S), 15, bounds)[-1].strides
+    assert end["cam00"] <= 2
+    assert end["cam01"] == 8
+
+
+def test_stride_weight_keeps_more_detections():
+    end = run(Scene(cameras(6), lambda at_s: 2 * SERVICE_S), 15, {"cam00": StrideBounds(1, 8, weight=2)})[-1].strides
+    assert end["cam00"] <= min(end[name] for name in end if name != "cam00") / 1.5
+
+
+def test_stride_fixed_is_never_changed():
+    bounds = {name: StrideBounds(2, 2) for name in cameras(12)}
+    trace = run(Scene(cameras(12), lambda at_s: SERVICE_S), 5, bounds)
+    assert {stride for moment in trace for stride in moment.strides.values()} == {2}
+
+
+@pytest.mark.parametrize(
+    "measured",
+    [
+        pytest.param(Measured(0.25, 0, 0, 0.0, 2, 0.0), id="nothing happened"),
+        pytest.param(Measured(0.25, 0, 5, 0.5, 2, 0.0), id="busy and nothing came back"),
+        pytest.param(Measured(0.25, 1, 0, 0.0, 1, 9.0), id="one frame, very old"),
+    ],
+)
+def test_stride_from_the_first_moment_on_stays_within_its_bounds(measured: Measured):
+    controller = StrideController({"a": StrideBounds(2, 5)}, DEADLINE_S)
+    for turn in range(20):
+        controller.update(measured, {"a": 25.0}, 0.25 * turn)
+        assert 2 <= controller.strides["a"] <= 5
