@@ -21,7 +21,7 @@ from pipeline.replay.sdp import TRACK, describe
 # RFC 2326 §12.37: the default. FFmpeg and GStreamer send something every half of it.
 SESSION_TIMEOUT_S = 60.0
 # After the goodbye a client gets this long to take its leave by TEARDOWN before the connection is closed.
-FAREWELL_S = 2.0
+FAREWELL_S = 1.0
 
 _SERVER = "camfleet"
 

@@ -1,0 +1,158 @@
+"""What players make of a replay: PyAV here, ffprobe, ffmpeg and GStreamer where they are installed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from pathlib import Path
+
+import av
+import pytest
+
+from pipeline.replay import serve_recordings
+from tests.test_replay_packets import FRAMES, KINDS, STEP, record
+
+DEADLINE_S = 60.0
+PLAYED = FRAMES + 6
+CODECS = ("h264", "h264 with B-frames", "hevc", "mpeg4", "mjpeg")
+REPOSITORY = Path(__file__).parents[1]
+FOOTAGE = Path(os.environ.get("CAMFLEET_DATA", REPOSITORY.parent / "shared" / "data")) / "videos"
+
+
+def decoded_pts(url: str, count: int) -> list[int]:
+    """Presentation times of the first pictures; the very first one is left out, as FFmpeg gives it none over RTSP."""
+    with av.open(url, options={"rtsp_transport": "tcp"}, timeout=DEADLINE_S) as container:
+        shown: list[int] = []
+        for picture in container.decode(video=0):
+            if picture.pts is not None:
+                shown.append(picture.pts)
+            if len(shown) == count:
+                break
+    return shown
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """One looping camera per codec: URL by codec."""
+    folder = tmp_path_factory.mktemp("served")
+    files = [record(folder / f"{number}.{KINDS[name][1]}", *_encoder(name)) for number, name in enumerate(CODECS)]
+    with serve_recordings(files) as server:
+        yield dict(zip(CODECS, server.urls, strict=True))
+
+
+@pytest.fixture(scope="module")
+def played(served: dict[str, str]) -> dict[str, list[int]]:
+    """What PyAV shows of each camera, all played at once and past the end of the recording."""
+    with ThreadPoolExecutor(len(served)) as pool:
+        futures = {name: pool.submit(decoded_pts, url, PLAYED) for name, url in served.items()}
+        return {name: future.result(DEADLINE_S) for name, future in futures.items()}
+
+
+@pytest.mark.parametrize("name", CODECS)
+def test_player_sees_time_go_on_evenly_across_the_loop(played: dict[str, list[int]], name: str) -> None:
+    assert {later - earlier for earlier, later in pairwise(played[name])} == {STEP}
+    assert len(played[name]) == PLAYED
+
+
+def test_player_learns_the_capture_time_from_the_sender_report(served: dict[str, str]) -> None:
+    with av.open(served["h264"], options={"rtsp_transport": "tcp"}, timeout=DEADLINE_S) as container:
+        packet = next(container.demux(video=0))
+        captured_us = struct.unpack_from("q", bytes(packet.get_sidedata("prft")))[0]
+
+    assert abs(time.time() - captured_us / 1e6) < DEADLINE_S
+
+
+def run_player(*command: str) -> subprocess.CompletedProcess[str]:
+    if shutil.which(command[0]) is None:
+        pytest.skip(f"{command[0]} is not installed")
+    return subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
+
+
+def test_ffprobe_reads_codec_and_size(served: dict[str, str]) -> None:
+    command = "ffprobe -v error -rtsp_transport tcp -show_entries stream=codec_name,width,height -of csv=p=0"
+
+    probed = run_player(*command.split(), served["h264"])
+
+    assert (probed.returncode, probed.stdout.strip(), probed.stderr) == (0, "h264,160,96", "")
+
+
+def test_ffmpeg_decodes_without_an_error(served: dict[str, str]) -> None:
+    command = "ffmpeg -v warning -nostdin -xerror -rtsp_transport tcp -i URL -frames:v 25 -f null -"
+
+    decoded = run_player(*command.replace("URL", served["h264"]).split())
+
+    assert (decoded.returncode, decoded.stderr) == (0, "")
+
+
+def test_gstreamer_plays(served: dict[str, str]) -> None:
+    command = (
+        "gst-launch-1.0 -q rtspsrc location=URL protocols=tcp latency=0 ! rtph264depay ! h264parse ! avdec_h264"
+        " ! identity eos-after=15 ! fakesink"
+    )
+    if (
+        shutil.which("gst-inspect-1.0")
+        and subprocess.run(("gst-inspect-1.0", "--exists", "avdec_h264"), check=False).returncode
+    ):
+        pytest.skip("GStreamer has no avdec_h264 here")
+
+    played = run_player(*command.replace("URL", served["h264"]).split())
+
+    assert played.returncode == 0, played.stderr
+
+
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
+def test_command_prints_the_addresses_and_ends_on_a_signal(recording: Path, ending: signal.Signals) -> None:
+    command = [sys.executable, "-m", "pipeline", "replay", str(recording), "--port", "0", "--cameras", "2", "--loop"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=REPOSITORY)
+    assert process.stdout is not None
+    with process.stdout:
+        addresses = [process.stdout.readline().strip() for _ in range(2)]
+        process.send_signal(ending)
+
+        status = process.wait(DEADLINE_S)
+
+    assert [address.rpartition("/")[2] for address in addresses] == ["square", "square-2"]
+    assert all(address.startswith("rtsp://127.0.0.1:") for address in addresses)
+    assert status == (0 if ending is signal.SIGTERM else 130)
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "reason"),
+    [
+        pytest.param("gone.mp4", None, "no such file", id="missing"),
+        pytest.param("text.mp4", "not a film", "FFmpeg can read", id="no recording"),
+    ],
+)
+def test_command_tells_in_one_line_what_is_wrong(tmp_path: Path, file: str, content: str | None, reason: str) -> None:
+    if content is not None:
+        (tmp_path / file).write_text(content)
+
+    command = [sys.executable, "-m", "pipeline", "replay", str(tmp_path / file), "--port", "0"]
+    ended = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, timeout=DEADLINE_S, check=False)
+
+    assert ended.returncode == 2
+    assert reason in ended.stderr and file in ended.stderr
+    assert ended.stderr.count("\n") == 1 and ended.stdout == ""
+
+
+@pytest.mark.skipif(not FOOTAGE.is_dir(), reason=f"real footage is not at {FOOTAGE}")
+def test_real_footage_plays_all_at_once_hevc_with_sound_too() -> None:
+    files = sorted(FOOTAGE.glob("*.mp4"))
+    with serve_recordings(files, loop=False) as server, ThreadPoolExecutor(len(files)) as pool:
+        shown = list(pool.map(lambda url: decoded_pts(url, 6), server.urls))
+
+    assert all(later > earlier for pts in shown for earlier, later in pairwise(pts))
+    assert [len(pts) for pts in shown] == [6] * len(files)
+
+
+def _encoder(name: str) -> tuple[str, dict[str, str]]:
+    encoder, _, options = KINDS[name]
+    return encoder, options

@@ -1,0 +1,382 @@
+"""The RTSP server against a client that speaks raw bytes; players are in test_replay_play."""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from pipeline.errors import ReplayError
+from pipeline.replay import serve_recordings
+from pipeline.replay.interleaved import MAX_UNSENT_BYTES, Channels, InterleavedSubscriber
+from pipeline.replay.packetize import RtpUnit
+
+DEADLINE_S = 20.0
+TCP = {"Transport": "RTP/AVP/TCP;unicast;interleaved=0-1"}
+SENDER_REPORT = 200
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: str
+
+
+class RawClient:
+    """One connection to a camera's URL; keeps the RTP packets and the RTCP kinds that come between answers."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._cseq = 0
+        self._socket = socket.create_connection((urlsplit(url).hostname, urlsplit(url).port), DEADLINE_S)
+        self._stream = self._socket.makefile("rb")
+        self.frames: list[tuple[int, bytes]] = []
+
+    def __enter__(self) -> RawClient:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._stream.close()
+        self._socket.close()
+
+    def send(self, request: bytes) -> None:
+        self._socket.sendall(request)
+
+    def ask(self, method: str, target: str = "", **headers: str) -> Answer:
+        self._cseq += 1
+        lines = [f"{method} {target or self.url} RTSP/1.0", f"CSeq: {self._cseq}"]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        self.send(("\r\n".join(lines) + "\r\n\r\n").encode())
+        answer = self.answer()
+        assert answer.headers["cseq"] == str(self._cseq)
+        return answer
+
+    def answer(self) -> Answer:
+        while (first := self._stream.read(1)) == b"$":
+            self._take_frame()
+        status = int((first + self._stream.readline()).split()[1])
+        headers = {}
+        while line := self._stream.readline().decode().strip():
+            name, _, value = line.partition(":")
+            headers[name.lower()] = value.strip()
+        return Answer(status, headers, self._stream.read(int(headers.get("content-length", 0))).decode())
+
+    def play(self) -> Answer:
+        setup = self.ask("SETUP", f"{self.url}/trackID=0", **TCP)
+        assert setup.status == 200, setup
+        return self.ask("PLAY", Session=setup.headers["session"].split(";")[0])
+
+    def read_packets(self, count: int) -> list[bytes]:
+        """The first `count` RTP packets."""
+        while sum(channel == 0 for channel, _ in self.frames) < count:
+            assert self._stream.read(1) == b"$"
+            self._take_frame()
+        return [frame for channel, frame in self.frames if channel == 0][:count]
+
+    def read_past(self, packet: bytes) -> None:
+        """Reads until an RTP packet as late as `packet` has come."""
+        number = int.from_bytes(packet[2:4], "big")
+        count = 1
+        while (number - int.from_bytes(self.read_packets(count)[-1][2:4], "big")) % 65536 not in {
+            0,
+            *range(32768, 65536),
+        }:
+            count += 1
+
+    def ended(self) -> bool:
+        """Reads to the end of the connection."""
+        while first := self._stream.read(1):
+            assert first == b"$"
+            self._take_frame()
+        return True
+
+    def _take_frame(self) -> None:
+        channel, length = struct.unpack(">BH", self._stream.read(3))
+        self.frames.append((channel, self._stream.read(length)))
+
+
+@pytest.fixture(scope="module")
+def urls(recording: Path) -> Iterator[tuple[str, ...]]:
+    with serve_recordings([recording], cameras=2) as server:
+        yield server.urls
+
+
+@pytest.fixture
+def client(urls: tuple[str, ...]) -> Iterator[RawClient]:
+    with RawClient(urls[0]) as connected:
+        yield connected
+
+
+def test_server_names_every_camera_after_its_file(urls: tuple[str, ...]) -> None:
+    assert [urlsplit(url).path for url in urls] == ["/square", "/square-2"]
+    assert {urlsplit(url).hostname for url in urls} == {"127.0.0.1"}
+
+
+def test_options_lists_what_players_need(client: RawClient) -> None:
+    public = client.ask("OPTIONS").headers["public"].split(", ")
+
+    assert {"DESCRIBE", "SETUP", "PLAY", "PAUSE", "TEARDOWN", "GET_PARAMETER"} <= set(public)
+
+
+def test_describe_gives_sdp_and_the_base_of_its_urls_without_credentials(client: RawClient) -> None:
+    answer = client.ask("DESCRIBE", client.url.replace("//", "//bob:secret@"), Accept="application/sdp")
+
+    assert answer.status == 200
+    assert answer.headers["content-type"] == "application/sdp"
+    assert answer.headers["content-base"] == f"{client.url}/"
+    assert "m=video 0 RTP/AVP 96" in answer.body
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "status"),
+    [
+        pytest.param("DESCRIBE", "/nobody", {}, 404, id="unknown camera"),
+        pytest.param("SETUP", "/square/trackID=7", TCP, 404, id="unknown track"),
+        pytest.param("SETUP", "/square", {"Transport": "RTP/AVP;unicast;client_port=5000-5001"}, 461, id="UDP"),
+        pytest.param("PLAY", "/square", {}, 455, id="play before setup"),
+        pytest.param("PAUSE", "/square", {}, 455, id="pause before setup"),
+        pytest.param("PLAY", "/square", {"Session": "made-up"}, 454, id="unknown session"),
+        pytest.param("RECORD", "/square", {}, 501, id="method nobody serves"),
+        pytest.param("OPTIONS", "/square", {"Require": "implicit-teleport"}, 551, id="feature nobody has"),
+    ],
+)
+def test_server_says_what_is_wrong_and_stays_connected(
+    client: RawClient, method: str, path: str, headers: dict[str, str], status: int
+) -> None:
+    answer = client.ask(method, client.url.replace("/square", path), **headers)
+
+    assert answer.status == status
+    assert client.ask("OPTIONS").status == 200
+
+
+def test_malformed_request_is_answered_with_400_and_the_end(client: RawClient) -> None:
+    client.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+
+    assert client.answer().status == 400
+    assert client.ended()
+
+
+def test_other_version_of_rtsp_is_refused(client: RawClient) -> None:
+    client.send(b"OPTIONS * RTSP/2.0\r\nCSeq: 1\r\n\r\n")
+
+    assert client.answer().status == 505
+
+
+def test_second_camera_on_one_connection_is_refused(client: RawClient, urls: tuple[str, ...]) -> None:
+    assert client.ask("SETUP", f"{urls[0]}/trackID=0", **TCP).status == 200
+
+    assert client.ask("SETUP", f"{urls[1]}/trackID=0", **TCP).status == 459
+
+
+def test_client_gets_a_report_first_then_packets_without_gaps(client: RawClient) -> None:
+    assert client.play().status == 200
+
+    packets = client.read_packets(20)
+
+    assert client.frames[0][0] == 1 and client.frames[0][1][1] == SENDER_REPORT
+    numbers = [int.from_bytes(packet[2:4], "big") for packet in packets]
+    assert all((later - earlier) % 65536 == 1 for earlier, later in pairwise(numbers))
+    aggregated_with_parameter_sets = packets[0][12] & 0x1F == 24 and packets[0][15] & 0x1F == 7
+    assert aggregated_with_parameter_sets, "it begins with a key frame"
+
+
+def test_clients_of_one_camera_get_the_same_packets(urls: tuple[str, ...]) -> None:
+    with RawClient(urls[0]) as early, RawClient(urls[0]) as late:
+        early.play()
+        early.read_packets(5)
+        late.play()
+
+        common = late.read_packets(3)
+        early.read_past(common[-1])
+
+        assert set(common) <= {frame for _, frame in early.frames}
+
+
+def test_keep_alive_and_receiver_reports_do_not_disturb_playing(client: RawClient) -> None:
+    session = client.play().headers["session"].split(";")[0]
+    client.read_packets(3)
+    client.send(b"$\x01\x00\x08" + struct.pack(">BBHI", 0x80, 201, 1, 1))
+
+    assert client.ask("GET_PARAMETER", Session=session).status == 200
+    already = sum(channel == 0 for channel, _ in client.frames)
+    assert len(client.read_packets(already + 5)) == already + 5
+
+
+def test_pause_stops_the_packets_and_play_goes_on_with_a_key_frame(client: RawClient) -> None:
+    session = client.play().headers["session"].split(";")[0]
+    client.read_packets(3)
+
+    assert client.ask("PAUSE", Session=session).status == 200
+    paused_at = len(client.frames)
+    assert client.ask("OPTIONS").status == 200
+    assert len(client.frames) == paused_at
+    client.ask("PLAY", Session=session)
+    client.read_packets(sum(channel == 0 for channel, _ in client.frames) + 1)
+
+    assert client.frames[paused_at][1][1] == SENDER_REPORT
+
+
+def test_teardown_ends_the_session_but_not_the_connection(client: RawClient) -> None:
+    session = client.play().headers["session"].split(";")[0]
+
+    assert client.ask("TEARDOWN", Session=session).status == 200
+    assert client.ask("PLAY", Session=session).status == 454
+
+
+def test_second_camera_on_the_same_file_shows_another_part(urls: tuple[str, ...]) -> None:
+    with RawClient(urls[0]) as first, RawClient(urls[1]) as second:
+        payloads = []
+        for camera in (first, second):
+            camera.play()
+            payloads.append({packet[12:] for packet in camera.read_packets(8)})
+
+        assert payloads[0] != payloads[1]
+
+
+class _FullTransport:
+    """A transport whose client has left `unread` bytes lying."""
+
+    def __init__(self) -> None:
+        self.unread = 0
+        self.written: list[bytes] = []
+        self.aborted = False
+
+    def get_write_buffer_size(self) -> int:
+        return self.unread
+
+    def write(self, data: bytes) -> None:
+        self.written.append(data)
+
+    def abort(self) -> None:
+        self.aborted = True
+
+
+async def _slow_client_misses() -> tuple[list[bytes], int]:
+    transport = _FullTransport()
+    subscriber = InterleavedSubscriber(transport, Channels(), lambda unit: b"report", lambda: None)  # type: ignore[arg-type]
+    key, other = (RtpUnit((name,), 0, 0, 1, name == b"KEY") for name in (b"KEY", b"other"))
+    for unread, unit in [
+        (0, other),
+        (0, key),
+        (0, other),
+        (MAX_UNSENT_BYTES + 1, other),
+        (0, other),
+        (0, key),
+        (0, other),
+    ]:
+        transport.unread = unread
+        subscriber.deliver(unit)
+    return [written[4:] for written in transport.written], subscriber.left_out
+
+
+def test_client_that_reads_too_slowly_misses_whole_pictures_up_to_a_key_frame() -> None:
+    import asyncio
+
+    written, left_out = asyncio.run(_slow_client_misses())
+
+    assert written == [b"report", b"KEY", b"other", b"report", b"KEY", b"other"]
+    assert left_out == 1
+
+
+def test_client_that_never_reads_delays_nobody(urls: tuple[str, ...]) -> None:
+    with RawClient(urls[0]) as stuck, RawClient(urls[0]) as healthy:
+        stuck.play()
+        healthy.play()
+
+        assert len(healthy.read_packets(30)) == 30
+
+
+def test_stopping_says_goodbye_to_clients_and_ends_the_child(recording: Path) -> None:
+    with serve_recordings([recording]) as server:
+        playing = RawClient(server.urls[0])
+        playing.play()
+        playing.read_packets(1)
+
+    with playing:
+        assert playing.ended()
+        assert playing.frames[-1][0] == 1 and playing.frames[-1][1][-7] == 203, "the last frame is RTCP with a BYE"
+    with pytest.raises(ProcessLookupError):
+        os.kill(server.pid, 0)
+
+
+def test_server_without_loop_ends_when_all_was_played(recording: Path) -> None:
+    with serve_recordings([recording], loop=False) as server:
+        with RawClient(server.urls[0]) as client:
+            answer = client.play()
+            assert client.ended()
+
+        assert server.wait(DEADLINE_S) == 0
+    first = client.read_packets(1)[0]
+    seq, rtptime = struct.unpack_from(">HI", first, 2)
+    assert answer.headers["rtp-info"].endswith(f"seq={seq};rtptime={rtptime}")
+    assert len({packet[4:8] for channel, packet in client.frames if channel == 0}) == 75, "every picture came"
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        pytest.param({}, "in use; give another one with --port", id="port in use"),
+        pytest.param({"bind": "203.0.113.1"}, "cannot serve on 203.0.113.1", id="address of another machine"),
+    ],
+)
+def test_server_that_cannot_bind_says_why(
+    recording: Path, urls: tuple[str, ...], options: dict[str, str], reason: str
+) -> None:
+    with (
+        pytest.raises(ReplayError, match=reason),
+        serve_recordings([recording], port=urlsplit(urls[0]).port or 0, **options),
+    ):
+        pytest.fail("it was served")
+
+
+def test_missing_recording_is_told_across_the_process_border(tmp_path: Path) -> None:
+    with pytest.raises(ReplayError, match=r"gone\.mp4: no such file"), serve_recordings([tmp_path / "gone.mp4"]):
+        pytest.fail("it was served")
+
+
+def test_server_ends_when_its_parent_is_killed(recording: Path, within) -> None:  # type: ignore[no-untyped-def]
+    script = f"""
+        from pipeline.replay import serve_recordings
+        with serve_recordings([{str(recording)!r}]) as server:
+            print(server.pid, flush=True)
+            input()
+    """
+    parent = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(script)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[1],
+    )
+    assert parent.stdin and parent.stdout
+    child_pid = int(parent.stdout.readline())
+    parent.kill()
+    parent.wait(DEADLINE_S)
+
+    for _ in within(DEADLINE_S):
+        if not _is_running(child_pid):
+            break
+    parent.stdin.close()
+    parent.stdout.close()
+
+
+def _is_running(pid: int) -> bool:
+    """Whether the process exists and has not ended; nobody may be there to reap it."""
+    try:
+        return " Z " not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2][:4]
+    except FileNotFoundError:
+        return False
