@@ -1,6 +1,6 @@
 """Six recordings as RTSP cameras and a fleet that watches them, as two commands anybody can type.
 
-    .venv/bin/python scripts/demo.py --duration 30
+.venv/bin/python scripts/demo.py --duration 30
 """
 
 from __future__ import annotations
