@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from pipeline.config import Camera, CameraUrl, Fleet, Model, load_fleet, to_yaml
+from pipeline.config import Camera, CameraUrl, Fleet, load_fleet, to_yaml
 
 Write = Callable[..., Path]
 
@@ -279,10 +279,23 @@ def test_camera_without_settings_has_all_of_them() -> None:
     assert (camera.transport, camera.reconnect.max_s, camera.track.max_fill_ms) == ("tcp", 30, 1000)
 
 
-def test_model_wrong_value_in_code_is_refused_without_repeating_it() -> None:
+def test_camera_wrong_address_in_code_is_refused_without_repeating_it() -> None:
     with pytest.raises(ValidationError) as caught:
-        Model(path="https://bob:hunter2@host/x.pt", confidence=7)
+        Camera.model_validate({"camera_id": "gate", "url": "rtps://bob:hunter2@cam/1"})
     assert "hunter2" not in str(caught.value)
+
+
+def test_load_fleet_options_of_a_detector_keep_their_kinds(write: Write) -> None:
+    text = "model: {backend: stub, options: {a: true, b: 7, c: 0x10, d: 1e3, e: off, f: '7'}}\n"
+    options = load_fleet(write(text + "cameras: {gate: {url: rtsp://cam/1}}"), {}).model.options
+    assert [(type(value), value) for value in options.values()] == [
+        (bool, True),
+        (int, 7),
+        (int, 16),
+        (float, 1000.0),
+        (str, "off"),
+        (str, "7"),
+    ]
 
 
 def test_to_yaml_written_out_is_read_back_as_the_same_fleet(write: Write) -> None:
