@@ -20,6 +20,7 @@ from pipeline.errors import ReplayError
 from pipeline.replay import serve_recordings
 from pipeline.replay.interleaved import MAX_UNSENT_BYTES, Channels, InterleavedSubscriber
 from pipeline.replay.packetize import RtpUnit
+from tests.test_replay_packets import FRAMES, KINDS, record
 
 DEADLINE_S = 20.0
 TCP = {"Transport": "RTP/AVP/TCP;unicast;interleaved=0-1"}
@@ -107,6 +108,13 @@ class RawClient:
     def _take_frame(self) -> None:
         channel, length = struct.unpack(">BH", self._stream.read(3))
         self.frames.append((channel, self._stream.read(length)))
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two seconds with a key frame every half."""
+    encoder, _, options = KINDS["h264"]
+    return record(tmp_path_factory.mktemp("served") / "square.mp4", encoder, options)
 
 
 @pytest.fixture(scope="module")
@@ -323,7 +331,7 @@ def test_server_without_loop_ends_when_all_was_played(recording: Path) -> None:
     first = client.read_packets(1)[0]
     seq, rtptime = struct.unpack_from(">HI", first, 2)
     assert answer.headers["rtp-info"].endswith(f"seq={seq};rtptime={rtptime}")
-    assert len({packet[4:8] for channel, packet in client.frames if channel == 0}) == 75, "every picture came"
+    assert len({packet[4:8] for channel, packet in client.frames if channel == 0}) == FRAMES, "every picture came"
 
 
 @pytest.mark.parametrize(
