@@ -7,6 +7,9 @@ import zmq
 from pipeline.errors import PublishError
 from pipeline.wire import CAMERAS, DETECTIONS, CameraState, FrameResult, encode, topic
 
+FAREWELL_MS = 200
+"""How long the last messages may take to reach subscribers that read."""
+
 
 class Publisher:
     """One PUB socket; a subscriber that does not read loses messages, nobody waits for it. Not thread-safe."""
@@ -37,8 +40,8 @@ class Publisher:
         self._socket.send_multipart([topic(kind, message.camera_id), encode(message)], copy=True)
 
     def close(self) -> None:
-        """Leave; messages that are still queued are dropped."""
-        self._socket.close(linger=0)
+        """Leave; messages that are still queued have a moment to go out."""
+        self._socket.close(linger=FAREWELL_MS)
 
 
 def _advice(code: int | None) -> str:

@@ -52,6 +52,8 @@ def run(
         )
         with FleetWatch(ready.endpoint, list(fleet.cameras)) as watch:
             _show(supervisor, watch, fleet, duration or None, quiet)
+            # While the watch still listens: the last frames count too.
+            supervisor.close()
     whole = watch.whole()
     if summary is not None:
         _write_summary(summary, fleet, whole)

@@ -14,14 +14,15 @@ _STATE_STYLE = {"live": "green", "connecting": "yellow", "retrying": "red", "fai
 
 
 def live_table(fleet: FleetTally, name: str, p95_goal_ms: float) -> Table:
-    """One row a camera: its state, rates, ages, objects in view, and what was not detected or lost."""
+    """One row a camera: its state; frames decoded, detected and published a second; ages; objects in view; drops.
+
+    `missed` are frames that were meant for the detector and did not get there in time; their boxes were filled.
+    """
     table = Table(title=f"fleet {name}", title_justify="left", expand=False)
     table.add_column("camera")
     table.add_column("state")
-    for heading in ("decoded/s", "detected/s", "published/s", "age p50 ms", "age p95 ms", "objects"):
+    for heading in ("dec/s", "det/s", "pub/s", "p50 ms", "p95 ms", "objects", "missed", "lost"):
         table.add_column(heading, justify="right")
-    table.add_column("late or replaced", justify="right")
-    table.add_column("lost", justify="right")
     for camera in fleet.cameras:
         table.add_row(*_row(camera, p95_goal_ms))
     table.add_section()
@@ -34,7 +35,7 @@ def live_table(fleet: FleetTally, name: str, p95_goal_ms: float) -> Table:
         f"{fleet.age_p50_ms:.0f}",
         _age(fleet.age_p95_ms, p95_goal_ms),
         str(sum(camera.objects for camera in fleet.cameras)),
-        str(sum(_given_up(camera) for camera in fleet.cameras)),
+        str(sum(_missed(camera) for camera in fleet.cameras)),
         str(sum(sum(camera.lost.values()) for camera in fleet.cameras)),
         style="bold",
     )
@@ -51,13 +52,12 @@ def _row(camera: CameraTally, p95_goal_ms: float) -> list[Text | str]:
         f"{camera.age_p50_ms:.0f}",
         _age(camera.age_p95_ms, p95_goal_ms),
         str(camera.objects),
-        str(_given_up(camera)),
+        str(_missed(camera)),
         str(sum(camera.lost.values())),
     ]
 
 
-def _given_up(camera: CameraTally) -> int:
-    """Frames that were meant for the detector and did not get there; their boxes were filled."""
+def _missed(camera: CameraTally) -> int:
     return sum(frames for reason, frames in camera.filled.items() if reason != "stride")
 
 

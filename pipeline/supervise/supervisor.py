@@ -16,7 +16,7 @@ from typing import Any, Self
 
 import structlog
 
-from pipeline.camera.process import CameraSpec, run_camera
+from pipeline.camera.process import ENDED, FAILED, CameraSpec, run_camera
 from pipeline.clock import NS_PER_S, Clock, SystemClock
 from pipeline.config.values import Fleet
 from pipeline.errors import DetectorError, PipelineError
@@ -201,7 +201,7 @@ class Supervisor:
             if camera.hung:
                 log.warning(f"{camera.name} hangs and is ended", pid=camera.pid)
                 camera.kill()
-            self._mourn(camera, lambda code: code == 0)
+            self._mourn(camera, lambda code: code in (ENDED, FAILED))
 
     def _mourn(self, child: Child, has_finished: Callable[[int], bool]) -> None:
         """If the child has died: free what it held, and plan its restart unless it has finished its work."""
