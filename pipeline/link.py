@@ -90,7 +90,9 @@ class CameraLink:
     """A camera process's end. Not thread-safe."""
 
     def __init__(self, endpoint: str, camera_id: str) -> None:
-        self._socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.DEALER)
+        # A context of its own: ending it is the only way to wait until ZeroMQ has sent what it was given.
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._socket: zmq.Socket[bytes] = self._context.socket(zmq.DEALER)
         self._socket.set(zmq.IDENTITY, camera_id.encode())
         self._socket.set(zmq.SNDHWM, TICK_QUEUE)
         self._socket.set(zmq.LINGER, 0)
@@ -114,9 +116,10 @@ class CameraLink:
             newest = _from_worker.decode(self._socket.recv(zmq.NOBLOCK))
         return newest
 
-    def close(self) -> None:
-        """Leave; unsent words are dropped."""
-        self._socket.close(linger=0)
+    def close(self, linger_ms: int = 0) -> None:
+        """Leave; words that are still unsent after `linger_ms` are dropped. May be called again."""
+        self._socket.close(linger=linger_ms)
+        self._context.term()
 
 
 class WorkerLink:
