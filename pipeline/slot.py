@@ -35,6 +35,9 @@ reserved for each, but none is used before a frame is written there."""
 _PORTS = 2
 """Writers and readers of a service at once: the one at work, and a killed one that has not been cleaned up yet."""
 
+_GONE: Pixels = np.empty((0, 0, 3), np.uint8)
+"""What is left of a picture whose memory was given back."""
+
 _HALF_MADE = ("HangsInCreation", "ServiceInCorruptedState")
 
 
@@ -128,17 +131,17 @@ class SlotLoan:
     """Shared memory to write one picture into.
 
     Attributes:
-        pixels: (H, W, 3) uint8, contiguous, RGB, of undefined content. Not to be touched after `send` or `discard`.
+        pixels: (H, W, 3) uint8, contiguous, RGB, of undefined content. Empty after `send` or `discard`.
     """
 
     def __init__(self, writer: SlotWriter, sample: iox.SampleMutUninit, wh: WidthHeight) -> None:
         self._writer = writer
         self._sample: iox.SampleMutUninit | None = sample
-        self.pixels: Pixels | None = _view(sample, wh)
+        self.pixels = _view(sample, wh)
 
     def send(self, session: int, frame_id: int) -> bool:
         """Put the picture into the slot, replacing the one there; False if nobody is connected to read it."""
-        sample, self._sample, self.pixels = self._sample, None, None
+        sample, self._sample, self.pixels = self._sample, None, _GONE
         if sample is None:
             raise SlotError("a loan can be sent once")
         header = sample.user_header().contents
@@ -152,7 +155,7 @@ class SlotLoan:
         """Give the memory back unsent; without effect after `send`."""
         if self._sample is not None:
             self._sample.delete()
-        self._sample = self.pixels = None
+        self._sample, self.pixels = None, _GONE
 
     def __enter__(self) -> Self:
         return self
@@ -189,7 +192,7 @@ class SlotFrame:
         """Give the memory back; may be called again."""
         sample, self._sample = self._sample, None
         if sample is not None:
-            self.pixels = np.empty((0, 0, 3), np.uint8)
+            self.pixels = _GONE
             sample.delete()
 
     def __enter__(self) -> Self:

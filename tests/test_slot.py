@@ -32,7 +32,6 @@ def scope(tmp_path: Path) -> Iterator[RunScope]:
 
 def put(writer: SlotWriter, value: int, session: int = 1, wh: tuple[int, int] = WH) -> bool:
     with writer.loan(wh) as loan:
-        assert loan.pixels is not None
         loan.pixels[:] = value % 256
         return loan.send(session, frame_id=value)
 
@@ -51,7 +50,6 @@ def test_reader_empty_slot_takes_none(scope: RunScope) -> None:
 def test_frame_taken_carries_header_and_pixels(scope: RunScope) -> None:
     with SlotReader(scope, "gate") as reader, SlotWriter(scope, "gate", WH) as writer:
         with writer.loan(WH) as loan:
-            assert loan.pixels is not None
             loan.pixels[:] = np.arange(36 * 64 * 3).reshape(36, 64, 3) % 251
             assert loan.send(session=2**47, frame_id=2**40)
         with taken(reader) as frame:
@@ -211,7 +209,6 @@ def write_forever(scope: RunScope, ready: Connection) -> None:
         while True:
             value += 1
             with writer.loan(BIG_WH) as loan:
-                assert loan.pixels is not None
                 loan.pixels[:180] = value % 256
                 loan.pixels[180:] = value % 256
                 loan.send(os.getpid(), value)

@@ -1,0 +1,102 @@
+"""Packets into pictures; damage is told, not hidden and not fatal."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import av
+
+from pipeline.camera.capture import Arrival
+from pipeline.clock import NS_PER_S
+
+_PRFT = struct.Struct("<qi")
+"""AVProducerReferenceTime: wall clock in µs since 1970-01-01 UTC, and flags."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What is known of a packet before it is decoded; travels through the decoder with it.
+
+    Attributes:
+        arrival: When it was received.
+        reported_at_ns: Wall time of its capture by RTCP sender reports; None without.
+        corrupt: The demuxer says it is damaged.
+    """
+
+    arrival: Arrival
+    reported_at_ns: int | None
+    corrupt: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A picture, or the gap where one should be.
+
+    Attributes:
+        frame: None where the decoder made nothing of the packet.
+        ticks: Presentation time in units of the stream's time base; None where the stream tells none.
+        stamp: Of the packet it comes from.
+        corrupt: Do not show it to a detector. Damage that earlier frames left in this one is not seen by decoders.
+    """
+
+    frame: av.VideoFrame | None
+    ticks: int | None
+    stamp: Stamp
+    corrupt: bool
+
+
+class Decoder:
+    """Decodes one video stream in the calling thread, beginning with the first key frame.
+
+    Nothing before a key frame can be decoded right, and some decoders show grey pictures instead of saying so.
+    """
+
+    def __init__(self, stream: av.VideoStream) -> None:
+        context = stream.codec_context
+        # Cameras decode side by side, one process each; threads would add a frame of delay each and gain nothing.
+        context.thread_count = 1
+        context.copy_opaque = True
+        self._context = context
+        self._begun = False
+        self._latest: Stamp | None = None
+
+    def decode(self, packet: av.Packet[av.VideoStream], arrival: Arrival) -> Iterator[Decoded]:
+        """The pictures this packet completes, in presentation order; none before the first key frame."""
+        self._begun = self._begun or packet.is_keyframe
+        if not self._begun:
+            return
+        stamp = self._latest = Stamp(arrival, _reported_at_ns(packet), packet.is_corrupt)
+        packet.opaque = stamp
+        try:
+            frames = self._context.decode(packet)
+        except av.FFmpegError:
+            # The next packets may be whole: what cannot be decoded is a lost picture, not the end of the stream.
+            yield Decoded(None, packet.pts, stamp, corrupt=True)
+            return
+        for frame in frames:
+            yield self._decoded(frame, stamp)
+
+    def flush(self) -> Iterator[Decoded]:
+        """The pictures that waited for their turn when the stream ended. The decoder is done after this."""
+        if self._latest is None:
+            return
+        try:
+            frames = self._context.decode(None)
+        except av.FFmpegError:
+            return
+        for frame in frames:
+            yield self._decoded(frame, self._latest)
+
+    def _decoded(self, frame: av.VideoFrame, latest: Stamp) -> Decoded:
+        # With B-frames, a picture comes out behind packets that came later; its own stamp came through with it.
+        stamp = frame.opaque if isinstance(frame.opaque, Stamp) else latest
+        return Decoded(frame, frame.pts, stamp, corrupt=stamp.corrupt or frame.is_corrupt)
+
+
+def _reported_at_ns(packet: av.Packet[av.VideoStream]) -> int | None:
+    if not packet.has_sidedata("prft"):
+        return None
+    wall_us: int = _PRFT.unpack_from(bytes(packet.get_sidedata("prft")))[0]
+    return wall_us * (NS_PER_S // 1_000_000)

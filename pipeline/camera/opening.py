@@ -1,0 +1,137 @@
+"""How FFmpeg is asked to open a source, and what it then says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from urllib.parse import unquote, urlsplit
+
+import av
+from av.stream import Discard
+
+from pipeline.camera.failure import reason
+from pipeline.config.camera import Camera
+from pipeline.errors import SourceError, SourceLost
+from pipeline.geometry import WidthHeight
+
+# FFmpeg repeats addresses, passwords and all, on stderr; what matters of it comes as errors.
+av.logging.set_level(None)
+av.logging.set_libav_level(av.logging.PANIC)
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What a source says of its stream.
+
+    Attributes:
+        codec: FFmpeg's name.
+        frame_wh: Picture size, px; (0, 0) where the first picture must tell.
+        fps: Frames a second; None where it says none.
+    """
+
+    codec: str
+    frame_wh: WidthHeight
+    fps: float | None
+
+
+def open_container(camera: Camera) -> av.container.InputContainer:
+    """A connection to the source; blocks.
+
+    Raises:
+        SourceError: There is none, and why.
+    """
+    try:
+        return av.open(
+            _location(camera),
+            mode="r",
+            format=camera.format or ("v4l2" if camera.url.kind == "device" else None),
+            options=_options(camera),
+            metadata_errors="replace",
+            timeout=(camera.open_timeout_s, camera.read_timeout_s),
+        )
+    except (av.FFmpegError, OSError, ValueError) as error:
+        raise SourceError(f"cannot open {camera.url}: {reason(camera, error)}") from None
+
+
+def _location(camera: Camera) -> str:
+    """What FFmpeg is to open; `file:` keeps it from reading a protocol into a file's name."""
+    address = camera.url.reveal()
+    if camera.url.kind != "file":
+        return address
+    return "file:" + (unquote(urlsplit(address).path) if address.lower().startswith("file://") else address)
+
+
+def _options(camera: Camera) -> dict[str, str]:
+    if camera.url.kind != "network":
+        return {}
+    options = {
+        # FFmpeg's own time-out of each socket operation, µs.
+        "timeout": str(round(camera.read_timeout_s * 1e6)),
+        # Not to guess the frame rate from twenty frames first: the first picture comes after 0.3 s instead of 1.2 s
+        # (640x352, GStreamer's server, 24 fps). `fflags nobuffer` would throw the first key frame away: 2.0 s.
+        "fpsprobesize": "0",
+        "analyzeduration": str(3_000_000),
+    }
+    if urlsplit(camera.url.reveal()).scheme.lower() in ("rtsp", "rtsps"):
+        options |= {
+            "rtsp_transport": camera.transport,
+            "allowed_media_types": "video",
+            # How long a missing UDP packet is waited for, µs; FFmpeg's default is half a second.
+            "max_delay": str(100_000),
+            # A key frame of a 4K camera comes as a burst of a megabyte.
+            "buffer_size": str(2 << 20),
+        }
+    return options
+
+
+def video_stream(camera: Camera, container: av.container.InputContainer) -> av.VideoStream:
+    """Its best video stream; the others are not read any more.
+
+    Raises:
+        SourceError: It has none.
+    """
+    stream = container.streams.best("video")
+    if stream is None:
+        raise SourceError(f"{camera.url} has no video stream; check the address")
+    assert isinstance(stream, av.VideoStream)
+    for other in container.streams:
+        if other is not stream:
+            other.discard = Discard.all
+    return stream
+
+
+def is_recording(camera: Camera, container: av.container.InputContainer) -> bool:
+    """Whether the source has an end: a file, or an http address that tells a length, as no camera does.
+
+    RTSP servers may tell one too, but play at their own pace.
+    """
+    if camera.url.kind != "network":
+        return camera.url.kind == "file"
+    is_http = urlsplit(camera.url.reveal()).scheme.lower() in ("http", "https")
+    return is_http and bool(container.duration)
+
+
+def packets(
+    camera: Camera, container: av.container.InputContainer, stream: av.VideoStream
+) -> Iterator[av.Packet[av.VideoStream]]:
+    """The stream's packets, until it ends; blocks for each.
+
+    Raises:
+        SourceLost: The connection broke.
+        SourceError: The file cannot be read on.
+    """
+    try:
+        for packet in container.demux(stream):
+            # At the end PyAV gives an empty one, to flush the decoder with.
+            if packet.size:
+                yield packet
+    except (av.FFmpegError, OSError) as error:
+        words = f"{camera.url} broke off: {reason(camera, error)}"
+        raise (SourceError(words) if camera.url.kind == "file" else SourceLost(words)) from None
+
+
+def describe(stream: av.VideoStream) -> Description:
+    """What is known before the first picture."""
+    context = stream.codec_context
+    rate = stream.average_rate or stream.guessed_rate
+    return Description(context.name, (context.width, context.height), float(rate) if rate else None)
