@@ -16,9 +16,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from pipeline.clock import NS_PER_S, VirtualClock
 from pipeline.errors import ReplayError
 from pipeline.replay import serve_recordings
-from pipeline.replay.interleaved import MAX_UNSENT_BYTES, Channels, InterleavedSubscriber
+from pipeline.replay.interleaved import MAX_UNSENT_BYTES, STALL_S, Channels, InterleavedSubscriber
 from pipeline.replay.packetize import RtpUnit
 from tests.test_replay_packets import FRAMES, KINDS, record
 
@@ -273,31 +274,44 @@ class _FullTransport:
         self.aborted = True
 
 
-async def _slow_client_misses() -> tuple[list[bytes], int]:
-    transport = _FullTransport()
-    subscriber = InterleavedSubscriber(transport, Channels(), lambda unit: b"report", lambda: None)  # type: ignore[arg-type]
-    key, other = (RtpUnit((name,), 0, 0, 1, name == b"KEY") for name in (b"KEY", b"other"))
-    for unread, unit in [
-        (0, other),
-        (0, key),
-        (0, other),
-        (MAX_UNSENT_BYTES + 1, other),
-        (0, other),
-        (0, key),
-        (0, other),
-    ]:
-        transport.unread = unread
-        subscriber.deliver(unit)
-    return [written[4:] for written in transport.written], subscriber.left_out
+KEY, OTHER = (RtpUnit((name,), 0, 0, 1, name == b"KEY") for name in (b"KEY", b"other"))
+
+
+def subscriber_to(transport: _FullTransport, clock: VirtualClock) -> InterleavedSubscriber:
+    return InterleavedSubscriber(
+        transport,  # type: ignore[arg-type]
+        Channels(),
+        lambda unit: b"report",
+        lambda: None,
+        lambda: clock.monotonic_ns() / NS_PER_S,
+    )
 
 
 def test_client_that_reads_too_slowly_misses_whole_pictures_up_to_a_key_frame() -> None:
-    import asyncio
+    transport = _FullTransport()
+    subscriber = subscriber_to(transport, VirtualClock())
 
-    written, left_out = asyncio.run(_slow_client_misses())
+    too_much = MAX_UNSENT_BYTES + 1
+    for unread, unit in [(0, OTHER), (0, KEY), (0, OTHER), (too_much, OTHER), (0, OTHER), (0, KEY), (0, OTHER)]:
+        transport.unread = unread
+        subscriber.deliver(unit)
 
+    written = [frame[4:] for frame in transport.written]
     assert written == [b"report", b"KEY", b"other", b"report", b"KEY", b"other"]
-    assert left_out == 1
+    assert subscriber.left_out == 1
+
+
+@pytest.mark.parametrize(("waited_s", "disconnected"), [(STALL_S - 1, False), (STALL_S + 1, True)])
+def test_client_that_takes_nothing_for_long_is_disconnected(waited_s: float, disconnected: bool) -> None:
+    transport, clock = _FullTransport(), VirtualClock()
+    subscriber = subscriber_to(transport, clock)
+    subscriber.deliver(KEY)
+
+    transport.unread = MAX_UNSENT_BYTES + 1
+    clock.advance(waited_s)
+    subscriber.deliver(KEY)
+
+    assert transport.aborted is disconnected
 
 
 def test_client_that_never_reads_delays_nobody(urls: tuple[str, ...]) -> None:

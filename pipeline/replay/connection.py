@@ -128,7 +128,9 @@ class RtspConnection(asyncio.Protocol):
         self._unsubscribe()
         self._session_id = self._session_id or secrets.token_hex(8)
         self._camera = camera
-        self._subscriber = InterleavedSubscriber(self._transport, channels, camera.sender_report, self._farewell)
+        self._subscriber = InterleavedSubscriber(
+            self._transport, channels, camera.sender_report, self._farewell, asyncio.get_running_loop().time
+        )
         transport = f"RTP/AVP/TCP;unicast;interleaved={channels.rtp}-{channels.rtcp};ssrc={camera.ssrc:08X}"
         return self._respond(request, 200, {"Transport": transport})
 

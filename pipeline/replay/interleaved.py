@@ -56,6 +56,7 @@ class InterleavedSubscriber:
         channels: Channels,
         sender_report: Callable[[RtpUnit], bytes],
         on_end: Callable[[], None],
+        now_s: Callable[[], float],
     ) -> None:
         """`sender_report` makes the report that precedes the first picture; `on_end` is called after the goodbye."""
         self.channels = channels
@@ -64,8 +65,8 @@ class InterleavedSubscriber:
         self._sender_report = sender_report
         self._on_end = on_end
         self._waiting_for_key = True
-        self._clock_s = asyncio.get_running_loop().time
-        self._took_something_s = self._clock_s()
+        self._now_s = now_s
+        self._took_something_s = now_s()
 
     def deliver(self, unit: RtpUnit) -> None:
         """Send `unit`, unless the client still waits for a key frame or has too much to read already."""
@@ -96,7 +97,7 @@ class InterleavedSubscriber:
 
     def _is_behind(self) -> bool:
         """Whether the client has too much unread; one that stays so is disconnected."""
-        now_s = self._clock_s()
+        now_s = self._now_s()
         if self._transport.get_write_buffer_size() <= MAX_UNSENT_BYTES:
             self._took_something_s = now_s
             return False
