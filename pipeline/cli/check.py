@@ -79,7 +79,8 @@ def _probed(cameras: Iterable[Camera]) -> Iterator[tuple[str, ProbeResult | Sour
     # Daemons, because a camera may hold FFmpeg for good, and that must not hold the command.
     for _ in range(min(PROBED_AT_ONCE, len(open_cameras))):
         threading.Thread(target=work, daemon=True).start()
-    patience_s = GRACE_S + max(camera.open_timeout_s for camera in open_cameras.values())
+    # The time limit holds for opening a camera, and again for watching it.
+    patience_s = GRACE_S + 2 * max(camera.open_timeout_s for camera in open_cameras.values())
     while open_cameras:
         try:
             name, answer = answers.get(timeout=patience_s)
@@ -100,7 +101,7 @@ def _as_dict(camera: Camera, outcome: ProbeResult | SourceError) -> dict[str, An
         "url": str(camera.url),
         "codec": outcome.codec,
         "frame_wh": list(outcome.frame_wh),
-        "fps": round(outcome.fps, 3),
+        "fps": outcome.fps and round(outcome.fps, 3),
         "keyframe_interval_s": outcome.keyframe_interval_s and round(outcome.keyframe_interval_s, 3),
     }
 
@@ -120,7 +121,8 @@ def _print_table(cameras: Iterable[Camera], outcomes: dict[str, ProbeResult | So
         else:
             interval = told["keyframe_interval_s"]
             every = "unknown" if interval is None else f"{interval:.1f} s"
-            cells = (told["codec"], "{}×{}".format(*told["frame_wh"]), f"{told['fps']:g}", every)
+            fps = "unknown" if told["fps"] is None else f"{told['fps']:g}"
+            cells = (told["codec"], "{}×{}".format(*told["frame_wh"]), fps, every)
         table.add_row(camera.camera_id, *cells, Text(told["url"], overflow="fold"))
     console = Console()
     console.print(table)
