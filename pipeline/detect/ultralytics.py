@@ -156,7 +156,8 @@ def _load_backend(path: Path, device: torch.device) -> Any:
     from ultralytics.nn.autobackend import AutoBackend
 
     try:
-        backend = AutoBackend(str(path), device=device, fp16=device.type == "cuda", verbose=False)
+        # An end-to-end head is used where a PyTorch model has one, as in the exports of `tool.py`; others go without.
+        backend = AutoBackend(str(path), device=device, fp16=device.type == "cuda", verbose=False, end2end=True)
     except _LOADING_ERRORS as error:
         raise DetectorError(f"model.path: Ultralytics cannot load {path}: {_first_line(error)}") from error
     return backend.eval()

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pipeline.detect.classes import Wanted, select
+from pipeline.detect.heads import MAX_BOXES, Classic, EndToEnd, choose_head, suppress
+from pipeline.detections import Detections
+from pipeline.errors import DetectorError
+from pipeline.geometry import iou_matrix
+
+PERSON, CAR = 0, 1
+
+
+def wanted(confidence: float = 0.25, nms_iou: float = 0.5, of_class: tuple[bool, ...] = (True, True)) -> Wanted:
+    return Wanted(confidence, nms_iou, np.array(of_class))
+
+
+def classic(*columns: tuple[float, float, float, float, float, float]) -> np.ndarray:
+    """One picture's output (1, 6, anchors): centre x, centre y, width, height, person's score, car's score."""
+    return np.array(columns, np.float32).reshape(-1, 6).T[None]
+
+
+def found(detections: Detections) -> list[tuple[int, float, list[float]]]:
+    return [
+        (int(class_id), round(float(score), 3), xyxy.tolist())
+        for class_id, score, xyxy in zip(detections.class_id, detections.score, detections.xyxy, strict=True)
+    ]
+
+
+def test_end_to_end_rows_below_confidence_or_unwanted_are_left_out() -> None:
+    rows = np.array([[1, 2, 3, 4, 0.9, CAR], [5, 6, 7, 8, 0.8, PERSON], [1, 1, 2, 2, 0.2, CAR]], np.float32)
+    assert found(EndToEnd(wanted()).decode(rows[None])[0]) == [(CAR, 0.9, [1, 2, 3, 4]), (PERSON, 0.8, [5, 6, 7, 8])]
+    only_cars = EndToEnd(wanted(of_class=(False, True))).decode(rows[None])[0]
+    assert found(only_cars) == [(CAR, 0.9, [1, 2, 3, 4])]
+
+
+def test_end_to_end_result_does_not_change_when_the_output_is_overwritten() -> None:
+    output = np.array([[[1, 2, 3, 4, 0.9, CAR]]], np.float32)
+    detections = EndToEnd(wanted()).decode(output)[0]
+    output[:] = 0
+    assert found(detections) == [(CAR, 0.9, [1, 2, 3, 4])]
+
+
+A = (50, 50, 20, 20)
+A_SHIFTED = (52, 50, 20, 20)
+"""IoU with A: 18 of 22."""
+FAR = (150, 50, 20, 20)
+
+
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [
+        pytest.param([], [], id="no-anchors"),
+        pytest.param([(*A, 0.2, 0.1)], [], id="below-confidence"),
+        pytest.param([(*A, 0.3, 0.9)], [(CAR, 0.9, [40, 40, 60, 60])], id="the-better-class-alone"),
+        pytest.param([(*A, 0.6, 0), (*A_SHIFTED, 0.9, 0)], [(PERSON, 0.9, [42, 40, 62, 60])], id="same-class-overlap"),
+        pytest.param(
+            [(*A, 0.6, 0), (*A_SHIFTED, 0, 0.9)],
+            [(CAR, 0.9, [42, 40, 62, 60]), (PERSON, 0.6, [40, 40, 60, 60])],
+            id="overlap-of-two-classes-keeps-both",
+        ),
+        pytest.param(
+            [(*A, 0.6, 0), (*FAR, 0.7, 0)],
+            [(PERSON, 0.7, [140, 40, 160, 60]), (PERSON, 0.6, [40, 40, 60, 60])],
+            id="apart-keeps-both-best-first",
+        ),
+    ],
+)
+def test_classic_head_table(columns: list[tuple[float, ...]], expected: list[tuple[int, float, list[float]]]) -> None:
+    assert found(Classic(wanted()).decode(classic(*columns))[0]) == expected
+
+
+def test_classic_head_unwanted_best_class_does_not_come_back_as_its_second_best() -> None:
+    head = Classic(wanted(of_class=(True, False)))
+    assert len(head.decode(classic((*A, 0.6, 0.9)))[0]) == 0
+
+
+def test_classic_head_of_two_pictures_keeps_them_apart() -> None:
+    output = np.concatenate([classic((*A, 0.9, 0)), classic((*FAR, 0, 0.8))])
+    first, second = Classic(wanted()).decode(output)
+    assert (found(first), found(second)) == ([(PERSON, 0.9, [40, 40, 60, 60])], [(CAR, 0.8, [140, 40, 160, 60])])
+
+
+def test_classic_head_gives_at_most_max_boxes_and_the_best_of_them() -> None:
+    columns = [(1000 * i, 50, 20, 20, 0.3 + i * 1e-3, 0) for i in range(MAX_BOXES + 100)]
+    detections = Classic(wanted()).decode(classic(*columns))[0]
+    assert len(detections) == MAX_BOXES
+    assert detections.score.min() == pytest.approx(0.3 + 100e-3, abs=1e-6)
+
+
+def greedy(detections: Detections, most_iou: float) -> list[int]:
+    """The textbook's loop."""
+    iou = iou_matrix(detections.xyxy, detections.xyxy)
+    kept: list[int] = []
+    for row in range(len(detections)):
+        if all(detections.class_id[k] != detections.class_id[row] or iou[k, row] <= most_iou for k in kept):
+            kept.append(row)
+    return kept
+
+
+@pytest.mark.parametrize("most_iou", [0.05, 0.3, 0.7])
+@pytest.mark.parametrize("count", [0, 1, 40, 250])
+def test_suppress_random_boxes_equals_the_textbook(count: int, most_iou: float) -> None:
+    random = np.random.default_rng(count)
+    corner = random.uniform(0, 200, (count, 2))
+    xyxy = np.concatenate([corner, corner + random.uniform(10, 80, (count, 2))], axis=1).astype(np.float32)
+    score = -np.sort(-random.random(count)).astype(np.float32)
+    detections = Detections(xyxy, score, random.integers(0, 3, count).astype(np.int32))
+    assert suppress(detections, most_iou).tolist() == greedy(detections, most_iou)
+
+
+@pytest.mark.parametrize(
+    ("shape", "class_count", "head"),
+    [
+        pytest.param((1, 300, 6), 80, EndToEnd, id="end-to-end"),
+        pytest.param((1, 84, 8400), 80, Classic, id="classic"),
+        pytest.param((4, 6, 8400), 2, Classic, id="classic-of-two-classes"),
+    ],
+)
+def test_choose_head_by_shape(shape: tuple[int, ...], class_count: int, head: type) -> None:
+    assert isinstance(choose_head(shape, class_count, wanted()), head)
+
+
+@pytest.mark.parametrize(
+    ("shape", "class_count"),
+    [
+        pytest.param((1, 1000), 1000, id="classifier"),
+        pytest.param((1, 116, 8400), 80, id="segmentation"),
+        pytest.param((1, 84, 8400), 3, id="names-of-another-model"),
+    ],
+)
+def test_choose_head_of_another_kind_of_model_says_what_is_needed(shape: tuple[int, ...], class_count: int) -> None:
+    with pytest.raises(DetectorError, match=r"output has shape .* Export a detection model"):
+        choose_head(shape, class_count, wanted())
+
+
+def test_select_unknown_class_suggests_the_near_one_and_lists_all() -> None:
+    with pytest.raises(DetectorError, match=r"'persn'; did you mean 'person'\? It knows person, car"):
+        select(("person", "car"), ("car", "persn"))
+
+
+def test_select_keeps_the_asked_classes() -> None:
+    assert select(("person", "car", "bus"), ("bus", "person")).tolist() == [True, False, True]
+    assert select(("person", "car"), None).tolist() == [True, True]
