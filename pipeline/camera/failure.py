@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from urllib.parse import urlsplit
 
@@ -18,7 +19,6 @@ _REASONS: tuple[tuple[type[av.FFmpegError], str], ...] = (
     (av.HTTPClientError, "it refuses the request (4xx); check path and transport of the address"),
     (av.HTTPServerError, "it has an error of its own (5xx); it may have too many viewers, or need a restart"),
     (av.ConnectionRefusedError, "nothing listens there; check host and port, and that the camera is on"),
-    (av.TimeoutError, "it does not answer in time; check host, port and network"),
     (av.ConnectionResetError, "it broke off the connection"),
     (av.FileNotFoundError, "there is no such file or device"),
     (av.PermissionError, "reading it is not permitted"),
@@ -27,27 +27,60 @@ _REASONS: tuple[tuple[type[av.FFmpegError], str], ...] = (
     (av.ProtocolNotFoundError, "this FFmpeg does not speak that protocol"),
     (av.DemuxerNotFoundError, "FFmpeg knows no format of that name; check `format`"),
     (av.DecoderNotFoundError, "this FFmpeg cannot decode its codec"),
-    (av.ExitError, "it does not answer in time; check host, port and network"),
     (av.EOFError, "it ends before there is a picture"),
 )
 
 
-def reason(camera: Camera, error: Exception) -> str:
-    """Why a source cannot be opened or read; no credentials in it."""
-    for kind, words in _REASONS:
-        if isinstance(error, kind):
-            return words
-    if camera.url.kind == "network" and (unknown := _unknown_host(camera)):
-        return unknown
-    words = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return redact(words)
+_TIMEOUTS = (av.TimeoutError, av.ExitError)
+_DEFAULT_PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
+_KNOCK_S = 1.0
 
 
-def _unknown_host(camera: Camera) -> str:
-    """FFmpeg reports a name that cannot be resolved as an input/output error, like many another thing."""
-    host = urlsplit(camera.url.reveal()).hostname or ""
+def why_not_opened(camera: Camera, error: Exception, waited_s: float) -> str:
+    """Why a source cannot be opened, and what to check; no credentials in it. May block for a second.
+
+    Args:
+        camera: Whose source it is.
+        error: What FFmpeg says.
+        waited_s: How long it took to say it, seconds.
+    """
+    # An RTSP answer that never came is no valid one, says FFmpeg.
+    late = waited_s >= 0.95 * min(camera.open_timeout_s, camera.read_timeout_s)
+    if camera.url.kind == "network" and (
+        isinstance(error, _TIMEOUTS) or (isinstance(error, av.InvalidDataError) and late)
+    ):
+        return _why_silent(camera)
+    if camera.url.kind == "network" and _is_io_error(error):
+        return _why_silent(camera, "the connection broke")
+    return _known(error) or redact(getattr(error, "strerror", None) or error)
+
+
+def why_lost(camera: Camera, error: Exception) -> str:
+    """Why a source that was open cannot be read on; no credentials in it."""
+    if isinstance(error, _TIMEOUTS):
+        return f"it was silent for {camera.read_timeout_s:g} s"
+    if _is_io_error(error):
+        return "the connection broke" if camera.url.kind == "network" else "the device or disk fails"
+    return _known(error) or redact(getattr(error, "strerror", None) or error)
+
+
+def _known(error: Exception) -> str | None:
+    return next((words for kind, words in _REASONS if isinstance(error, kind)), None)
+
+
+def _is_io_error(error: Exception) -> bool:
+    """FFmpeg's word for many things, unknown names among them."""
+    return isinstance(error, OSError) and error.errno == errno.EIO
+
+
+def _why_silent(camera: Camera, otherwise: str = "") -> str:
+    """Knock at the port: a wrong name, a wrong port and a wrong protocol are different mistakes."""
+    parts = urlsplit(camera.url.reveal())
+    host, scheme = parts.hostname or "", parts.scheme.lower()
     try:
-        socket.getaddrinfo(host, None)
-    except OSError:
+        socket.create_connection((host, parts.port or _DEFAULT_PORTS[scheme]), _KNOCK_S).close()
+    except socket.gaierror:
         return f"the name {host} is unknown; check it, or the name server of this machine"
-    return ""
+    except OSError:
+        return otherwise or "it does not answer in time; check host, port and network"
+    return otherwise or f"something listens there, but gives no {scheme.upper()} answer in time; check port and address"

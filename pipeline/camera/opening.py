@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
@@ -9,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 import av
 from av.stream import Discard
 
-from pipeline.camera.failure import reason
+from pipeline.camera.failure import why_lost, why_not_opened
 from pipeline.config.camera import Camera
 from pipeline.errors import SourceError, SourceLost
 from pipeline.geometry import WidthHeight
@@ -40,6 +41,7 @@ def open_container(camera: Camera) -> av.container.InputContainer:
     Raises:
         SourceError: There is none, and why.
     """
+    began_s = time.monotonic()
     try:
         return av.open(
             _location(camera),
@@ -50,7 +52,9 @@ def open_container(camera: Camera) -> av.container.InputContainer:
             timeout=(camera.open_timeout_s, camera.read_timeout_s),
         )
     except (av.FFmpegError, OSError, ValueError) as error:
-        raise SourceError(f"cannot open {camera.url}: {reason(camera, error)}") from None
+        raise SourceError(
+            f"cannot open {camera.url}: {why_not_opened(camera, error, time.monotonic() - began_s)}"
+        ) from None
 
 
 def _location(camera: Camera) -> str:
@@ -126,7 +130,7 @@ def packets(
             if packet.size:
                 yield packet
     except (av.FFmpegError, OSError) as error:
-        words = f"{camera.url} broke off: {reason(camera, error)}"
+        words = f"{camera.url} broke off: {why_lost(camera, error)}"
         raise (SourceError(words) if camera.url.kind == "file" else SourceLost(words)) from None
 
 
