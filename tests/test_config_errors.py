@@ -77,11 +77,13 @@ def bind(endpoint: str) -> str:
         ),
         pytest.param(
             gate("fill: none"),
-            "cameras.gate.fill: is no key; it belongs under track; allowed here: stride, loop",
+            "cameras.gate.fill: is no key; it belongs under track; allowed here: stride, priority",
             id="a key in the wrong place",
         ),
         pytest.param(
-            gate("xyzzy: 1"), "cameras.gate.xyzzy: is no key; allowed here: stride, loop, pace", id="an unknown key"
+            gate("xyzzy: 1"),
+            "cameras.gate.xyzzy: is no key; allowed here: stride, priority, weight",
+            id="an unknown key",
         ),
         pytest.param(
             gate("camera_id: x"),

@@ -49,7 +49,7 @@ def test_load_fleet_smallest_file_of_the_documentation_is_complete(write: Write)
     assert (gate.camera_id, gate.url.kind) == ("gate", "network")
     assert gate.url.reveal() == "rtsp://viewer:hunter2@gate.example/stream1"
     assert (yard.url.kind, yard.url.reveal()) == ("file", str(file.parent / "samples/yard.mp4"))
-    assert (yard.loop, yard.stride, yard.pace) == (True, 2, "realtime")
+    assert (yard.loop, yard.stride.min, yard.stride.max, yard.pace) == (True, 1, 8, "realtime")
 
 
 def test_load_fleet_defaults_lie_under_each_camera_key_by_key(write: Write) -> None:
@@ -65,8 +65,8 @@ def test_load_fleet_defaults_lie_under_each_camera_key_by_key(write: Write) -> N
     )
     cameras = load_fleet(file, {}).cameras
     plain, own = cameras["plain"], cameras["own"]
-    assert (plain.stride, plain.format, plain.reconnect.max_s, plain.track.fill) == (5, "mjpeg", 9, "none")
-    assert (own.stride, own.format) == (1, None)
+    assert (plain.stride.max, plain.format, plain.reconnect.max_s, plain.track.fill) == (5, "mjpeg", 9, "none")
+    assert (own.stride.min, own.format) == (1, None)
     assert (own.reconnect.initial_s, own.reconnect.max_s) == (2, 60)
     assert (own.track.fill, own.track.gmc) == ("interpolate", "sparse")
     assert cameras["empty_section"].track.gmc == "sparse"
@@ -74,7 +74,7 @@ def test_load_fleet_defaults_lie_under_each_camera_key_by_key(write: Write) -> N
 
 def test_load_fleet_empty_sections_mean_their_defaults(write: Write) -> None:
     fleet = load_fleet(write(one_camera(top="defaults:\nslo:\nworker:\npublish:\nname:")), {})
-    assert (fleet.defaults.stride, fleet.worker.nice, fleet.publish.queue, fleet.name) == (2, 5, 1000, "fleet")
+    assert (fleet.defaults.stride.max, fleet.worker.nice, fleet.publish.queue, fleet.name) == (8, 5, 1000, "fleet")
 
 
 @pytest.mark.parametrize(
@@ -84,8 +84,8 @@ def test_load_fleet_empty_sections_mean_their_defaults(write: Write) -> None:
         pytest.param("loop: yes", {"loop": True}, id="yes is true where a truth is asked for"),
         pytest.param("loop: off", {"loop": False}, id="off is false where a truth is asked for"),
         pytest.param("loop: '${YES}'", {"loop": True}, id="a truth from the environment"),
-        pytest.param("stride: '${SEVEN}'", {"stride": 7}, id="a number from the environment"),
-        pytest.param("stride: 010", {"stride": 10}, id="a leading zero is not octal"),
+        pytest.param("stride: '${SEVEN}'", {"stride": {"min": 7, "max": 7}}, id="a number from the environment"),
+        pytest.param("stride: 010", {"stride": {"min": 10, "max": 10}}, id="a leading zero is not octal"),
         pytest.param("open_timeout_s: 1e1", {"open_timeout_s": 10}, id="an exponent without a point"),
         pytest.param("format: 2024", {"format": "2024"}, id="a number where a text is asked for"),
     ],
@@ -195,7 +195,7 @@ def test_load_fleet_anchors_and_merge_keys_share_settings(write: Write) -> None:
         """
     )
     cameras = load_fleet(file, {}).cameras.values()
-    assert [(camera.camera_id, str(camera.url), camera.stride, camera.loop) for camera in cameras] == [
+    assert [(camera.camera_id, str(camera.url), camera.stride.min, camera.loop) for camera in cameras] == [
         ("a", "rtsp://cam/1", 3, True),
         ("b", "rtsp://cam/1", 4, True),
         ("c", "rtsp://cam/3", 9, True),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError, WithJsonSchema, model_validator
+from pydantic_core import PydanticKnownError
 
 from pipeline.config.base import Name, Number, Value, Whole, mistake
 from pipeline.config.url import CameraUrl
@@ -61,15 +62,76 @@ class Track(Value):
     )
 
 
+def _range(value: object) -> object:
+    """`stride: 2` stands for `stride: {min: 2, max: 2}`."""
+    if isinstance(value, dict | Stride):
+        return value
+    try:
+        fixed = _WHOLE_STRIDE.validate_python(value)
+    except ValidationError:
+        raise PydanticKnownError("int_type") from None
+    return {"min": fixed, "max": fixed}
+
+
+WholeStride = Annotated[Whole, Field(ge=1, le=100)]
+_WHOLE_STRIDE: TypeAdapter[int] = TypeAdapter(WholeStride)
+
+
+class Stride(Value):
+    """Between which bounds the system chooses how often the detector is offered a frame."""
+
+    min: WholeStride = Field(
+        1, description="The stride while there is room. Raise it where every frame is not worth it."
+    )
+    max: WholeStride = Field(
+        8, description="The stride that is never exceeded, whatever the load. Lower it for fast or small objects."
+    )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Stride:
+        if self.max < self.min:
+            raise mistake(f"max ({self.max}) is smaller than min ({self.min})")
+        return self
+
+
 class CameraSettings(Value):
     """What can be set for one camera under its name, or for all of them under `defaults`."""
 
-    stride: Whole = Field(
-        default=2,
-        ge=1,
+    stride: Annotated[
+        Stride,
+        BeforeValidator(_range),
+        WithJsonSchema(
+            {
+                "anyOf": [
+                    {"type": "integer", "minimum": 1, "maximum": 100},
+                    {
+                        "type": "object",
+                        "additionalProperties": False,
+                        "properties": Stride.model_json_schema()["properties"],
+                    },
+                ]
+            }
+        ),
+    ] = Field(
+        default_factory=Stride,
+        description="The detector is offered every n-th frame, the tracker fills the others. {min: 1, max: 8} lets the "
+        "system choose, so that the promised latency is kept; a number fixes it.",
+    )
+    priority: Literal["high", "normal", "low"] = Field(
+        "normal",
+        description="Who gives way when the detector is short: low first, high only when the others have given all.",
+    )
+    weight: Number = Field(
+        1.0,
+        gt=0,
         le=100,
-        description="The detector is offered every n-th frame, the tracker fills the others. "
-        "1 for fast or small objects, more where objects move little or cameras are many.",
+        description="A camera of weight 2 keeps twice the detections of its equals. For scenes that matter more.",
+    )
+    min_detect_hz: Number = Field(
+        0.0,
+        ge=0,
+        le=1000,
+        description="Detections a second that are never given up. For cameras that must not go blind under load.",
     )
     loop: bool = Field(
         default=False,

@@ -1,1 +1,1 @@
-"""Slots in, messages out: the scheduler, the lanes and the loop that joins them with detector, tracker and publisher."""
+"""Slots in, messages out: scheduler, lanes, and the loop that joins them with detector, tracker and publisher."""

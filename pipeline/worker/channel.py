@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import msgspec
+
 from pipeline.clock import NS_PER_S
 from pipeline.geometry import Letterbox, WidthHeight
 from pipeline.link import Admission, Tick
@@ -16,6 +18,7 @@ from pipeline.worker.compose import Composer
 from pipeline.worker.lanes import Picture
 from pipeline.worker.ledger import Ledger
 from pipeline.worker.stream import Frame, Job, Stream
+from pipeline.worker.stride import StrideBounds
 
 OVERDUE_SHARE = 0.9
 """Of the deadline; the rest is for publishing, so that a frame given up at the last moment is still within it."""
@@ -28,7 +31,7 @@ class ChannelPlan:
     Attributes:
         camera_id: Its name in the fleet file.
         index: Its place in the fleet file, from 0; staggers the cameras' phases.
-        stride: Every how many frames one is offered to the detector.
+        stride: Between which bounds the stride is chosen, and who gives way first.
         fill: What skipped frames get.
         max_delay_s: How long interpolation may hold a frame, s.
         tracker: The tracker's parameters.
@@ -36,7 +39,7 @@ class ChannelPlan:
 
     camera_id: str
     index: int
-    stride: int
+    stride: StrideBounds
     fill: FillMode
     max_delay_s: float
     tracker: TrackerConfig
@@ -71,11 +74,15 @@ class Channel:
         self, plan: ChannelPlan, slot: SlotReader, ledger: Ledger, composer: Composer, input_wh: WidthHeight
     ) -> None:
         self.plan = plan
-        self.admission = Admission(stride=plan.stride, phase=plan.index, input_wh=input_wh)
+        self.admission = Admission(stride=plan.stride.least, phase=plan.index, input_wh=input_wh)
         self._slot = slot
         self._ledger = ledger
         self._composer = composer
         self._stream: Stream | None = None
+
+    def set_stride(self, stride: int) -> None:
+        """From now on, every how many frames one is wanted; `admission` has to be told to the camera."""
+        self.admission = msgspec.structs.replace(self.admission, stride=stride)
 
     def hear(self, tick: Tick, now_ns: int) -> tuple[bool, list[FrameResult]]:
         """Note a decoded frame; a tick of another session ends the one before.
@@ -158,6 +165,6 @@ class Channel:
     def _compose(self, stream: Stream, finished: list[Filled[Frame]]) -> list[FrameResult]:
         results = []
         for filled in finished:
-            results.append(self._composer.compose(filled, stream, self.plan.stride))
+            results.append(self._composer.compose(filled, stream, self.admission.stride))
             self._ledger.settle(self.plan.index, stream.session, filled.frame.tick.frame_id)
         return results

@@ -117,6 +117,11 @@ class Lanes(Generic[J]):
         return self._idle[-1] if self._idle else None
 
     @property
+    def count(self) -> int:
+        """How many lanes there are."""
+        return len(self._lanes)
+
+    @property
     def busy(self) -> int:
         """How many lanes compute."""
         return len(self._lanes) - len(self._idle)

@@ -29,6 +29,7 @@ from pipeline.worker.lanes import Lanes, lower_priority
 from pipeline.worker.ledger import Ledger, LedgerMemory
 from pipeline.worker.scheduler import BatchPolicy, Scheduler
 from pipeline.worker.stream import Job
+from pipeline.worker.stride import StrideBounds, StrideController
 from pipeline.worker.worker import Worker, WorkerParts
 
 log = structlog.get_logger()
@@ -116,8 +117,10 @@ def _open(
         channels[plan.camera_id] = Channel(plan, slot, ledger, composer, detector.input_wh)
         stack.callback(channels[plan.camera_id].close)
     scheduler = Scheduler(BatchPolicy(detector.max_batch, fleet.worker.max_wait_ms / 1000))
-    parts = WorkerParts(channels, lanes, scheduler, link, publisher, SystemClock())
-    worker = Worker(parts, deadline_s=fleet.slo.p95_ms / 1000, beat=beat)
+    deadline_s = fleet.slo.p95_ms / 1000
+    controller = StrideController({name: channel.plan.stride for name, channel in channels.items()}, deadline_s)
+    parts = WorkerParts(channels, lanes, scheduler, controller, link, publisher, SystemClock())
+    worker = Worker(parts, deadline_s, beat)
     lanes.start()
     return worker, WorkerReady(publisher.endpoint, detector.input_wh, detector.max_batch, detector.lanes)
 
@@ -128,7 +131,13 @@ def channel_plans(fleet: Fleet) -> list[ChannelPlan]:
         ChannelPlan(
             camera_id=camera_id,
             index=index,
-            stride=camera.stride,
+            stride=StrideBounds(
+                least=camera.stride.min,
+                most=camera.stride.max,
+                rank=("low", "normal", "high").index(camera.priority),
+                weight=camera.weight,
+                min_detect_hz=camera.min_detect_hz,
+            ),
             fill=FillMode(camera.track.fill),
             max_delay_s=camera.track.max_delay_ms / 1000,
             tracker=TrackerConfig(max_fill_s=camera.track.max_fill_ms / 1000),

@@ -5,6 +5,7 @@ One loop, woken by a tick, by a finished detection, by a request to stop, or by 
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from ctypes import c_int64
@@ -18,15 +19,16 @@ from pipeline.clock import NS_PER_S, Clock
 from pipeline.errors import DetectorError
 from pipeline.link import State, Tick, WorkerLink
 from pipeline.publish import Publisher
+from pipeline.wire import FrameResult
 from pipeline.worker.channel import Channel, Patience
 from pipeline.worker.lanes import Lanes
+from pipeline.worker.meter import Meter
 from pipeline.worker.scheduler import Scheduler
 from pipeline.worker.stream import Job
+from pipeline.worker.stride import INTERVAL_S, StrideController
 
 log = structlog.get_logger()
 
-IDLE_S = 0.5
-"""The loop turns at least this often, so that its heart can be seen to beat."""
 DRAIN_S = 1.0
 """How long a worker that was told to stop waits for detections that are under way."""
 SERVICE_SHARE = 0.2
@@ -40,6 +42,7 @@ class WorkerParts:
     channels: Mapping[str, Channel]
     lanes: Lanes[Job]
     scheduler: Scheduler
+    controller: StrideController
     link: WorkerLink
     publisher: Publisher
     clock: Clock
@@ -59,6 +62,7 @@ class Worker:
         self._channels = parts.channels
         self._lanes = parts.lanes
         self._scheduler = parts.scheduler
+        self._controller = parts.controller
         self._link = parts.link
         self._publisher = parts.publisher
         self._clock = parts.clock
@@ -68,6 +72,8 @@ class Worker:
         self._stop_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._stopping = False
         self._active: set[Channel] = set()
+        self._meter = Meter(parts.lanes.count, self._now_s())
+        self._reconsider_s = self._now_s() + INTERVAL_S
         self._poller = zmq.Poller()
         for readable in (self._link.socket, self._lanes.fileno(), self._stop_fd):
             self._poller.register(readable, zmq.POLLIN)
@@ -90,8 +96,7 @@ class Worker:
         while self._lanes.busy and self._clock.monotonic_ns() < give_up_ns:
             self.step()
         for channel in self._channels.values():
-            for result in channel.end(self._clock.monotonic_ns()):
-                self._publisher.publish(result)
+            self._publish(channel.end(self._clock.monotonic_ns()))
 
     def step(self) -> None:
         """Wait for something to happen, and act on all that has."""
@@ -102,15 +107,16 @@ class Worker:
         self._give_up_late()
         self._fill_lanes()
         self._publish_settled()
+        self._reconsider_strides()
 
     def _timeout_ms(self) -> int:
-        now_s = self._clock.monotonic_ns() / NS_PER_S
+        now_s = self._now_s()
         patience = self._patience()
         due = [channel.due_s(patience) for channel in self._active]
         if self._lanes.idle is not None:
             due.append(self._scheduler.due_s())
-        next_s = min((at_s for at_s in due if at_s is not None), default=now_s + IDLE_S)
-        return max(0, round(min(next_s - now_s, IDLE_S) * 1000 + 0.5))
+        next_s = min((at_s for at_s in due if at_s is not None), default=self._reconsider_s)
+        return max(0, math.ceil((min(next_s, self._reconsider_s) - now_s) * 1000))
 
     def _hear_cameras(self) -> None:
         while (heard := self._link.receive()) is not None:
@@ -127,8 +133,7 @@ class Worker:
         now_ns = self._clock.monotonic_ns()
         waits, ended = channel.hear(tick, now_ns)
         self._active.add(channel)
-        for result in ended:
-            self._publisher.publish(result)
+        self._publish(ended)
         if waits:
             self._scheduler.offer(channel.plan.camera_id, now_ns / NS_PER_S)
 
@@ -145,6 +150,8 @@ class Worker:
             for job, detections in zip(finished.jobs, finished.detections, strict=True):
                 job.stream.finish(job, detections, now_ns)
             self._learn_service_time((now_ns - finished.jobs[0].taken_ns) / NS_PER_S)
+            self._meter.detections(len(finished.jobs))
+            self._meter.lanes_busy(self._lanes.busy, now_ns / NS_PER_S)
 
     def _learn_service_time(self, seconds: float) -> None:
         share = SERVICE_SHARE if self._service_s else 1.0
@@ -172,10 +179,30 @@ class Worker:
                     jobs.append(job)
             if jobs:
                 self._lanes.submit(lane, jobs)
+                self._meter.lanes_busy(self._lanes.busy, now_ns / NS_PER_S)
 
     def _publish_settled(self) -> None:
         now_ns = self._clock.monotonic_ns()
         for channel in self._active:
-            for result in channel.leave(now_ns):
-                self._publisher.publish(result)
+            self._publish(channel.leave(now_ns))
         self._active = {channel for channel in self._active if not channel.idle}
+
+    def _publish(self, results: list[FrameResult]) -> None:
+        for result in results:
+            self._publisher.publish(result)
+            self._meter.published(result)
+
+    def _reconsider_strides(self) -> None:
+        """Four times a second: what the load allows, told to the cameras it concerns."""
+        now_s = self._now_s()
+        if now_s < self._reconsider_s:
+            return
+        self._reconsider_s = now_s + INTERVAL_S
+        measured, fps = self._meter.read(now_s)
+        for camera_id, stride in self._controller.update(measured, fps, now_s).items():
+            channel = self._channels[camera_id]
+            channel.set_stride(stride)
+            self._link.admit(camera_id, channel.admission)
+
+    def _now_s(self) -> float:
+        return self._clock.monotonic_ns() / NS_PER_S
