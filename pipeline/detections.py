@@ -86,6 +86,17 @@ class Tracks:
     def __len__(self) -> int:
         return len(self.track_id)
 
+    def __getitem__(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> Tracks:
+        return Tracks(
+            self.track_id[rows],
+            self.xyxy[rows],
+            self.score[rows],
+            self.class_id[rows],
+            self.origin[rows],
+            self.since_detected_s[rows],
+            self.uncertainty_px[rows],
+        )
+
     @classmethod
     def empty(cls) -> Tracks:
         """No objects."""

@@ -33,13 +33,17 @@ class Truth:
 
 @dataclass(frozen=True, slots=True)
 class Sequence:
-    """Consecutive frames: the picture size, the rate, and per frame the truth and the detections."""
+    """Consecutive frames: the picture size, the rate, and per frame the truth and the detections.
+
+    `pictures` are the files of `img1/`, one a frame, or none where the folder is missing.
+    """
 
     name: str
     picture_wh: tuple[int, int]
     fps: float
     truth: tuple[Truth, ...]
     detections: tuple[Detections, ...]
+    pictures: tuple[Path, ...] = ()
 
     def __len__(self) -> int:
         return len(self.truth)
@@ -62,6 +66,7 @@ def read_sequence(folder: Path, *, second_half: bool) -> Sequence:
         fps=seqinfo.fps,
         truth=tuple(_truth(rows) for rows in truth),
         detections=tuple(_detections(rows) for rows in found),
+        pictures=tuple(sorted((folder / "img1").glob("*.*"))[start - 1 : length]),
     )
 
 

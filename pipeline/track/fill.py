@@ -119,20 +119,23 @@ class Interpolating(Generic[F]):
         self._tracker = tracker
         self._max_delay_s = max_delay_s
         self._held: deque[_Held[F]] = deque()
+        self._done: list[Filled[F]] = []
 
     @property
     def due_s(self) -> float | None:
-        """When the oldest held frame has waited `max_delay_s`."""
+        """When the oldest held frame has waited `max_delay_s`; at once if one is finished."""
+        if self._done:
+            return 0.0
         return self._held[0].until_s if self._held else None
 
     def detected(self, frame: F, detections: Detections, at_s: float, now_s: float) -> list[Filled[F]]:
         """The frames held so far; this one waits for the next detection."""
-        late = self.expire(now_s)
         seen = self._tracker.update(detections, at_s)
-        between = [self._between(held) for held in self._held]
+        finished = self._done + [self._between(held) for held in self._held]
+        self._done = []
         self._held.clear()
         self._held.append(_Held(frame, at_s, now_s + self._max_delay_s, seen))
-        return late + between
+        return finished
 
     def skipped(self, frame: F, at_s: float, now_s: float) -> list[Filled[F]]:
         """Frames that have waited too long; this one waits for the next detection."""
@@ -141,19 +144,22 @@ class Interpolating(Generic[F]):
         return late
 
     def learn(self, detections: Detections, at_s: float) -> None:
-        """What is still held lies after it, and is drawn from here to the next detection."""
+        """Held frames before it are finished and leave with the next answer; those after it wait on."""
         self._tracker.update(detections, at_s)
+        while self._held and self._held[0].at_s < at_s:
+            self._done.append(self._between(self._held.popleft()))
 
     def expire(self, now_s: float) -> list[Filled[F]]:
-        """Frames that have waited `max_delay_s`, with predictions."""
-        late = []
+        """Frames that are finished, and those that have waited `max_delay_s`, with predictions."""
+        late, self._done = self._done, []
         while self._held and self._held[0].until_s <= now_s:
             late.append(self._alone(self._held.popleft()))
         return late
 
     def flush(self) -> list[Filled[F]]:
         """All held frames, with predictions."""
-        rest = [self._alone(held) for held in self._held]
+        rest = self._done + [self._alone(held) for held in self._held]
+        self._done = []
         self._held.clear()
         return rest
 
