@@ -1,27 +1,36 @@
 """camfleet: multi-camera video analytics that keeps the latency you state and accounts for every frame.
 
-from pipeline import Subscriber
+    from pipeline import Subscriber
 
-for result in Subscriber("tcp://127.0.0.1:5555", cameras=["gate"]):
-    for box in result.tracks:
-        print(result.frame_id, box.track_id, box.class_name, box.xyxy, box.origin)
+    for result in Subscriber("tcp://127.0.0.1:5555", cameras=["gate"]):
+        for box in result.tracks:
+            print(result.frame_id, box.track_id, box.class_name, box.xyxy, box.origin)
+
+Names are loaded when they are first used, so that importing the package costs nothing.
 """
 
-from pipeline.client import Subscriber
-from pipeline.errors import (
-    ConfigError,
-    DetectorError,
-    EvaluationError,
-    PipelineError,
-    PublishError,
-    ReplayError,
-    SlotError,
-    SourceError,
-    SourceLost,
-    SubscriberTimeout,
-    WireError,
-)
-from pipeline.wire import CameraState, Counts, FrameResult, TrackedBox
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pipeline.client import Subscriber
+    from pipeline.config import load_fleet
+    from pipeline.errors import (
+        ConfigError,
+        DetectorError,
+        EvaluationError,
+        PipelineError,
+        PublishError,
+        ReplayError,
+        SlotError,
+        SourceError,
+        SourceLost,
+        SubscriberTimeout,
+        WireError,
+    )
+    from pipeline.wire import CameraState, Counts, FrameResult, TrackedBox
 
 __all__ = [
     "CameraState",
@@ -40,4 +49,18 @@ __all__ = [
     "SubscriberTimeout",
     "TrackedBox",
     "WireError",
+    "load_fleet",
 ]
+
+_HOMES = {
+    "Subscriber": "client",
+    "load_fleet": "config",
+    **dict.fromkeys(("CameraState", "Counts", "FrameResult", "TrackedBox"), "wire"),
+}
+"""The module of each public name; errors are the rest."""
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES.get(name, 'errors')}"), name)

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli import check, replay, run, schema, subscribe
+from pipeline.cli import check, evaluate, replay, run, schema, subscribe
 from pipeline.errors import PipelineError
 from pipeline.redact import redact
 
@@ -29,6 +29,7 @@ app.command()(subscribe.subscribe)
 app.command()(replay.replay)
 app.command()(check.check)
 app.command()(schema.schema)
+app.add_typer(evaluate.app, name="evaluate")
 
 
 def main() -> None:
