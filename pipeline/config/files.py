@@ -23,13 +23,16 @@ def resolve_files(document: Document) -> None:
                 del camera["url"]
     if isinstance(model, dict) and isinstance(model.get("path"), str):
         model["path"] = _model(str(model["path"]), model.get("backend"), document)
+    openvino = model.get("openvino") if isinstance(model, dict) else None
+    if isinstance(openvino, dict) and isinstance(openvino.get("int8_from"), str):
+        openvino["int8_from"] = _pictures(str(openvino["int8_from"]), document)
 
 
 def _recording(url: Tree, path: KeyPath, document: Document) -> Tree:
     if not isinstance(url, str) or not url.strip() or scheme_of(url) not in ("", "file") or url.startswith("/dev/"):
         return url
     written = url[len(_FILE) :] if scheme_of(url) == "file" else url
-    found = _look_up(written, document.file)
+    found = look_up(written, document.file)
     if found is None:
         hint = "" if scheme_of(url) else "; the address of a network camera begins with a scheme such as rtsp://"
         document.report(
@@ -43,7 +46,7 @@ def _recording(url: Tree, path: KeyPath, document: Document) -> Tree:
 def _model(written: str, backend: Tree, document: Document) -> str:
     if not written.strip() or scheme_of(written) or backend == "stub":
         return written
-    found = _look_up(written, document.file)
+    found = look_up(written, document.file)
     if found:
         return str(found)
     # A bare name may be one that Ultralytics fetches, and a plug-in may call its models as it likes.
@@ -53,8 +56,8 @@ def _model(written: str, backend: Tree, document: Document) -> str:
     return written
 
 
-def _look_up(written: str, fleet_file: Path) -> Path | None:
-    """The absolute path of what `written` names, beside the fleet file first; None if it is nowhere."""
+def look_up(written: str, fleet_file: Path) -> Path | None:
+    """The absolute path of what `written` names, beside the file that names it first; None if it is nowhere."""
     relative = Path(written).expanduser() if written.startswith("~/") else Path(written)
     for folder in (fleet_file.absolute().parent, Path.cwd()):
         try:

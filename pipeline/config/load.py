@@ -45,7 +45,7 @@ def load_fleet(path: str | Path, environ: Mapping[str, str] | None = None) -> Fl
     except ValidationError as error:
         _report(error.errors(include_url=False, include_input=False), document)
     if document.mistakes:
-        raise ConfigError(_message(document))
+        raise ConfigError(told(document))
     return fleet
 
 
@@ -110,8 +110,8 @@ def _path(loc: KeyPath, document: Document, schema: Schema) -> KeyPath:
     return loc
 
 
-def _message(document: Document) -> str:
-    """The first line counts, then one line for each mistake in the order of the file."""
+def told(document: Document) -> str:
+    """All mistakes of a document: the first line counts, then one line for each in the order of the file."""
     mistakes = sorted(document.mistakes, key=lambda mistake: (mistake.line, mistake.column))
     count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
     lines = [

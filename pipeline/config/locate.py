@@ -100,29 +100,34 @@ for _kind, _pattern, _first in (
     _WordsLoader.add_implicit_resolver(_TAG + _kind, re.compile(rf"(?:{_pattern})\Z"), _first)
 
 
-def read_document(file: Path) -> Document:
+def read_document(file: Path, kind: str = "fleet file", needs: str = "“model” and “cameras”") -> Document:
     """The values of a YAML file and their places; duplicate keys are among its mistakes already.
+
+    Args:
+        file: The file.
+        kind: What it is called in messages.
+        needs: The keys it cannot do without, in words.
 
     Raises:
         ConfigError: The file cannot be read, or is no YAML that could be looked into further.
     """
-    text = _read_text(file)
+    text = _read_text(file, kind)
     try:
         _check_depth(text, file)
         root = yaml.compose(text, Loader=_WordsLoader)
     except yaml.YAMLError as error:
         raise ConfigError(_syntax(file, error, text)) from None
     if root is None:
-        raise ConfigError(f"{file}: the file is empty; a fleet file has at least “model” and “cameras”")
+        raise ConfigError(f"{file}: the file is empty; a {kind} has at least {needs}")
     reader = _Reader(Document(file))
     reader.document.data = reader.value(root, (), root.start_mark)
     return reader.document
 
 
-def _read_text(file: Path) -> str:
+def _read_text(file: Path, kind: str) -> str:
     try:
         if file.is_dir():
-            raise ConfigError(f"{file}: is a directory; name the fleet file in it")
+            raise ConfigError(f"{file}: is a directory; name the {kind} in it")
         with file.open("rb") as stream:
             raw = stream.read(MAX_BYTES + 1)
     except FileNotFoundError:
@@ -131,12 +136,12 @@ def _read_text(file: Path) -> str:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise ConfigError(f"{file}: cannot be read: {reason}") from None
     if len(raw) > MAX_BYTES:
-        raise ConfigError(f"{file}: is larger than {MAX_BYTES >> 20} MiB, so it is no fleet file")
+        raise ConfigError(f"{file}: is larger than {MAX_BYTES >> 20} MiB, so it is no {kind}")
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
-        raise ConfigError(f"{file}:{line}: is not UTF-8 text; is it a fleet file? If so, save it as UTF-8") from None
+        raise ConfigError(f"{file}:{line}: is not UTF-8 text; is it a {kind}? If so, save it as UTF-8") from None
 
 
 def _check_depth(text: str, file: Path) -> None:
