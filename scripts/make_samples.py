@@ -22,10 +22,11 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from town.actors import KINDS
 from town.camera import HEIGHT_PX, WIDTH_PX, Camera, Light, daylight, dusk_light
-from town.layout import Town, plan_town
-from town.motion import Trip, cast_trips
+from town.layout import Town
+from town.look import KINDS
+from town.motion import Cast, Trip, cast_trips
+from town.plan import plan_town
 from town.scene import Label, Stage
 from town.scenery import TownPainter
 
@@ -63,8 +64,8 @@ def shots(town: Town) -> list[Shot]:
              {"van": 1, "car": 2, "bicycle": 1, "person": 5}, 1),
         Shot("yard", (*town.place("yard", 11.5, 38.5), 6.8), (*town.place("yard", 28.5, 23), 0.3), 62, DAY, ("yard",),
              {"van": 1, "car": 1, "bicycle": 2, "person": 5}, 2),
-        Shot("crossing", (town.cx + 15.5, town.cy + 17, 8.5), (town.cx - 1.5, town.cy - 1.5, 0.3), 58, DAY, ("street", "cross"),
-             {"car": 3, "van": 1, "bicycle": 2, "person": 4}, 3),
+        Shot("crossing", (town.cx + 15.5, town.cy + 17, 8.5), (town.cx - 1.5, town.cy - 1.5, 0.3), 58, DAY,
+             ("street", "cross"), {"car": 3, "van": 1, "bicycle": 2, "person": 4}, 3),
         Shot("street", (town.cx - 30, town.cy + 1.5, 5.8), (town.cx - 6, town.cy - 1.4, 1.4), 56, DUSK, ("street",),
              {"car": 3, "van": 1, "bicycle": 2, "person": 2}, 4),
         Shot("parking", (lot[0] - 21, lot[1] + 14, 7.8), (lot[0] - 2, lot[1] - 1.5, 0.3), 60, DUSK, ("parking",),
@@ -93,7 +94,7 @@ def main() -> None:
         if chosen.only and shot.name not in chosen.only:
             continue
         camera = Camera(np.array(shot.position, float), np.array(shot.target, float), shot.fov_deg)
-        trips = cast_trips(town, camera, shot.spots, shot.wanted, chosen.seconds, shot.seed + 100 * chosen.seed)
+        trips = cast_trips(town, camera, Cast(shot.spots, shot.wanted, shot.seed + 100 * chosen.seed), chosen.seconds)
         stage = Stage(painter.backdrop(camera, shot.light))
         if chosen.still:
             chosen.still.mkdir(parents=True, exist_ok=True)
@@ -124,8 +125,8 @@ def record(stage: Stage, trips: list[Trip], shot: Shot, seconds: int, out: Path)
         stream = container.add_stream("libx264", rate=FPS)
         stream.width, stream.height, stream.pix_fmt = WIDTH_PX, HEIGHT_PX, "yuv420p"
         stream.options = {
-            "crf": str(shot.crf), "preset": "slow", "bf": "0", "g": str(FPS), "keyint_min": str(FPS), "sc_threshold": "0",
-            "x264-params": "threads=1", "maxrate": "600k", "bufsize": "900k",
+            "crf": str(shot.crf), "preset": "slow", "bf": "0", "g": str(FPS), "keyint_min": str(FPS),
+            "sc_threshold": "0", "x264-params": "threads=1", "maxrate": "600k", "bufsize": "900k",
         }  # fmt: skip
         for index in range(seconds * FPS):
             picture, labels = moment(stage, trips, index / FPS, seconds, index)

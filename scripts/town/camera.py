@@ -49,7 +49,7 @@ class Camera:
         return pixels, depth
 
     def plane_to_canvas(self, origin: Floats, along_u: Floats, along_v: Floats) -> Floats:
-        """Homography (3, 3) from plane coordinates (u, v) to canvas pixels, for the plane origin + u·along_u + v·along_v."""
+        """Homography (3, 3) from (u, v) to canvas pixels, for the plane origin + u·along_u + v·along_v."""
         intrinsic = np.array([[self.focal_px, 0, CANVAS_W / 2], [0, self.focal_px, CANVAS_H / 2], [0, 0, 1.0]])
         columns = np.stack([self.axes @ along_u, self.axes @ along_v, self.axes @ (origin - self.position)], axis=1)
         return np.asarray(intrinsic @ columns)

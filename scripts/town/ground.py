@@ -206,7 +206,7 @@ def lit_ground(ground: Picture, lights: NDArray[np.float32]) -> Picture:
 
 
 def view_ground(camera: Camera, ground: Picture, light: Light) -> Picture:
-    """The canvas (CANVAS_H, CANVAS_W, 3) BGR with sky and ground, softened with distance so that it does not shimmer."""
+    """The canvas (CANVAS_H, CANVAS_W, 3) BGR with sky and ground, softer with distance so that it does not shimmer."""
     horizon = camera.horizon_row()
     rows = np.arange(CANVAS_H)
     forward, down = camera.axes[2], camera.axes[1]

@@ -9,12 +9,12 @@ from typing import Any
 
 import yaml
 
-from town.actors import KINDS
+from town.look import KINDS
 
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """One round of training: the longer side of its pictures in pixels, its length, its first learning rate and the share left."""
+    """One round of training: the longer side of its pictures, its length, its learning rate and the share left at the end."""
 
     name: str
     image_px: int

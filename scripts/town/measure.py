@@ -1,4 +1,4 @@
-"""Average precision of an exported model on labelled pictures, with objects that are too small or too hidden left out."""
+"""Average precision of an exported model on labelled pictures; objects too small or too hidden are left out."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from town.actors import KINDS
 from town.ground import Picture
+from town.look import KINDS
 
 LEAST_HEIGHT_PX, LEAST_WIDTH_PX, LEAST_VISIBILITY = 10.0, 4.0, 0.25
 """Smaller or more hidden objects are neither asked for in training nor counted, found or missed, in measuring."""
@@ -30,7 +30,7 @@ class Truth:
 
 @dataclass(frozen=True, slots=True)
 class Precision:
-    """Mean average precision at IoU 0.5 and over 0.5 to 0.95, that at 0.5 for each class, and what it was measured on."""
+    """Mean average precision at IoU 0.5 and over 0.5 to 0.95, that at 0.5 by class, and what it was measured on."""
 
     map50: float
     map50_95: float
@@ -119,7 +119,7 @@ def measure(model: ExportedModel, pictures: Iterable[tuple[Picture, Truth]], lea
 
 
 def match(rows: NDArray[np.float64], truth: Truth) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Whether each detection is right at each IoU (N, 10), and whether it counts (N,): one on an object not asked for does not."""
+    """Whether each detection is right at each IoU (N, 10), and counts (N,): one on an object not asked for does not."""
     overlap = box_iou(rows[:, :4], truth.xyxy)
     overlap[rows[:, 5].astype(int)[:, None] != truth.class_id[None, :]] = 0
     hit = np.zeros((len(rows), len(IOUS)), bool)

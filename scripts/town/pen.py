@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -60,16 +62,16 @@ class Pen:
         if sizes.max() > 2.2:
             self.flat(_hull(pixels + self._towards * sizes[:, None] * 0.24, sizes * 0.70), tone * 1.06)
 
-    def ring(self, centre: Floats, along: Floats, up: Floats, radius: float, width: float, colour: Floats) -> None:
+    def ring(self, centre: Floats, plane: tuple[Floats, Floats], radius: float, width: float, colour: Floats) -> None:
         """Add a circle's outline in the plane of two unit vectors."""
-        points = centre + (CIRCLE[:, :1] * along + CIRCLE[:, 1:] * up) * radius
+        points = centre + (CIRCLE[:, :1] * plane[0] + CIRCLE[:, 1:] * plane[1]) * radius
         pixels, depth = self.camera.project(points)
         thick = max(1, round(self.camera.focal_px * width / float(depth.mean())))
         self.flat(pixels, colour * self.light.ambient * self._level, thick)
 
-    def disc(self, centre: Floats, along: Floats, up: Floats, radius: float, colour: Floats) -> None:
+    def disc(self, centre: Floats, plane: tuple[Floats, Floats], radius: float, colour: Floats) -> None:
         """Add a filled circle in the plane of two unit vectors."""
-        points = centre + (CIRCLE[:, :1] * along + CIRCLE[:, 1:] * up) * radius
+        points = centre + (CIRCLE[:, :1] * plane[0] + CIRCLE[:, 1:] * plane[1]) * radius
         self.flat(
             self.camera.project(points)[0], colour * (self.light.ambient + self.light.sun_colour * 0.3) * self._level
         )
@@ -86,14 +88,16 @@ def _hull(pixels: Floats, sizes: Floats) -> Floats:
     return np.asarray(cv2.convexHull(rims)[:, 0, :], np.float64)
 
 
-def lay(
-    pen: Pen,
-    canvas: NDArray[np.uint8],
-    owner: NDArray[np.uint8],
-    hidden_by: NDArray[np.float32],
-    near: float,
-    mark: int,
-) -> int:
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """What actors are laid on: colours BGR, whose each pixel is, and the nearness (1 / metres) of what stands there."""
+
+    canvas: NDArray[np.uint8]
+    owner: NDArray[np.uint8]
+    nearness: NDArray[np.float32]
+
+
+def lay(pen: Pen, sheet: Sheet, near: float, mark: int) -> int:
     """Draw the pen's shapes where nothing nearer stands; returns how many canvas pixels the whole actor covers."""
     x0, y0, x1, y1 = pen.extent
     left, top = max(int(x0) - 1, 0), max(int(y0) - 1, 0)
@@ -109,7 +113,7 @@ def lay(
             cv2.fillPoly(layer, [points - shift], colour, cv2.LINE_8, 4)
     whole = layer[..., 3]
     part = (slice(top, bottom), slice(left, right))
-    shown = cv2.bitwise_and(whole, (hidden_by[part] <= near).view(np.uint8) * 255)
-    cv2.copyTo(layer[..., :3], shown, canvas[part])
-    owner[part][shown > 0] = mark
+    shown = cv2.bitwise_and(whole, (sheet.nearness[part] <= near).view(np.uint8) * 255)
+    cv2.copyTo(layer[..., :3], shown, sheet.canvas[part])
+    sheet.owner[part][shown > 0] = mark
     return int(cv2.countNonZero(whole))

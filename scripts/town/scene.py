@@ -8,10 +8,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from town.actors import Look, draw, shadow
+from town.actors import draw_actor, shadow
 from town.camera import CANVAS_H, CANVAS_W, HEIGHT_PX, OVERSAMPLE, WIDTH_PX, Floats
 from town.ground import Picture
-from town.pen import Pen, lay
+from town.look import Look, Stance
+from town.pen import Pen, Sheet, lay
 from town.scenery import Backdrop
 
 
@@ -26,10 +27,15 @@ class Pose:
     walked: float
     moving: bool
 
+    @property
+    def stance(self) -> Stance:
+        """Where it stands and which way it faces."""
+        return Stance.at(self.spot, self.heading)
+
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """The exact box of one actor: x, y, width, height in picture pixels, cut at the picture's edge; visibility in 0..1."""
+    """An actor's exact box: x, y, width, height in picture pixels, cut at the picture's edge; visibility in 0..1."""
 
     actor_id: int
     kind: str
@@ -65,12 +71,13 @@ class Stage:
         for pose in seen:
             self._shade(canvas, pose)
         owner = np.zeros((CANVAS_H, CANVAS_W), np.uint8)
+        sheet = Sheet(canvas, owner, self.backdrop.nearness)
         drawn: list[tuple[Pose, Pen, int]] = []
         for mark, pose in enumerate(seen, start=1):
             pen = Pen(camera, light, self.backdrop.light_at(float(pose.spot[0]), float(pose.spot[1])))
-            draw(pen, pose.look, pose.spot, pose.heading, pose.walked, pose.moving)
+            draw_actor(pen, pose.look, pose.stance, pose.walked, moving=pose.moving)
             near = 1 / float(camera.to_camera(np.array([[*pose.spot, 0.6]]))[0, 2])
-            drawn.append((pose, pen, lay(pen, canvas, owner, self.backdrop.nearness, near * 1.01, mark)))
+            drawn.append((pose, pen, lay(pen, sheet, near * 1.01, mark)))
         counts = np.bincount(owner.ravel(), minlength=len(seen) + 1)
         labels = [_label(p, pen.extent, whole, int(counts[i])) for i, (p, pen, whole) in enumerate(drawn, 1) if whole]
         return self._develop(canvas, [g for _, pen, whole in drawn if whole for g in pen.glows], rng), labels
@@ -82,9 +89,9 @@ class Stage:
         direct = max(
             0.0, float((here - light.ambient).mean() / max(1e-3, float((light.sun_colour * light.sun[2]).mean())))
         )
-        depth_of = [(shadow(pose.look, pose.spot, pose.heading, np.array([0.0, 0, 1])), 0.30)]
+        depth_of = [(shadow(pose.look, pose.stance, np.array([0.0, 0, 1])), 0.30)]
         if not light.dusk:
-            depth_of.append((shadow(pose.look, pose.spot, pose.heading, light.sun), 0.40 * min(1.0, direct)))
+            depth_of.append((shadow(pose.look, pose.stance, light.sun), 0.40 * min(1.0, direct)))
         for points, strength in depth_of:
             pixels, depth = backdrop.camera.project(points)
             soft = max(1.0, float(backdrop.camera.focal_px / depth.mean()) * 0.06)

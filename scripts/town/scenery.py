@@ -16,7 +16,7 @@ from town.textures import TEXELS, leaf_texture, roof_texture, wall_texture
 
 @dataclass(slots=True)
 class Backdrop:
-    """A camera's still picture BGR, the nearness (1 / metres) of what can hide an actor, and lamps as u, v, size, strength."""
+    """A still picture BGR, the nearness (1 / metres) of what can hide an actor, and lamps as u, v, size, strength."""
 
     camera: Camera
     light: Light
