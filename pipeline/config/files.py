@@ -56,6 +56,14 @@ def _model(written: str, backend: Tree, document: Document) -> str:
     return written
 
 
+def _pictures(written: str, document: Document) -> str:
+    found = look_up(written, document.file) if written.strip() else None
+    if written.strip() and (found is None or not found.is_dir()):
+        places = _places(written, document.file)
+        document.report(("model", "openvino", "int8_from"), f"there is no folder “{mask_value(written)}” in {places}")
+    return str(found) if found else written
+
+
 def look_up(written: str, fleet_file: Path) -> Path | None:
     """The absolute path of what `written` names, beside the file that names it first; None if it is nowhere."""
     relative = Path(written).expanduser() if written.startswith("~/") else Path(written)

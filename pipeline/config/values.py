@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, mod
 
 from pipeline.config.base import Name, Number, Value, Whole, mask_value, mistake, not_bool
 from pipeline.config.camera import Camera, CameraSettings
+from pipeline.config.engine import Cuda, OpenVino
 
 BACKENDS = ("auto", "openvino", "ultralytics", "stub")
 
@@ -67,7 +68,14 @@ class Model(Value):
     )
     device: Device = Field(
         default="auto",
-        description="Where it runs, in the backend's words: auto, cpu, gpu, cuda:0. Set it to choose among several.",
+        description="Where it runs, in the backend's words: cpu, gpu, cuda:0; AUTO:GPU,CPU to start on the CPU while "
+        "the GPU gets ready, MULTI:GPU,CPU to use both at once. `auto` is the first CUDA GPU, else the CPU.",
+    )
+    devices: tuple[Device, ...] | None = Field(
+        default=None,
+        min_length=1,
+        description="Several devices, such as [cuda:0, cuda:1]: one worker process for each, the cameras spread over "
+        "them. Instead of `device`, where one GPU is not enough.",
     )
     classes: tuple[str, ...] | None = Field(
         default=None,
@@ -91,20 +99,25 @@ class Model(Value):
     )
     input_wh: tuple[SidePx, SidePx] | None = Field(
         default=None,
-        description="Width and height of the model's input, px, where it can be chosen. "
-        "Set it to the cameras' shape, such as [640, 384] for 16:9, to compute no padding.",
+        description="Width and height of the model's input, px, where it can be chosen. Without it, a model that takes "
+        "any size gets the cameras' shape at its own width: [640, 384] for 16:9, so that no padding is computed.",
     )
     lanes: Whole | None = Field(
         default=None,
         ge=1,
         le=64,
-        description="Inference requests in flight at once. Only where the backend chooses badly.",
+        description="Inference requests in flight at once; without it the backend chooses. 1 for the lowest latency "
+        "of a single camera.",
     )
     threads: Whole | None = Field(
         default=None, ge=1, le=1024, description="CPU threads of the detector. Set it to leave cores for others."
     )
+    openvino: OpenVino = Field(default=OpenVino(), description="Settings of OpenVINO.")
+    cuda: Cuda = Field(default=Cuda(), description="Settings of NVIDIA GPUs.")
     options: dict[str, bool | int | float | str] = Field(
-        default_factory=dict, description="Passed to `stub` or to a plug-in as they are; its documentation names them."
+        default_factory=dict,
+        description="OpenVINO's own properties by their own names, such as ENABLE_HYPER_THREADING: false, before all "
+        "that is set here; or what `stub` or a plug-in documents.",
     )
 
     @model_validator(mode="after")
@@ -114,6 +127,20 @@ class Model(Value):
                 "“path” is missing; it names the model, such as path: yolo26n.pt (only backend: stub has none)"
             )
         return self
+
+    @model_validator(mode="after")
+    def _devices_once(self) -> Model:
+        if self.devices and self.device != "auto":
+            raise mistake("has both “device” and “devices”; leave one out")
+        if self.devices and len(set(self.devices)) < len(self.devices):
+            raise mistake("“devices” names one twice; for more work on one GPU set cuda: {instances: 2}")
+        return self
+
+    def per_device(self) -> tuple[Model, ...]:
+        """A model for each worker process: this one, or one for each of `devices`."""
+        if not self.devices:
+            return (self,)
+        return tuple(self.model_copy(update={"device": device, "devices": None}) for device in self.devices)
 
 
 class Worker(Value):

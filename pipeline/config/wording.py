@@ -109,6 +109,8 @@ def _sections_with(key: str, schema: Schema) -> list[str]:
     """The sections of a fleet file in which `key` would be right."""
     sections: dict[str, KeyPath] = {
         **{name: (name,) for name in ("model", "publish", "worker", "slo", "defaults")},
+        "model.openvino": ("model", "openvino"),
+        "model.cuda": ("model", "cuda"),
         "a camera": ("cameras", "*"),
         "track": ("defaults", "track"),
         "reconnect": ("defaults", "reconnect"),
