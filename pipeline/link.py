@@ -4,7 +4,9 @@ Each camera process has one DEALER socket, named by its camera, connected to the
 
     camera → worker     Tick            every decoded frame, after its pixels (if any) are in the slot
                         CameraState     on every change, and once a second
+                        Ping            asks whether all before it was read
     worker → camera     Admission       which frames are wanted, and how large
+                        Pong            it was
 
 Neither side waits for the other. A camera whose worker is gone drops its ticks (the gap in `frame_id` says how many)
 and goes on decoding; a worker that comes back finds the cameras where they are. ZeroMQ's DEALER keeps at most
@@ -13,11 +15,13 @@ and goes on decoding; a worker that comes back finds the cameras where they are.
 
 from __future__ import annotations
 
+import time
 from typing import Literal
 
 import msgspec
 import zmq
 
+from pipeline.clock import NS_PER_MS
 from pipeline.wire import CameraState, CaptureClock
 
 TICK_QUEUE = 256
@@ -80,19 +84,30 @@ class State(msgspec.Struct, frozen=True, array_like=True, tag="state"):
     state: CameraState
 
 
+class Ping(msgspec.Struct, frozen=True, array_like=True, tag="ping"):
+    """Asks whether all that was said before has been read; the link itself answers."""
+
+    number: int
+
+
+class Pong(msgspec.Struct, frozen=True, array_like=True, tag="pong"):
+    """The answer to the `Ping` of this number."""
+
+    number: int
+
+
 FromCamera = Tick | State
 _encoder = msgspec.msgpack.Encoder()
-_from_camera = msgspec.msgpack.Decoder(FromCamera)
-_from_worker = msgspec.msgpack.Decoder(Admission)
+_from_camera = msgspec.msgpack.Decoder(Tick | State | Ping)
+_from_worker = msgspec.msgpack.Decoder(Admission | Pong)
 
 
 class CameraLink:
     """A camera process's end. Not thread-safe."""
 
     def __init__(self, endpoint: str, camera_id: str) -> None:
-        # A context of its own: ending it is the only way to wait until ZeroMQ has sent what it was given.
-        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self._socket: zmq.Socket[bytes] = self._context.socket(zmq.DEALER)
+        self._pings = 0
+        self._socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.DEALER)
         self._socket.set(zmq.IDENTITY, camera_id.encode())
         self._socket.set(zmq.SNDHWM, TICK_QUEUE)
         self._socket.set(zmq.LINGER, 0)
@@ -113,13 +128,29 @@ class CameraLink:
         """The worker's newest wish that has not been read yet, or None; waits up to `timeout_ms` for the first."""
         newest = None
         while self._socket.poll(timeout_ms if newest is None else 0, zmq.POLLIN):
-            newest = _from_worker.decode(self._socket.recv(zmq.NOBLOCK))
+            word = _from_worker.decode(self._socket.recv(zmq.NOBLOCK))
+            newest = word if isinstance(word, Admission) else newest
         return newest
 
-    def close(self, linger_ms: int = 0) -> None:
-        """Leave; words that are still unsent after `linger_ms` are dropped. May be called again."""
-        self._socket.close(linger=linger_ms)
-        self._context.term()
+    def settle(self, timeout_ms: int) -> bool:
+        """Wait until the worker has read all that was sent; False if it has not within `timeout_ms`.
+
+        Only this makes sure of last words: ZeroMQ counts as sent what the worker's end throws away unread when the
+        connection closes on a full queue (seen: 511 of 1536 ticks).
+        """
+        ends_ns = time.monotonic_ns() + timeout_ms * NS_PER_MS
+        number = self._pings = self._pings + 1
+        if not self._socket.poll(timeout_ms, zmq.POLLOUT):
+            return False
+        self._socket.send(_encoder.encode(Ping(number)))
+        while (left_ms := (ends_ns - time.monotonic_ns()) // NS_PER_MS) > 0:
+            if self._socket.poll(left_ms) and _from_worker.decode(self._socket.recv(zmq.NOBLOCK)) == Pong(number):
+                return True
+        return False
+
+    def close(self) -> None:
+        """Leave; unsent words are dropped."""
+        self._socket.close(linger=0)
 
 
 class WorkerLink:
@@ -135,11 +166,15 @@ class WorkerLink:
 
     def receive(self) -> tuple[str, FromCamera] | None:
         """The next word and the camera it comes from, or None when there is none at the moment."""
-        try:
-            camera_id, body = self.socket.recv_multipart(zmq.NOBLOCK)
-        except zmq.Again:
-            return None
-        return camera_id.decode(), _from_camera.decode(body)
+        while True:
+            try:
+                camera_id, body = self.socket.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return None
+            word = _from_camera.decode(body)
+            if not isinstance(word, Ping):
+                return camera_id.decode(), word
+            self.socket.send_multipart([camera_id, _encoder.encode(Pong(word.number))], zmq.NOBLOCK)
 
     def admit(self, camera_id: str, admission: Admission) -> None:
         """Tell a camera which frames are wanted; without effect on one that is not connected."""

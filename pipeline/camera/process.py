@@ -13,7 +13,7 @@ import structlog
 
 from pipeline.camera.backoff import Backoff
 from pipeline.camera.frames import Frames
-from pipeline.camera.report import Reporter
+from pipeline.camera.report import FAREWELL_MS, Reporter
 from pipeline.camera.source import Source, open_source
 from pipeline.child import end_with_parent
 from pipeline.clock import NS_PER_S, Clock, SystemClock
@@ -33,8 +33,6 @@ BROKEN = 1
 FAILED = 2
 """Exit code of a process whose recording cannot be played; starting it again will not mend that."""
 
-_FAREWELL_MS = 1000
-"""How long the last words of a recording may wait for the worker."""
 _ASK_MS = 250
 
 
@@ -81,13 +79,16 @@ def serve(spec: CameraSpec, beat: c_int64, stop: threading.Event) -> int:
     first = CameraState(fleet=spec.fleet, camera_id=spec.camera.camera_id, session_id="", state="connecting")
     reporter = Reporter(first, link, beat, stop, clock)
     try:
-        return _CameraLoop(spec.camera, link, frames, reporter, clock).run()
+        code = _CameraLoop(spec.camera, link, frames, reporter, clock).run()
+        if not stop.is_set():
+            link.settle(FAREWELL_MS)
+        return code
     except PipelineError as error:
         log.error(str(error))
         return BROKEN
     finally:
         frames.close()
-        link.close(0 if stop.is_set() else _FAREWELL_MS)
+        link.close()
 
 
 class _CameraLoop:

@@ -16,6 +16,8 @@ from pipeline.wire import State as StateName
 log = structlog.get_logger()
 
 STATE_EVERY_S = 1.0
+FAREWELL_MS = 5000
+"""How long the last words of a recording may wait for the worker, to be sent, and then to be read."""
 _TURN_S = 0.25
 """Waiting is done in turns of so long, with a heartbeat after each."""
 
@@ -53,7 +55,8 @@ class Reporter:
             return
         is_news = (changed.state, changed.detail) != (self._state.state, self._state.detail)
         self._state = changed
-        self._send()
+        # The last word comes once, so it may wait for a worker that is busy.
+        self._send(FAREWELL_MS if state in ("ended", "failed") else 0)
         if is_news:
             words = {name: value for name, value in (("detail", detail), ("codec", changed.codec)) if value}
             (log.info if state in ("live", "connecting", "ended") else log.warning)(state, **words)
@@ -78,6 +81,6 @@ class Reporter:
         """Block for `pause_s`, beating; False, at once, when told to end."""
         return self.wait_until(self._clock.monotonic_ns() + round(pause_s * NS_PER_S))
 
-    def _send(self) -> None:
+    def _send(self, timeout_ms: int = 0) -> None:
         self._sent_ns = self._clock.monotonic_ns()
-        self._link.send(State(msgspec.structs.replace(self._state, at_ns=self._clock.wall_ns())))
+        self._link.send(State(msgspec.structs.replace(self._state, at_ns=self._clock.wall_ns())), timeout_ms)
