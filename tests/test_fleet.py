@@ -17,6 +17,7 @@ import pytest
 from pipeline import FrameResult, Subscriber, SubscriberTimeout
 from pipeline.config import load_fleet
 from pipeline.supervise.supervisor import Supervisor
+from tests.camera_media import gst_server
 from tests.conftest import RECORDING_FRAMES
 
 CAMFLEET = Path(sys.executable).parent / "camfleet"
@@ -137,6 +138,20 @@ def test_fleet_boxes_say_how_they_came_to_be(fleet_file: Callable[..., Path], re
             assert (box.origin == "detected") is (box.since_detected_ms == 0)
             assert result.origin == "detected" or box.origin == "predicted"
     assert {box.class_name for result in run.results for box in result.tracks} == {"object"}
+
+
+def test_fleet_on_a_server_nobody_here_wrote_publishes_every_frame_with_the_cameras_own_time(
+    fleet_file: Callable[..., Path], recording: Path, within: Callable
+):
+    with gst_server("--auth", "viewer:hunter2", recording) as port:
+        path = fleet_file({"gate": f"rtsp://viewer:hunter2@127.0.0.1:{port}/{recording.stem}"})
+        with running(path) as run:
+            for _ in within(DEADLINE_S):
+                if any(result.capture_clock == "rtcp" and result.origin == "detected" for result in run.results):
+                    break
+                threading.Event().wait(0.05)
+    assert_books_are_right(run.results)
+    assert {result.frame_wh for result in run.results} == {(320, 180)}
 
 
 def test_fleet_killed_camera_comes_back_and_the_other_goes_on(

@@ -99,6 +99,7 @@ class Lanes(Generic[J]):
     def __init__(self, detector: Detector, nice: int = 0) -> None:
         self._lanes: list[Lane[J]] = [Lane(index, detector, nice, self._finish) for index in range(detector.lanes)]
         self._idle = list(self._lanes)
+        self._started_s: dict[int, float] = {}
         self._finished: SimpleQueue[tuple[Lane[J], Finished[J]]] = SimpleQueue()
         self._event_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
 
@@ -126,9 +127,14 @@ class Lanes(Generic[J]):
         """How many lanes compute."""
         return len(self._lanes) - len(self._idle)
 
-    def submit(self, lane: Lane[J], jobs: list[J]) -> None:
+    def longest_s(self, now_s: float) -> float:
+        """How long the lane computes that began first; 0 if none does."""
+        return now_s - min(self._started_s.values(), default=now_s)
+
+    def submit(self, lane: Lane[J], jobs: list[J], now_s: float) -> None:
         """Let an idle lane compute on what was laid into it."""
         self._idle.remove(lane)
+        self._started_s[lane.index] = now_s
         lane.submit(jobs)
 
     def collect(self) -> list[Finished[J]]:
@@ -141,6 +147,7 @@ class Lanes(Generic[J]):
         while not self._finished.empty():
             lane, finished = self._finished.get()
             self._idle.append(lane)
+            del self._started_s[lane.index]
             results.append(finished)
         return results
 

@@ -31,6 +31,9 @@ log = structlog.get_logger()
 
 DRAIN_S = 1.0
 """How long a worker that was told to stop waits for detections that are under way."""
+STUCK_S = 10.0
+"""A detection that takes longer is abandoned, and with it this worker: a thread that hangs in a driver cannot be ended
+by itself, its process can. Its successor begins with new lanes."""
 SERVICE_SHARE = 0.2
 """Weight of the newest batch in the running mean of the service time."""
 
@@ -87,7 +90,7 @@ class Worker:
         """Work until `stop`, then let what is under way finish and publish what is left.
 
         Raises:
-            DetectorError: A lane failed.
+            DetectorError: A lane failed or hangs.
         """
         while not self._stopping:
             self.step()
@@ -178,7 +181,7 @@ class Worker:
                 if job is not None:
                     jobs.append(job)
             if jobs:
-                self._lanes.submit(lane, jobs)
+                self._lanes.submit(lane, jobs, now_ns / NS_PER_S)
                 self._meter.lanes_busy(self._lanes.busy, now_ns / NS_PER_S)
 
     def _publish_settled(self) -> None:
@@ -198,6 +201,8 @@ class Worker:
         if now_s < self._reconsider_s:
             return
         self._reconsider_s = now_s + INTERVAL_S
+        if self._lanes.longest_s(now_s) > STUCK_S:
+            raise DetectorError(f"a detection has not come back for {STUCK_S:g} s; the device or its driver hangs")
         measured, fps = self._meter.read(now_s)
         for camera_id, stride in self._controller.update(measured, fps, now_s).items():
             channel = self._channels[camera_id]
