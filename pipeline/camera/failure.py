@@ -23,7 +23,7 @@ _REASONS: tuple[tuple[type[av.FFmpegError], str], ...] = (
     (av.FileNotFoundError, "there is no such file or device"),
     (av.PermissionError, "reading it is not permitted"),
     (av.IsADirectoryError, "it is a directory, not a recording"),
-    (av.InvalidDataError, "it answers with something that is no video FFmpeg can read; check the address"),
+    (av.InvalidDataError, "it sends or holds no video FFmpeg can read; check the address"),
     (av.ProtocolNotFoundError, "this FFmpeg does not speak that protocol"),
     (av.DemuxerNotFoundError, "FFmpeg knows no format of that name; check `format`"),
     (av.DecoderNotFoundError, "this FFmpeg cannot decode its codec"),
