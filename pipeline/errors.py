@@ -10,6 +10,7 @@ PipelineError
 ├── PublishError         the results cannot be published where the fleet file says
 ├── SubscriberTimeout    no message within the time the caller gave
 ├── ReplayError          a recording cannot be served as a camera
+├── BurstError           a scenario cannot be run, or its report not be read or written
 └── EvaluationError      ground truth or detections cannot be scored
 
 A message says what is wrong, where, and what to do about it. Commands print it as one line and exit with 2;
@@ -57,6 +58,10 @@ class SubscriberTimeout(PipelineError):
 
 class ReplayError(PipelineError):
     """A recording cannot be served as a camera."""
+
+
+class BurstError(PipelineError):
+    """A scenario cannot be run, or its report cannot be read or written."""
 
 
 class EvaluationError(PipelineError):
