@@ -78,7 +78,19 @@ def summary_lines(fleet: FleetTally, p95_goal_ms: float) -> list[str]:
         f"{fleet.published_hz:.1f} published a second, {fleet.detected_hz:.1f} detected a second",
         f"age p50 {fleet.age_p50_ms:.0f} ms, p95 {fleet.age_p95_ms:.0f} ms, p99 {fleet.age_p99_ms:.0f} ms; "
         f"the goal of p95 ≤ {p95_goal_ms:g} ms was {verdict}",
+        _stages(fleet),
+        f"fairness of detections (Jain) {fleet.jain_index:.2f}; longest without one {_longest(fleet)}",
     ]
+
+
+def _stages(fleet: FleetTally) -> str:
+    stages = ", ".join(f"{stage} {spent['p50']:.0f}/{spent['p95']:.0f}" for stage, spent in fleet.stages_ms.items())
+    return f"a detected frame's way, p50/p95 ms: {stages or 'none was detected'}"
+
+
+def _longest(fleet: FleetTally) -> str:
+    worst = max(fleet.cameras, key=lambda camera: camera.longest_undetected_s, default=None)
+    return f"{worst.longest_undetected_s:.1f} s ({worst.camera_id})" if worst else "–"
 
 
 def _total(books: Iterable[Mapping[str, int]]) -> Counter[str]:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import math
 from collections import Counter, deque
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
+from pipeline.observe.ages import Ages, merged
 from pipeline.wire import CameraState, Counts, FrameResult
 
 WINDOW_S = 5.0
 """Over which the live figures are taken."""
+BUCKET_S = 0.5
+"""Live figures forget frames in steps of this."""
 
 
 class CameraTally(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,6 +36,7 @@ class CameraTally(msgspec.Struct, frozen=True, kw_only=True):
         detected: Frames the detector ran on.
         filled: Frames it did not run on, by reason.
         lost: Frames never published, by cause.
+        longest_undetected_s: The longest time between two detections.
         sessions: How many sessions there were.
         stride: The newest.
     """
@@ -55,6 +56,7 @@ class CameraTally(msgspec.Struct, frozen=True, kw_only=True):
     detected: int
     filled: dict[str, int]
     lost: dict[str, int]
+    longest_undetected_s: float
     sessions: int
     stride: int
 
@@ -70,6 +72,8 @@ class FleetTally(msgspec.Struct, frozen=True, kw_only=True):
         age_p95_ms: 95th percentile.
         age_p99_ms: 99th percentile.
         detected_age_p95_ms: 95th percentile over detected frames alone.
+        stages_ms: p50, p95 and p99 of each stage that a detected frame goes through.
+        jain_index: Fairness of detections a second among cameras that deliver, 1/n..1 (Jain, Chiu, Hawe 1984).
         cameras: By camera, in the order of the fleet file.
     """
 
@@ -80,117 +84,115 @@ class FleetTally(msgspec.Struct, frozen=True, kw_only=True):
     age_p95_ms: float
     age_p99_ms: float
     detected_age_p95_ms: float
+    stages_ms: dict[str, dict[str, float]]
+    jain_index: float
     cameras: list[CameraTally]
 
 
-@dataclass(frozen=True, slots=True)
-class _Frames:
-    """Frames as arrays: ages in ms, whether detected, and how many were lost before each."""
-
-    ages_ms: NDArray[np.float64]
-    detected: NDArray[np.bool_]
-    lost: NDArray[np.float64]
-
-    def percentiles(self) -> tuple[float, float, float, float]:
-        """p50, p95, p99 of all ages and p95 of the detected ones; 0 where there are none."""
-        p50, p95, p99 = np.percentile(self.ages_ms, (50, 95, 99)) if len(self.ages_ms) else (0.0, 0.0, 0.0)
-        detected = np.percentile(self.ages_ms[self.detected], 95) if self.detected.any() else 0.0
-        return round(float(p50), 1), round(float(p95), 1), round(float(p99), 1), round(float(detected), 1)
-
-
 class _Camera:
-    """The books of one camera. A frame is a row: (received s, age ms, detected, frames lost before it)."""
+    """The books of one camera."""
 
     def __init__(self, camera_id: str) -> None:
         self.camera_id = camera_id
-        self.rows: deque[tuple[float, float, bool, int]] = deque()
-        self.counts: dict[str, Counts] = {}
-        self.objects = 0
-        self.stride = 0
+        self.whole = Ages()
+        self._recent: deque[tuple[float, Ages]] = deque()
+        self._counts: dict[str, Counts] = {}
+        self._objects = 0
+        self._stride = 0
+        self._detected_s: float | None = None
+        self._longest_undetected_s = 0.0
 
     def add(self, result: FrameResult, now_s: float) -> None:
-        self.rows.append((now_s, result.age_ms, result.origin == "detected", sum(result.lost.values())))
-        self.counts[result.session_id] = result.counts
-        self.objects = len(result.tracks)
-        self.stride = result.stride
+        self.whole.add(result)
+        self._bucket(now_s).add(result)
+        self._counts[result.session_id] = result.counts
+        self._objects, self._stride = len(result.tracks), result.stride
+        if result.origin == "detected":
+            if self._detected_s is not None:
+                self._longest_undetected_s = max(self._longest_undetected_s, now_s - self._detected_s)
+            self._detected_s = now_s
 
-    def frames(self, since_s: float) -> _Frames:
-        rows = np.array([row[1:] for row in self.rows if row[0] >= since_s], np.float64).reshape(-1, 3)
-        return _Frames(rows[:, 0], rows[:, 1] > 0, rows[:, 2])
+    def recent(self, since_s: float) -> Ages:
+        return merged([ages for began_s, ages in self._recent if began_s >= since_s])
 
-    def tally(self, state: CameraState | None, frames: _Frames, span_s: float) -> CameraTally:
-        p50, p95, p99, detected_p95 = frames.percentiles()
-        count = len(frames.ages_ms)
-        books = self.counts.values()
+    def tally(self, state: CameraState | None, ages: Ages, span_s: float) -> CameraTally:
+        books = self._counts.values()
         return CameraTally(
             camera_id=self.camera_id,
-            state=state.state if state else ("live" if count else "unknown"),
+            state=state.state if state else ("live" if ages.frames else "unknown"),
             detail=state.detail if state else "",
-            decoded_hz=round(float(count + frames.lost.sum()) / span_s, 1),
-            detected_hz=round(float(frames.detected.sum()) / span_s, 1),
-            published_hz=round(count / span_s, 1),
-            age_p50_ms=p50,
-            age_p95_ms=p95,
-            age_p99_ms=p99,
-            detected_age_p95_ms=detected_p95,
-            objects=self.objects,
+            decoded_hz=round((ages.frames + ages.lost) / span_s, 1),
+            detected_hz=round(ages.detected / span_s, 1),
+            published_hz=round(ages.frames / span_s, 1),
+            age_p50_ms=ages.quantile_ms(0.5),
+            age_p95_ms=ages.quantile_ms(0.95),
+            age_p99_ms=ages.quantile_ms(0.99),
+            detected_age_p95_ms=ages.detected_quantile_ms(0.95),
+            objects=self._objects,
             decoded=sum(book.decoded for book in books),
             detected=sum(book.detected for book in books),
             filled=dict(sum((Counter(book.filled) for book in books), Counter())),
             lost=dict(sum((Counter(book.lost) for book in books), Counter())),
-            sessions=len(self.counts),
-            stride=self.stride,
+            longest_undetected_s=round(self._longest_undetected_s, 3),
+            sessions=len(self._counts),
+            stride=self._stride,
         )
+
+    def _bucket(self, now_s: float) -> Ages:
+        """The running bucket; those that left the window are forgotten."""
+        if not self._recent or now_s - self._recent[-1][0] >= BUCKET_S:
+            self._recent.append((now_s, Ages()))
+        while now_s - self._recent[0][0] > WINDOW_S + BUCKET_S:
+            self._recent.popleft()
+        return self._recent[-1][1]
 
 
 class Tally:
-    """The books of a fleet, fed with its messages; the time is told.
+    """The books of a fleet, fed with its messages; the time is told. Memory does not grow with the frames."""
 
-    Attributes:
-        first_s: When the first frame came; None before.
-    """
-
-    def __init__(self, cameras: list[str], keep_s: float = WINDOW_S) -> None:
-        """Open the books.
-
-        Args:
-            cameras: In the order of the table.
-            keep_s: How long frames are kept for rates and percentiles; infinite for a whole run.
-        """
-        self.first_s: float | None = None
-        self._keep_s = keep_s
+    def __init__(self, cameras: Sequence[str]) -> None:
+        """Open the books of these cameras, in this order; others are added when they are heard of."""
         self._cameras = {camera_id: _Camera(camera_id) for camera_id in cameras}
+        self._first_s: float | None = None
+        self._last_s = 0.0
 
     def add(self, result: FrameResult, now_s: float) -> None:
         """Book a frame."""
-        self.first_s = now_s if self.first_s is None else self.first_s
-        camera = self._cameras.setdefault(result.camera_id, _Camera(result.camera_id))
-        camera.add(result, now_s)
-        while now_s - camera.rows[0][0] > self._keep_s:
-            camera.rows.popleft()
+        self._first_s = now_s if self._first_s is None else self._first_s
+        self._last_s = now_s
+        self._cameras.setdefault(result.camera_id, _Camera(result.camera_id)).add(result, now_s)
 
-    def fleet(self, states: Mapping[str, CameraState], now_s: float, window_s: float = math.inf) -> FleetTally:
-        """The figures over the last `window_s`, or since the first frame if that is less."""
-        since_first_s = now_s - self.first_s if self.first_s is not None else 0.0
-        span_s = max(min(window_s, self._keep_s, since_first_s), 1e-3)
-        frames = {camera_id: camera.frames(now_s - span_s) for camera_id, camera in self._cameras.items()}
-        cameras = [
-            camera.tally(states.get(camera_id), frames[camera_id], span_s)
-            for camera_id, camera in self._cameras.items()
-        ]
-        every = _Frames(*(np.concatenate(column) for column in zip(*map(_columns, frames.values()), strict=True)))
-        p50, p95, p99, detected_p95 = every.percentiles()
+    def live(self, states: Mapping[str, CameraState], now_s: float) -> FleetTally:
+        """The figures of the last `WINDOW_S`, or since the first frame if that is less."""
+        since_first_s = now_s - self._first_s if self._first_s is not None else 0.0
+        span_s = max(min(WINDOW_S, since_first_s), 1e-3)
+        return self._fleet(
+            {name: camera.recent(now_s - span_s) for name, camera in self._cameras.items()}, span_s, states
+        )
+
+    def whole(self, states: Mapping[str, CameraState]) -> FleetTally:
+        """The figures from the first frame to the last."""
+        span_s = max(self._last_s - self._first_s, 1e-3) if self._first_s is not None else math.inf
+        return self._fleet({name: camera.whole for name, camera in self._cameras.items()}, span_s, states)
+
+    def _fleet(self, ages: Mapping[str, Ages], span_s: float, states: Mapping[str, CameraState]) -> FleetTally:
+        every = merged(list(ages.values()))
+        cameras = [camera.tally(states.get(name), ages[name], span_s) for name, camera in self._cameras.items()]
         return FleetTally(
-            span_s=round(span_s, 2),
-            published_hz=round(len(every.ages_ms) / span_s, 1),
-            detected_hz=round(float(every.detected.sum()) / span_s, 1),
-            age_p50_ms=p50,
-            age_p95_ms=p95,
-            age_p99_ms=p99,
-            detected_age_p95_ms=detected_p95,
+            span_s=round(span_s, 2) if math.isfinite(span_s) else 0.0,
+            published_hz=round(every.frames / span_s, 1),
+            detected_hz=round(every.detected / span_s, 1),
+            age_p50_ms=every.quantile_ms(0.5),
+            age_p95_ms=every.quantile_ms(0.95),
+            age_p99_ms=every.quantile_ms(0.99),
+            detected_age_p95_ms=every.detected_quantile_ms(0.95),
+            stages_ms=every.stages_ms(),
+            jain_index=jain_index([camera.detected_hz for camera in cameras if camera.decoded_hz > 0]),
             cameras=cameras,
         )
 
 
-def _columns(frames: _Frames) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.float64]]:
-    return frames.ages_ms, frames.detected, frames.lost
+def jain_index(shares: Sequence[float]) -> float:
+    """(Σx)² / (n·Σx²): 1 where all have the same, 1/n where one has everything; 1 where nobody has anything."""
+    squares = sum(share * share for share in shares)
+    return 1.0 if squares == 0 else round(sum(shares) ** 2 / (len(shares) * squares), 3)

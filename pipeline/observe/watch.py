@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 from types import TracebackType
@@ -10,7 +9,8 @@ from typing import Self
 
 from pipeline.client import Subscriber
 from pipeline.errors import SubscriberTimeout
-from pipeline.observe.tally import WINDOW_S, FleetTally, Tally
+from pipeline.observe.tally import FleetTally, Tally
+from pipeline.wire import CameraState
 
 LOOK_S = 0.2
 """How soon the thread notices that it is to end, s."""
@@ -30,9 +30,7 @@ class FleetWatch:
             cameras: In the order of the tables.
         """
         self._endpoint = endpoint
-        self._live = Tally(cameras, WINDOW_S)
-        self._whole = Tally(cameras, math.inf)
-        self._last_s = 0.0
+        self._tally = Tally(cameras)
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._subscriber: Subscriber | None = None
@@ -41,11 +39,13 @@ class FleetWatch:
 
     def live(self) -> FleetTally:
         """The last seconds."""
-        return self._figures(self._live)
+        with self._lock:
+            return self._tally.live(self._states(), time.monotonic())
 
     def whole(self) -> FleetTally:
         """Everything since the first frame."""
-        return self._figures(self._whole)
+        with self._lock:
+            return self._tally.whole(self._states())
 
     def close(self) -> None:
         """Stop listening; the figures stay."""
@@ -60,10 +60,8 @@ class FleetWatch:
     ) -> None:
         self.close()
 
-    def _figures(self, tally: Tally) -> FleetTally:
-        with self._lock:
-            states = dict(self._subscriber.states) if self._subscriber else {}
-            return tally.fleet(states, self._last_s if self._stop.is_set() else time.monotonic())
+    def _states(self) -> dict[str, CameraState]:
+        return dict(self._subscriber.states) if self._subscriber else {}
 
     def _run(self) -> None:
         with Subscriber(self._endpoint, timeout_s=LOOK_S, queue=0) as subscriber:
@@ -74,6 +72,4 @@ class FleetWatch:
                 except SubscriberTimeout:
                     continue
                 with self._lock:
-                    self._last_s = time.monotonic()
-                    self._live.add(result, self._last_s)
-                    self._whole.add(result, self._last_s)
+                    self._tally.add(result, time.monotonic())
