@@ -18,7 +18,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from pipeline.logs import configure_logs
-from pipeline.replay import ReplayOptions
+from pipeline.replay import Playback, ReplayOptions
 
 WARM_UP_S = 1.0
 
@@ -92,7 +92,7 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=1, help="clients per camera")
     parser.add_argument("--seconds", type=float, default=20.0)
     asked = parser.parse_args()
-    options = ReplayOptions(tuple(asked.files), cameras=asked.cameras, port=0, loop=True)
+    options = ReplayOptions(tuple(asked.files), cameras=asked.cameras, port=0, playback=Playback(loop=True))
     measured, received = measure(options, asked.clients, asked.seconds)
     percentiles = statistics.quantiles(measured.late_s, n=100)
     print(f"{asked.cameras} cameras, {asked.clients} clients each, {len(measured.late_s)} access units, ", end="")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import ReplayError
-from pipeline.replay import ReplayOptions
+from pipeline.replay import Login, Playback, ReplayOptions
 from pipeline.replay.options import camera_name, plan_cameras
 
 GATE, YARD = Path("a/gate.mp4"), Path("b/yard.mkv")
@@ -52,6 +52,7 @@ def test_options_that_cannot_be_served_are_refused(options: dict[str, object], r
 
 
 def test_options_come_back_from_json() -> None:
-    options = ReplayOptions((GATE, YARD), cameras=4, port=0, bind="::1", loop=True)
+    login = Login("bob", "secret")
+    options = ReplayOptions((GATE, YARD), 4, 0, "::1", Playback(loop=True), login, own_ports=True, departures=GATE)
 
     assert ReplayOptions.from_json(options.to_json()) == options

@@ -294,7 +294,7 @@ def test_client_that_reads_too_slowly_misses_whole_pictures_up_to_a_key_frame() 
     too_much = MAX_UNSENT_BYTES + 1
     for unread, unit in [(0, OTHER), (0, KEY), (0, OTHER), (too_much, OTHER), (0, OTHER), (0, KEY), (0, OTHER)]:
         transport.unread = unread
-        subscriber.deliver(unit)
+        subscriber.deliver(unit, unit.is_key)
 
     written = [frame[4:] for frame in transport.written]
     assert written == [b"report", b"KEY", b"other", b"report", b"KEY", b"other"]
@@ -305,11 +305,11 @@ def test_client_that_reads_too_slowly_misses_whole_pictures_up_to_a_key_frame() 
 def test_client_that_takes_nothing_for_long_is_disconnected(waited_s: float, disconnected: bool) -> None:
     transport, clock = _FullTransport(), VirtualClock()
     subscriber = subscriber_to(transport, clock)
-    subscriber.deliver(KEY)
+    subscriber.deliver(KEY, True)
 
     transport.unread = MAX_UNSENT_BYTES + 1
     clock.advance(waited_s)
-    subscriber.deliver(KEY)
+    subscriber.deliver(KEY, True)
 
     assert transport.aborted is disconnected
 

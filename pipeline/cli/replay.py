@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from pipeline.replay.server import ReplayServer
 
 
 def replay(
@@ -30,13 +33,13 @@ def replay(
     import asyncio
 
     from pipeline.logs import configure_logs
-    from pipeline.replay.options import ReplayOptions
+    from pipeline.replay.options import Playback, ReplayOptions
     from pipeline.replay.serve import serve
 
     configure_logs("replay")
-    options = ReplayOptions(tuple(files), cameras, port, bind, loop)
+    options = ReplayOptions(tuple(files), cameras, port, bind, Playback(loop))
     raise typer.Exit(asyncio.run(serve(options, _print_addresses)))
 
 
-def _print_addresses(urls: tuple[str, ...]) -> None:
-    print("\n".join(urls), flush=True)
+def _print_addresses(server: ReplayServer) -> None:
+    print("\n".join(server.urls), flush=True)

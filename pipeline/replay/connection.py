@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import socket
+import struct
 from collections.abc import Callable, Mapping
 from urllib.parse import quote, urlsplit
 
@@ -24,6 +26,7 @@ SESSION_TIMEOUT_S = 60.0
 FAREWELL_S = 1.0
 
 _SERVER = "camfleet"
+_NO_LINGER = struct.pack("ii", 1, 0)
 
 _log = structlog.get_logger(__name__)
 
@@ -65,7 +68,8 @@ class RtspConnection(asyncio.Protocol):
         self._restart_idle_timer()
         try:
             for request in self._reader.feed(data):
-                self._transport.write(self._answer(request))
+                if not self._transport.is_closing():
+                    self._transport.write(self._answer(request))
         except MalformedRequest as error:
             _log.warning("malformed RTSP request", reason=str(error))
             self._transport.write(response(400, {"Server": _SERVER}))
@@ -79,6 +83,11 @@ class RtspConnection(asyncio.Protocol):
         if not self.lost.done():
             self.lost.set_result(None)
 
+    @property
+    def camera(self) -> Camera | None:
+        """The camera that this client watches, or is about to."""
+        return self._camera
+
     def close(self, grace_s: float = 0.0) -> None:
         """Close once everything written has been taken, or after `grace_s` in any case."""
         self._ending = True
@@ -87,7 +96,34 @@ class RtspConnection(asyncio.Protocol):
         self._cancel_idle_timer()
         self._idle = asyncio.get_running_loop().call_later(grace_s, self._transport.abort)
 
+    def abort(self) -> None:
+        """Break off at once, with a reset instead of an orderly end; what was not sent yet is lost."""
+        lingering = self._transport.get_extra_info("socket")
+        lingering.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+        self._ending = True
+        self._transport.abort()
+
     def _answer(self, request: Request) -> bytes:
+        """The answer; empty where a fault keeps the camera from answering."""
+        camera = self._camera or self._named(request)
+        if camera is None:
+            return self._answer_properly(request)
+        if camera.faults.get("refuse"):
+            self.close()
+            return b""
+        if (silence := camera.faults.get("silence")) and not silence.answers:
+            return b""
+        if camera.faults.get("wrong_password"):
+            return self._unauthorized(request)
+        return self._answer_properly(request)
+
+    def _named(self, request: Request) -> Camera | None:
+        return self._cameras.get(request.path.removesuffix(f"/{TRACK}"))
+
+    def _unauthorized(self, request: Request) -> bytes:
+        return self._respond(request, 401, {"WWW-Authenticate": 'Basic realm="camfleet"'})
+
+    def _answer_properly(self, request: Request) -> bytes:
         if request.version != VERSION:
             return self._respond(request, 505)
         if "require" in request.headers:
@@ -115,7 +151,7 @@ class RtspConnection(asyncio.Protocol):
         return self._respond(request, 200, headers, describe(camera.name, camera.media, session=id(camera)))
 
     def _setup(self, request: Request) -> bytes:
-        camera = self._cameras.get(request.path.removesuffix(f"/{TRACK}"))
+        camera = self._named(request)
         if camera is None:
             return self._respond(request, 404)
         if camera.ended:
@@ -167,11 +203,11 @@ class RtspConnection(asyncio.Protocol):
         A client that must wait for a key frame is told nothing: with the numbers of this moment FFmpeg would begin its
         time line with a gap, and GStreamer would take every packet in between for lost.
         """
-        upcoming = camera.upcoming
-        if upcoming is None or not upcoming.is_key:
+        if camera.entry is None:
             return {}
+        sequence, timestamp = camera.entry
         url = f"{_base_url(request, camera)}/{TRACK}"
-        return {"RTP-Info": f"url={url};seq={upcoming.sequence};rtptime={upcoming.timestamp}"}
+        return {"RTP-Info": f"url={url};seq={sequence};rtptime={timestamp}"}
 
     def _respond(
         self, request: Request, status: int, headers: Mapping[str, str] | None = None, body: str = ""

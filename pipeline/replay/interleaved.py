@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from pipeline.replay.packetize import RtpUnit, interleave
+from pipeline.replay.subscriber import RtpSubscriber
 
 # A client that does not read is left at most this far behind, plus one access unit: about a second of a 1080p camera at
 # 8 Mbit/s. Beyond it whole access units are left out up to the next key frame, so what it gets stays decodable.
@@ -47,7 +48,7 @@ class Channels:
         return None
 
 
-class InterleavedSubscriber:
+class InterleavedSubscriber(RtpSubscriber):
     """Writes access units to one TCP connection, each in a single write, from a key frame on."""
 
     def __init__(
@@ -59,41 +60,20 @@ class InterleavedSubscriber:
         now_s: Callable[[], float],
     ) -> None:
         """`sender_report` makes the report that precedes the first picture; `on_end` is called after the goodbye."""
+        super().__init__(sender_report, on_end)
         self.channels = channels
-        self.left_out = 0
         self._transport = transport
-        self._sender_report = sender_report
-        self._on_end = on_end
-        self._waiting_for_key = True
         self._now_s = now_s
         self._took_something_s = now_s()
 
-    def deliver(self, unit: RtpUnit) -> None:
-        """Send `unit`, unless the client still waits for a key frame or has too much to read already."""
-        if self._waiting_for_key and not unit.is_key:
-            return
-        if self._is_behind():
-            self._waiting_for_key = True
-            self.left_out += 1
-            return
-        if self._waiting_for_key:
-            self._waiting_for_key = False
-            self._transport.write(interleave(self.channels.rtcp, self._sender_report(unit)))
+    def close(self) -> None:
+        """Nothing to free: the connection outlives its subscriptions."""
+
+    def _send_unit(self, unit: RtpUnit) -> None:
         self._transport.write(unit.interleaved(self.channels.rtp))
 
-    def report(self, rtcp: bytes) -> None:
-        """Send an RTCP packet; not before the first picture, as FFmpeg counts its time from the first report."""
-        if not self._waiting_for_key and not self._is_behind():
-            self._transport.write(interleave(self.channels.rtcp, rtcp))
-
-    def end(self, rtcp: bytes) -> None:
-        """Send the goodbye and tell the connection that this was all."""
+    def _send_rtcp(self, rtcp: bytes) -> None:
         self._transport.write(interleave(self.channels.rtcp, rtcp))
-        self._on_end()
-
-    def restart(self) -> None:
-        """Begin with a key frame again, after a pause."""
-        self._waiting_for_key = True
 
     def _is_behind(self) -> bool:
         """Whether the client has too much unread; one that stays so is disconnected."""

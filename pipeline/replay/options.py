@@ -2,28 +2,103 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal, get_args
+
+import msgspec
 
 from pipeline.errors import ReplayError
 
 DEFAULT_PORT = 8554
+PASSWORD_VARIABLE = "CAMFLEET_REPLAY_PASSWORD"
+
+Pacing = Literal["recorded", "even"]
+AuthScheme = Literal["any", "basic", "digest"]
 
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 @dataclass(frozen=True, slots=True)
+class Playback:
+    """How recordings are played.
+
+    Attributes:
+        loop: Begin again at the end, and run whether anybody watches.
+        speed: How many times faster than recorded.
+        fps: Pictures a second, whatever the recording has; every picture is shown, so motion changes its speed.
+        paced: As recorded, with all its irregularities, or evenly by the mean frame rate.
+        offset_s: How much later in the recording each camera begins than the one before; None spreads those that share
+            a file over it.
+    """
+
+    loop: bool = False
+    speed: float = 1.0
+    fps: float | None = None
+    paced: Pacing = "recorded"
+    offset_s: float | None = None
+
+    def __post_init__(self) -> None:
+        if not 0.01 <= self.speed <= 100:
+            raise ReplayError(f"speed {self.speed:g} cannot be played: give 0.01 to 100")
+        if self.fps is not None and not 0.1 <= self.fps <= 1000:
+            raise ReplayError(f"{self.fps:g} pictures a second cannot be played: give 0.1 to 1000")
+        if self.fps is not None and self.speed != 1:
+            raise ReplayError("fps and speed contradict each other: give one of them")
+        if self.paced not in get_args(Pacing):
+            raise ReplayError(f"there is no pacing {self.paced!r}: choose recorded or even")
+        if self.offset_s is not None and not 0 <= self.offset_s <= 1e6:
+            raise ReplayError(f"an offset of {self.offset_s:g} s cannot be: give 0 or more")
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """Who may watch; an empty `user` lets everybody in.
+
+    Attributes:
+        user: Name.
+        password: Never printed.
+        scheme: What clients are offered: Basic, Digest (MD5, or SHA-256 if the client knows it), or both.
+    """
+
+    user: str = ""
+    password: str = field(default="", repr=False)
+    scheme: AuthScheme = "any"
+
+    def __post_init__(self) -> None:
+        if self.user and not self.password:
+            raise ReplayError(f"user {self.user!r} has no password: set the environment variable {PASSWORD_VARIABLE}")
+        if ":" in self.user:
+            raise ReplayError("a user name must not contain a colon")
+        if self.scheme not in get_args(AuthScheme):
+            raise ReplayError(f"there is no authentication {self.scheme!r}: choose any, basic or digest")
+
+
+@dataclass(frozen=True, slots=True)
 class ReplayOptions:
-    """The recordings to serve and where; `cameras` None means one per recording, `port` 0 means any free one."""
+    """The recordings to serve, where and how.
+
+    Attributes:
+        files: Recordings.
+        cameras: How many cameras; None means one per recording.
+        port: TCP port; 0 means any free one.
+        bind: Address to listen on.
+        playback: How they are played.
+        login: Who may watch.
+        own_ports: A TCP port for each camera, `port` and those after it, so that one of them can be closed.
+        departures: File for `pipeline.replay.departures`; None for none.
+    """
 
     files: tuple[Path, ...]
     cameras: int | None = None
     port: int = DEFAULT_PORT
     bind: str = "127.0.0.1"
-    loop: bool = False
+    playback: Playback = Playback()
+    login: Login = Login()
+    own_ports: bool = False
+    departures: Path | None = None
 
     def __post_init__(self) -> None:
         if not self.files:
@@ -33,15 +108,18 @@ class ReplayOptions:
         if not 0 <= self.port <= 65535:
             raise ReplayError(f"port {self.port} does not exist: give 1 to 65535, or 0 for any free one")
 
-    def to_json(self) -> str:
-        """These options as text, for a child process; `from_json` is the way back."""
-        return json.dumps({**asdict(self), "files": [str(file) for file in self.files]})
+    def to_json(self) -> bytes:
+        """These options as one line of text, password included, for a child process; `from_json` is the way back."""
+        return msgspec.json.encode(self, enc_hook=str)
 
     @classmethod
-    def from_json(cls, text: str) -> ReplayOptions:
+    def from_json(cls, text: bytes) -> ReplayOptions:
         """The options that `to_json` wrote."""
-        fields = json.loads(text)
-        return cls(**{**fields, "files": tuple(map(Path, fields["files"]))})
+        return msgspec.json.decode(text, type=cls, dec_hook=_from_text)
+
+
+def _from_text(kind: type, value: object) -> object:
+    return kind(value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 import struct
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 import av
@@ -36,17 +36,29 @@ _FITTING_JPEG = (
 )
 _TICK = Fraction(1, CLOCK_HZ)
 _TIMESTAMPS = 1 << 32
+_SEQUENCES = 1 << 16
+_NUMBERS = struct.Struct(">HI")
 
 
 @dataclass(frozen=True, slots=True)
 class RtpUnit:
-    """All RTP packets of one access unit; `pts`, `dts` and `duration` in 1/90000 s on the camera's timeline."""
+    """All RTP packets of one access unit.
+
+    Attributes:
+        packets: With their headers.
+        pts: When it is presented, 1/90000 s.
+        dts: When it is sent, 1/90000 s, unless `due` says otherwise.
+        duration: Until the next one, 1/90000 s.
+        is_key: Whether a client can begin with it.
+        due: When it is sent, 1/90000 s, where the recording knows when it arrived; None: at `dts`.
+    """
 
     packets: tuple[bytes, ...]
     pts: int
     dts: int
     duration: int
     is_key: bool
+    due: int | None = None
     _framed: dict[int, bytes] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -63,6 +75,14 @@ class RtpUnit:
     def payload_octets(self) -> int:
         """Bytes without the RTP headers, as sender reports count them."""
         return sum(map(len, self.packets)) - RTP_HEADER_BYTES * len(self.packets)
+
+    def stamped(self, sequence: int, timestamp: int) -> RtpUnit:
+        """The same unit with other RTP sequence numbers, counted from `sequence`, and another timestamp."""
+        packets = tuple(
+            packet[:2] + _NUMBERS.pack((sequence + index) % _SEQUENCES, timestamp % _TIMESTAMPS) + packet[8:]
+            for index, packet in enumerate(self.packets)
+        )
+        return replace(self, packets=packets, _framed={})
 
     def interleaved(self, channel: int) -> bytes:
         """The packets framed for RTSP's TCP connection (RFC 2326 §10.12), one buffer for one write; made once."""
@@ -97,10 +117,11 @@ class _PacketSink:
 class RtpPacketizer:
     """The RTP sender of one camera: its SSRC, its sequence numbers, its timestamp base."""
 
-    def __init__(self, recording: Recording) -> None:
+    def __init__(self, recording: Recording, ssrc: int | None = None) -> None:
+        """`ssrc` has up to 31 bits; None takes a random one."""
         self._path = recording.path
         # 31 bits: FFmpeg's option is a signed number in some versions and an unsigned one in others.
-        self.ssrc = secrets.randbits(31)
+        self.ssrc = secrets.randbits(31) if ssrc is None else ssrc
         # rtpenc takes a random timestamp base and tells nobody: it is read from the first packet.
         self.timestamp_base: int | None = None
         self._sink = _PacketSink()
@@ -128,7 +149,7 @@ class RtpPacketizer:
                 self._muxer.mux_one(packet)
         except av.FFmpegError as error:
             raise ReplayError(f"{self._path}: a picture cannot be sent over RTP ({error.strerror})") from error
-        sent = RtpUnit(self._sink.take(), unit.pts, unit.dts, unit.duration, unit.is_key)
+        sent = RtpUnit(self._sink.take(), unit.pts, unit.dts, unit.duration, unit.is_key, unit.due)
         if self.timestamp_base is None and sent.packets:
             self.timestamp_base = (sent.timestamp - unit.pts) % _TIMESTAMPS
         return sent

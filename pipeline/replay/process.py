@@ -16,20 +16,46 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
+
 from pipeline.errors import ReplayError
-from pipeline.replay.options import ReplayOptions
+from pipeline.replay.faults import Fault, Order, check_fault
+from pipeline.replay.options import AuthScheme, Login, Pacing, Playback, ReplayOptions
 
 _PACKAGE_ROOT = Path(__file__).resolve().parents[2]
 _CLOSE_TIMEOUT_S = 5.0
 
+_log = structlog.get_logger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class ServedRecordings:
-    """A replay server that runs in another process."""
+    """A replay server that runs in another process.
+
+    Attributes:
+        urls: One address per camera, in order; without credentials.
+        names: The cameras' names, as in their addresses.
+        pid: Of the server's process.
+    """
 
     urls: tuple[str, ...]
+    names: tuple[str, ...]
     pid: int
-    _process: subprocess.Popen[str]
+    _process: subprocess.Popen[bytes]
+
+    def inject(self, camera: str, fault: Fault) -> None:
+        """Let something go wrong with one camera, from now on; returns at once.
+
+        Raises:
+            ReplayError: there is no such camera, it cannot have this fault, or the server has ended.
+        """
+        check_fault(fault, self.names, camera)
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(Order(camera, fault).to_line())
+            self._process.stdin.flush()
+        except (BrokenPipeError, ValueError) as error:
+            raise ReplayError("the replay server has ended; nothing can go wrong with its cameras any more") from error
 
     def wait(self, timeout_s: float) -> int:
         """The exit status of a server without `loop` once all was played to the end; blocks.
@@ -51,6 +77,15 @@ def serve_recordings(
     port: int = 0,
     bind: str = "127.0.0.1",
     loop: bool = True,
+    speed: float = 1.0,
+    fps: float | None = None,
+    paced: Pacing = "recorded",
+    offset_s: float | None = None,
+    user: str = "",
+    password: str = "",
+    auth: AuthScheme = "any",
+    own_ports: bool = False,
+    departures: Path | None = None,
     ready_timeout_s: float = 30.0,
 ) -> Iterator[ServedRecordings]:
     """Recordings as RTSP cameras for as long as the `with` lasts, served by a child process.
@@ -63,6 +98,16 @@ def serve_recordings(
         bind: address to listen on.
         loop: begin again at the end, and run whether somebody watches or not. Without it each recording starts with its
             first client and the child ends when all have been played.
+        speed: how many times faster than recorded.
+        fps: pictures a second, whatever the recording has; not together with `speed`.
+        paced: `recorded`, with the camera's own irregularities, or `even`.
+        offset_s: how much later in its recording each camera begins than the one before; None spreads those that share
+            a file over it.
+        user: who may watch; empty lets everybody in.
+        password: of that user; reaches the child by a pipe, and nobody else.
+        auth: what clients are offered: `basic`, `digest`, or `any` of both.
+        own_ports: a TCP port for each camera, so that the fault `refuse` can close it.
+        departures: file that will tell when each access unit left; see `pipeline.replay.departures`.
         ready_timeout_s: how long to wait for the child to open the recordings and bind; this call blocks meanwhile.
 
     Yields:
@@ -73,19 +118,28 @@ def serve_recordings(
 
     Example:
         >>> with serve_recordings(["gate.mp4"], cameras=6) as server:  # doctest: +SKIP
+        ...     server.inject("gate-2", Fault("freeze", 5))
         ...     server.urls[1]
         'rtsp://127.0.0.1:40123/gate-2'
     """
-    options = ReplayOptions(tuple(Path(file) for file in files), cameras, port, bind, loop)
+    options = ReplayOptions(
+        tuple(Path(file) for file in files),
+        cameras,
+        port,
+        bind,
+        Playback(loop, speed, fps, paced, offset_s),
+        Login(user, password, auth),
+        own_ports,
+        departures,
+    )
     process = subprocess.Popen(
-        [sys.executable, "-m", "pipeline.replay.serve", options.to_json()],
+        [sys.executable, "-m", "pipeline.replay.serve"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        text=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(_import_path())},
     )
     try:
-        yield ServedRecordings(_await_urls(process, ready_timeout_s), process.pid, process)
+        yield _await_ready(process, options, ready_timeout_s)
     finally:
         _end(process)
 
@@ -96,23 +150,31 @@ def _import_path() -> list[str]:
     return [str(_PACKAGE_ROOT), *([inherited] if inherited else [])]
 
 
-def _await_urls(process: subprocess.Popen[str], timeout_s: float) -> tuple[str, ...]:
-    assert process.stdout is not None
-    readable, _, _ = select.select([process.stdout], [], [], timeout_s)
-    line = process.stdout.readline() if readable else ""
+def _await_ready(process: subprocess.Popen[bytes], options: ReplayOptions, timeout_s: float) -> ServedRecordings:
+    assert process.stdin is not None and process.stdout is not None
+    try:
+        process.stdin.write(options.to_json() + b"\n")
+        process.stdin.flush()
+        readable, _, _ = select.select([process.stdout], [], [], timeout_s)
+    except BrokenPipeError:
+        readable = [process.stdout]
+    line = process.stdout.readline() if readable else b""
     if not line:
         reason = "it broke off" if readable else f"it said nothing within {timeout_s} s"
         raise ReplayError(f"the replay server did not start: {reason}; its messages are on standard error")
     message = json.loads(line)
     if "error" in message:
         raise ReplayError(message["error"])
-    return tuple(message["urls"])
+    return ServedRecordings(tuple(message["urls"]), tuple(message["names"]), process.pid, process)
 
 
-def _end(process: subprocess.Popen[str]) -> None:
+def _end(process: subprocess.Popen[bytes]) -> None:
     """Let the child say goodbye to its clients; kill it if it does not come to an end."""
     assert process.stdin is not None and process.stdout is not None
-    process.stdin.close()
+    try:
+        process.stdin.close()
+    except BrokenPipeError:
+        _log.debug("the replay server had ended before")
     try:
         process.wait(_CLOSE_TIMEOUT_S)
     except subprocess.TimeoutExpired:

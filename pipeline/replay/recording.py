@@ -32,13 +32,17 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class AccessUnit:
-    """One coded picture as it lies in the file; `pts`, `dts` and `duration` in 1/90000 s, `dts` strictly increasing."""
+    """One coded picture as it lies in the file; times in 1/90000 s, `dts` strictly increasing.
+
+    `due` is when it is to be sent where that is known to be another time than `dts`: when it arrived at the recorder.
+    """
 
     packet: _Packet
     pts: int
     dts: int
     duration: int
     is_key: bool
+    due: int | None = None
 
 
 class Recording:
@@ -98,14 +102,25 @@ class Recording:
             return (unit.dts - (self._origin or 0)) / CLOCK_HZ
         return 0.0
 
-    def access_units(self, start_s: float = 0.0, *, loop: bool = False) -> Iterator[AccessUnit]:
+    def access_units(self, start_s: float = 0.0, *, loop: bool = False, even: bool = False) -> Iterator[AccessUnit]:
         """Access units in decoding order, from the key frame at or before `start_s`; the first one has dts 0.
 
-        With `loop` the recording begins again, from its start, whenever it ends, and time goes on.
+        With `loop` the recording begins again, from its start, whenever it ends, and time goes on. With `even` its
+        pictures have equal distances, whatever the file says.
 
         Raises:
             ReplayError: a pass through the file gave no picture at all.
         """
+        units = self._passes(start_s, loop)
+        return self._evenly(units) if even else units
+
+    def _evenly(self, units: Iterator[AccessUnit]) -> Iterator[AccessUnit]:
+        for number, unit in enumerate(units):
+            dts = number * self._frame_ticks
+            reordered_by = round((unit.pts - unit.dts) / self._frame_ticks)
+            yield AccessUnit(unit.packet, dts + reordered_by * self._frame_ticks, dts, self._frame_ticks, unit.is_key)
+
+    def _passes(self, start_s: float, loop: bool) -> Iterator[AccessUnit]:
         end, last_dts = 0, -1
         while True:
             shift: int | None = None

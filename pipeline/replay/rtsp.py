@@ -13,6 +13,7 @@ MAX_BODY_BYTES = 64 * 1024
 _REASONS = {
     200: "OK",
     400: "Bad Request",
+    401: "Unauthorized",
     404: "Not Found",
     405: "Method Not Allowed",
     410: "Gone",

@@ -7,6 +7,7 @@ import errno
 import ipaddress
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 
@@ -14,11 +15,18 @@ from pipeline.clock import Clock, SystemClock
 from pipeline.errors import ReplayError
 from pipeline.replay.camera import Camera, Departure, ignore_departure
 from pipeline.replay.connection import FAREWELL_S, RtspConnection
+from pipeline.replay.departures import DepartureFile
+from pipeline.replay.faults import DISCONNECTING, Fault, Order, check_fault
+from pipeline.replay.feed import Feed, Start
 from pipeline.replay.options import CameraPlan, ReplayOptions, plan_cameras
 from pipeline.replay.recording import Recording
 
 # How long a client may take for what was already written when the server is told to stop.
 CLOSE_GRACE_S = 0.5
+# Departures are noted a few hundred times a second; readers may follow half a second behind.
+_FLUSH_INTERVAL_S = 0.5
+# One thread waits for a slow disk while the other reads on.
+_READERS = 2
 
 
 class ReplayServer:
@@ -40,96 +48,150 @@ class ReplayServer:
         self._options = options
         self._clock = clock or SystemClock()
         self._observe = observe
+        self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="read-ahead")
+        self._departures = DepartureFile(options.departures) if options.departures is not None else None
         self._cameras: dict[str, Camera] = {}
+        self._numbers: dict[str, int] = {}
         self._connections: set[RtspConnection] = set()
+        self._tasks: list[asyncio.Task[None]] = []
         self._playing: list[asyncio.Task[None]] = []
-        self._server: asyncio.Server | None = None
+        # With ports of their own each camera has a listener, otherwise all have the same.
+        self._listeners: dict[str, asyncio.Server] = {}
+        self._addresses: dict[str, tuple[str, int]] = {}
 
     async def __aenter__(self) -> ReplayServer:
-        """Open the recordings and bind the port; with `loop` the cameras start.
+        """Open the recordings and bind the ports; with `loop` the cameras start.
 
         Raises:
-            ReplayError: a recording cannot be served, or the port cannot be had.
+            ReplayError: a recording cannot be served, or a port cannot be had.
         """
         try:
-            self._cameras = {camera.name: camera for camera in self._open_cameras()}
-            self._server = await self._bind()
+            self._open_cameras()
+            await self._listen()
         except BaseException:
-            self._close_cameras()
+            self._free()
             raise
         self._playing = [asyncio.create_task(camera.run()) for camera in self._cameras.values()]
+        if self._departures is not None:
+            self._tasks.append(asyncio.create_task(self._flush_regularly(self._departures)))
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Say goodbye to every client and free port and files, within `CLOSE_GRACE_S`."""
-        for task in self._playing:
+        """Say goodbye to every client and free ports and files, within `CLOSE_GRACE_S`."""
+        for task in (*self._playing, *self._tasks):
             task.cancel()
-        await asyncio.gather(*self._playing, return_exceptions=True)
-        if self._server is not None:
-            self._server.close()
+        await asyncio.gather(*self._playing, *self._tasks, return_exceptions=True)
+        for listener in self._listeners.values():
+            listener.close()
         for connection in tuple(self._connections):
             connection.close(CLOSE_GRACE_S)
         await self._until_disconnected(2 * CLOSE_GRACE_S)
-        self._close_cameras()
+        self._free()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The cameras, in order."""
+        return tuple(self._cameras)
 
     @property
     def urls(self) -> tuple[str, ...]:
-        """Each camera's address; a server bound to all interfaces names the loopback one."""
-        assert self._server is not None, "the server has addresses only inside `async with`"
-        host, port = self._server.sockets[0].getsockname()[:2]
-        address = ipaddress.ip_address(host)
-        if address.is_unspecified:
-            address = ipaddress.ip_address("127.0.0.1" if address.version == 4 else "::1")
-        host = f"[{address}]" if address.version == 6 else str(address)
-        return tuple(f"rtsp://{host}:{port}/{name}" for name in self._cameras)
+        """Each camera's address, without credentials; a server bound to all interfaces names the loopback one."""
+        return tuple(f"rtsp://{_reachable(*self._addresses[name])}/{name}" for name in self._cameras)
 
     async def played(self) -> None:
         """Wait until every recording has been played to its end and the clients have gone; with `loop`, for ever."""
         await asyncio.gather(*self._playing)
         await self._until_disconnected(2 * FAREWELL_S)
 
-    def _open_cameras(self) -> list[Camera]:
-        opened: list[Camera] = []
+    def inject(self, order: Order) -> None:
+        """Let something go wrong with one camera.
+
+        Raises:
+            ReplayError: there is no such camera, or it cannot have this fault.
+        """
+        fault = order.fault
+        check_fault(fault, self.names, order.camera)
+        camera = self._cameras[order.camera]
+        camera.begin(fault, lambda ended: self._mend(camera, ended))
+        if fault.name in DISCONNECTING:
+            for connection in tuple(self._connections):
+                if connection.camera is camera:
+                    connection.abort() if fault.name == "reset" else connection.close()
+        if fault.name == "refuse" and self._options.own_ports:
+            self._listeners[camera.name].close()
+
+    def _mend(self, camera: Camera, fault: Fault) -> None:
+        if fault.name == "refuse" and self._options.own_ports:
+            self._tasks.append(asyncio.create_task(self._listen_again(camera.name)))
+
+    async def _listen_again(self, name: str) -> None:
+        self._listeners[name] = await self._bind(self._addresses[name][1])
+
+    def _open_cameras(self) -> None:
         starts: dict[Path, set[float]] = {}
         plans = plan_cameras(self._options.files, self._options.cameras)
-        try:
-            for index, plan in enumerate(plans):
-                opened.append(self._open_camera(plan, starts.setdefault(plan.file, set()), index / len(plans)))
-        except BaseException:
-            for camera in opened:
-                camera.close()
-            raise
-        return opened
+        for index, plan in enumerate(plans):
+            self._cameras[plan.name] = self._open_camera(index, plan, starts.setdefault(plan.file, set()), len(plans))
+            self._numbers[plan.name] = index
 
-    def _open_camera(self, plan: CameraPlan, taken_starts: set[float], phase: float) -> Camera:
-        """`phase`, 0 to 1, spreads the cameras over one frame interval: real ones do not all expose at once.
+    def _open_camera(self, index: int, plan: CameraPlan, taken_starts: set[float], count: int) -> Camera:
+        """The cameras are spread over one frame interval, as real ones do not all expose at once either.
 
         A recording may have fewer key frames than cameras that share it. Those that find their key frame taken start
         there too, but later, by what is missing to their place, so that no two show the same picture.
         """
+        playback = self._options.playback
         recording = Recording(plan.file)
         try:
             wanted_s = plan.start_share * recording.duration_s
+            if playback.offset_s is not None:
+                wanted_s = index * playback.offset_s % (recording.duration_s or 1.0)
             start_s = recording.key_frame_before(wanted_s)
             delay_s = wanted_s - start_s if start_s in taken_starts else 0.0
             taken_starts.add(start_s)
-            return Camera(
-                plan.name,
-                recording,
-                loop=self._options.loop,
-                clock=self._clock,
-                start_s=start_s,
-                phase_s=delay_s + phase / float(recording.rate),
-                observe=self._observe,
-            )
+            feed = Feed(recording, playback, self._readers, Start(start_s))
         except BaseException:
             recording.close()
             raise
+        return Camera(
+            plan.name,
+            feed,
+            playback=playback,
+            executor=self._readers,
+            clock=self._clock,
+            phase_s=delay_s + index / count / feed.rate,
+            observe=self._note,
+        )
 
-    async def _bind(self) -> asyncio.Server:
-        bind, port = self._options.bind, self._options.port
+    def _note(self, departure: Departure) -> None:
+        self._observe(departure)
+        if self._departures is not None:
+            self._departures.note(
+                self._numbers[departure.camera],
+                departure.presented_wall_ns,
+                departure.left_ns,
+                departure.left_wall_ns,
+            )
+
+    async def _flush_regularly(self, departures: DepartureFile) -> None:
+        while True:
+            await asyncio.sleep(_FLUSH_INTERVAL_S)
+            departures.flush()
+
+    async def _listen(self) -> None:
+        """One listener for all cameras, or one for each."""
+        port = self._options.port
+        if not self._options.own_ports:
+            listener = await self._bind(port)
+            self._listeners = dict.fromkeys(self._cameras, listener)
+        for index, name in enumerate(self._cameras if self._options.own_ports else ()):
+            self._listeners[name] = await self._bind(port + index if port else 0)
+        self._addresses = {name: listener.sockets[0].getsockname()[:2] for name, listener in self._listeners.items()}
+
+    async def _bind(self, port: int) -> asyncio.Server:
+        bind = self._options.bind
         try:
             return await asyncio.get_running_loop().create_server(
                 lambda: RtspConnection(self._cameras, self._connections), bind, port
@@ -145,6 +207,18 @@ class ReplayServer:
         if lost:
             await asyncio.wait(lost, timeout=timeout_s)
 
-    def _close_cameras(self) -> None:
+    def _free(self) -> None:
+        for listener in self._listeners.values():
+            listener.close()
+        self._readers.shutdown(cancel_futures=True)
         for camera in self._cameras.values():
             camera.close()
+        if self._departures is not None:
+            self._departures.close()
+
+
+def _reachable(host: str, port: int) -> str:
+    address = ipaddress.ip_address(host)
+    if address.is_unspecified:
+        address = ipaddress.ip_address("127.0.0.1" if address.version == 4 else "::1")
+    return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
