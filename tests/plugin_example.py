@@ -11,16 +11,19 @@ from pipeline.detections import Detections
 
 
 class Brightest:
-    input_wh, max_batch, class_names, lanes = (64, 32), 4, ("spot",), 1
+    input_wh, max_batch, batches, class_names, lanes = (64, 32), 4, (1, 2, 3, 4), ("spot",), 1
 
     def __init__(self) -> None:
-        self.pictures = np.full((4, 32, 64, 3), PAD_GREY, np.uint8)
+        self.rebuild(0)
 
     def input(self, lane: int) -> NDArray[np.uint8]:
         return self.pictures
 
     def detect(self, lane: int, count: int) -> list[Detections]:
         return [spot(picture) for picture in self.pictures[:count]]
+
+    def rebuild(self, lane: int) -> None:
+        self.pictures = np.full((4, 32, 64, 3), PAD_GREY, np.uint8)
 
     def warm_up(self) -> None:
         self.detect(0, self.max_batch)

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.detect.protocol import Detector
 from pipeline.errors import DetectorError
+from pipeline.geometry import WidthHeight
 
 if TYPE_CHECKING:
     from pipeline.config.values import Model
 
-_MEMBERS = ("input_wh", "max_batch", "class_names", "lanes", "input", "detect", "warm_up", "close")
+_MEMBERS = (
+    *("input_wh", "max_batch", "batches", "class_names", "lanes"),
+    *("input", "detect", "rebuild", "warm_up", "close"),
+)
 
 
-def load_detector(model: Model, max_batch: int | None) -> Detector:
+def load_detector(model: Model, max_batch: int | None, cameras: Sequence[WidthHeight] = ()) -> Detector:
     """The detector that `model` names, loaded but cold: call `warm_up` before the first picture.
 
     May block for minutes the first time, where a model is exported for this machine.
@@ -24,11 +29,18 @@ def load_detector(model: Model, max_batch: int | None) -> Detector:
     Args:
         model: The fleet's `model:`.
         max_batch: Pictures that one call must be able to take; None leaves it to the model.
+        cameras: Sizes of the cameras' pictures, px, as far as they are known: they shape the input of a model that
+            takes any size.
 
     Raises:
         DetectorError: The model cannot be loaded, or cannot serve the fleet; says what to do.
     """
-    detector = _load(model, max_batch)
+    if model.devices and len(model.devices) > 1:
+        raise DetectorError(
+            f"model.devices: a worker process detects on one device, here it got {', '.join(model.devices)}; "
+            "name one as `device`"
+        )
+    detector = _load(model.per_device()[0], max_batch, cameras)
     if max_batch is not None and detector.max_batch < max_batch:
         detector.close()
         raise DetectorError(
@@ -38,7 +50,7 @@ def load_detector(model: Model, max_batch: int | None) -> Detector:
     return detector
 
 
-def _load(model: Model, max_batch: int | None) -> Detector:
+def _load(model: Model, max_batch: int | None, cameras: Sequence[WidthHeight]) -> Detector:
     """Each adapter is imported only here, because each brings a library of tens to hundreds of megabytes."""
     backend = pick_backend(model) if model.backend == "auto" else model.backend
     if backend == "stub":
@@ -48,11 +60,11 @@ def _load(model: Model, max_batch: int | None) -> Detector:
     if backend == "openvino":
         from pipeline.detect.openvino import load as load_openvino
 
-        return load_openvino(model, max_batch)
+        return load_openvino(model, max_batch, cameras)
     if backend == "ultralytics":
         from pipeline.detect.ultralytics import load as load_ultralytics
 
-        return load_ultralytics(model, max_batch)
+        return load_ultralytics(model, max_batch, cameras)
     return _plug_in(backend, model)
 
 

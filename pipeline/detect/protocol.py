@@ -7,13 +7,12 @@ nothing that needs a lock; one lane is used by one thread at a time.
 A detector of your own is a class with these members and a function that makes one of a fleet file's `model:`
 
     class Brightest:                                   # my_package/my_detector.py
-        input_wh, max_batch, class_names, lanes = (64, 64), 4, ("spot",), 1
+        input_wh, max_batch, batches, class_names, lanes = (64, 64), 4, (1, 2, 3, 4), ("spot",), 1
 
-        def __init__(self) -> None:
-            self.pictures = np.full((4, 64, 64, 3), PAD_GREY, np.uint8)
-
+        def __init__(self) -> None: self.rebuild(0)
         def input(self, lane): return self.pictures
         def detect(self, lane, count): return [one_box(picture) for picture in self.pictures[:count]]
+        def rebuild(self, lane): self.pictures = np.full((4, 64, 64, 3), PAD_GREY, np.uint8)
         def warm_up(self): self.detect(0, 4)
         def close(self): self.pictures = None
 
@@ -49,6 +48,15 @@ class Detector(Protocol):
         ...
 
     @property
+    def batches(self) -> tuple[int, ...]:
+        """The batch sizes that the device computes, ascending, the last not below `max_batch`.
+
+        `detect` of a count between two of them computes the larger one; the surplus is never reported and is no work
+        done. A caller that can choose fills one of them.
+        """
+        ...
+
+    @property
     def class_names(self) -> tuple[str, ...]:
         """The name of each `class_id`."""
         ...
@@ -61,9 +69,9 @@ class Detector(Protocol):
     def input(self, lane: int) -> NDArray[np.uint8]:
         """(max_batch, H, W, 3) uint8, RGB: where this lane's letterboxed pictures are written.
 
-        The detector owns the memory and fills it with `PAD_GREY` once. The array stays the same until `close`, and
-        keeps what was written: whoever writes a picture of another shape paints the padding again. Not to be
-        written while `detect` runs on the lane.
+        The detector owns the memory and fills it with `PAD_GREY` once. The array stays the same until `rebuild` or
+        `close`, and keeps what was written: whoever writes a picture of another shape paints the padding again. Not to
+        be written while `detect` runs on the lane.
         """
         ...
 
@@ -75,6 +83,18 @@ class Detector(Protocol):
 
         Raises:
             DetectorError: The device failed.
+        """
+        ...
+
+    def rebuild(self, lane: int) -> None:
+        """Gives the lane a new request and new memory, grey again; for a `detect` that did not come back in time.
+
+        That call goes on with the old ones, which nothing else uses any more, until it returns or the process ends; its
+        result is to be thrown away. Other lanes go on meanwhile. May block for seconds, and forever where the device
+        itself hangs: call it from a thread that may be lost, and end the process where a rebuilt lane hangs again.
+
+        Raises:
+            DetectorError: The device refuses.
         """
         ...
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -42,10 +43,13 @@ class StubDetector:
         class_names: tuple[str, ...] = ("object",),
         service: ServiceTime = ServiceTime(),
         boxes: int = 3,
+        hang_at: int = 0,
     ) -> None:
+        self.batches = tuple(range(1, max_batch + 1))
         self.input_wh, self.max_batch, self.lanes, self.class_names = input_wh, max_batch, lanes, class_names
         self._service = service
-        self._inputs = [np.full((max_batch, input_wh[1], input_wh[0], 3), PAD_GREY, np.uint8) for _ in range(lanes)]
+        self._inputs = [self._grey() for _ in range(lanes)]
+        self._calls, self._hang_at = itertools.count(1), hang_at
         self._closed = threading.Event()
         self._xyxy = _row_of_boxes(boxes, input_wh)
 
@@ -55,10 +59,14 @@ class StubDetector:
 
     def detect(self, lane: int, count: int) -> list[Detections]:
         """The same boxes for each picture; blocks for the service time, or until `close`."""
-        service_s = self._service.of_s(count)
-        if service_s > 0:
+        service_s = None if next(self._calls) == self._hang_at else self._service.of_s(count)
+        if service_s is None or service_s > 0:
             self._closed.wait(service_s)
         return [self._boxes() for _ in range(count)]
+
+    def rebuild(self, lane: int) -> None:
+        """Gives the lane new memory; an abandoned `detect` goes on waiting."""
+        self._inputs[lane] = self._grey()
 
     def warm_up(self) -> None:
         """Nothing is cold."""
@@ -67,6 +75,9 @@ class StubDetector:
         """Ends the waiting of every lane."""
         self._closed.set()
 
+    def _grey(self) -> NDArray[np.uint8]:
+        return np.full((self.max_batch, self.input_wh[1], self.input_wh[0], 3), PAD_GREY, np.uint8)
+
     def _boxes(self) -> Detections:
         count = len(self._xyxy)
         class_id = np.arange(count, dtype=np.int32) % len(self.class_names)
@@ -74,12 +85,15 @@ class StubDetector:
 
 
 def load(model: Model, max_batch: int | None) -> StubDetector:
-    """The stub that `model.options` describe: `a_ms`, `b_ms` (0) and `boxes` (3); the path means nothing.
+    """The stub that `model.options` describe; the path means nothing.
+
+    `a_ms` and `b_ms` (0) are the service time; `boxes` (3) are seen on each picture; the detection numbered `hang_at`,
+    from 1, never comes back (0: all do).
 
     Raises:
         DetectorError: An option that the stub does not have, or of the wrong type.
     """
-    options = Options(model.options, "stub", allowed=("a_ms", "b_ms", "boxes"))
+    options = Options(model.options, "stub", allowed=("a_ms", "b_ms", "boxes", "hang_at"))
     return StubDetector(
         input_wh=model.input_wh or (640, 640),
         max_batch=max_batch or 8,
@@ -87,6 +101,7 @@ def load(model: Model, max_batch: int | None) -> StubDetector:
         class_names=model.classes or ("object",),
         service=ServiceTime(options.number("a_ms", 0.0), options.number("b_ms", 0.0)),
         boxes=int(options.number("boxes", 3)),
+        hang_at=int(options.number("hang_at", 0)),
     )
 
 

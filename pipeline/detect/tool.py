@@ -1,31 +1,40 @@
 """What needs Ultralytics only for a moment, in a process of its own; started by `weights.py`.
 
-`python -m pipeline.detect.tool export FILE.pt` or `fetch NAME.pt`, in the current folder. Where it fails, the last line
-of its output says why. It ends when its standard input closes.
+`python -m pipeline.detect.tool export FILE.pt [PICTURES]` or `fetch NAME.pt`, in the current folder; with a folder of
+pictures the export is INT8, tuned on them. Where it fails, the last line of its output says why. It ends when its
+standard input closes.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 import threading
 from pathlib import Path
 
+import yaml
+
 ORPHANED = 70
 
+PICTURES = (".jpg", ".jpeg", ".png", ".webp")
 
-def main(verb: str, name: str) -> None:
+
+def main(verb: str, name: str, *pictures: str) -> None:
     """Exports or fetches `name`."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     # OpenVINO's and NNCF's tools ask for it to report their use, and do without where it is not installed.
     sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
     try:
-        {"export": _export, "fetch": _fetch}[verb](name)
+        if verb == "export":
+            _export(name, *pictures)
+        else:
+            _fetch(name)
     except Exception as error:  # the process's outermost call: a file can be broken in any way
         raise SystemExit(f"{type(error).__name__}: {str(error).strip().splitlines()[0]}") from error
 
 
-def _export(name: str) -> None:
+def _export(name: str, pictures: str = "") -> None:
     from ultralytics.models import YOLO
 
     model = YOLO(name)
@@ -33,7 +42,24 @@ def _export(name: str) -> None:
         raise SystemExit(f"these are weights for task {model.task!r}; camfleet runs detection models (task 'detect')")
     # nms=False keeps an end-to-end head where the model has one; others end in the classic layout, see `heads.py`.
     size = model.overrides.get("imgsz") or 640
-    model.export(format="openvino", dynamic=True, nms=False, imgsz=size, device="cpu")
+    int8 = {"quantize": 8, "data": _calibration(Path(pictures), model.names)} if pictures else {}
+    model.export(format="openvino", dynamic=True, nms=False, imgsz=size, device="cpu", **int8)
+
+
+def _calibration(pictures: Path, names: dict[int, str]) -> str:
+    """A data set of Ultralytics' kind, made of links, because it writes files of its own beside the pictures."""
+    if importlib.util.find_spec("nncf") is None:
+        raise SystemExit("INT8 needs the package nncf: pip install nncf")
+    found = [file for file in sorted(pictures.iterdir()) if file.suffix.lower() in PICTURES]
+    if not found:
+        raise SystemExit(f"INT8 needs pictures ({', '.join(PICTURES)}); {pictures} has none")
+    folder = Path("calibration/images").absolute()
+    folder.mkdir(parents=True)
+    for file in found:
+        (folder / file.name).symlink_to(file)
+    described = {"path": str(folder.parent), "train": "images", "val": "images", "names": names}
+    Path("calibration.yaml").write_text(yaml.safe_dump(described), encoding="utf-8")
+    return "calibration.yaml"
 
 
 def _fetch(name: str) -> None:

@@ -1,13 +1,12 @@
 """Whatever Ultralytics loads: PyTorch weights, TensorRT engines, ONNX and the rest; CUDA in FP16 where there is a GPU.
 
-Ultralytics loads the model and suppresses double boxes; pictures go up as uint8 from pinned memory and become floats on
-the device. Not measured on a GPU yet; on the CPU the `openvino` backend is two to three times as fast.
+Ultralytics loads the model and suppresses double boxes; `torch_lane.py` runs it.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
@@ -18,10 +17,11 @@ import torch
 from numpy.typing import NDArray
 
 from pipeline.detect.classes import Wanted, select
-from pipeline.detect.heads import MAX_BOXES, EndToEnd
 from pipeline.detect.metadata import Metadata, from_values
 from pipeline.detect.protocol import PAD_GREY
 from pipeline.detect.quiet import quiet_environment
+from pipeline.detect.shape import buckets, input_for
+from pipeline.detect.torch_lane import TorchLane, cuda_graph
 from pipeline.detect.weights import find_weights
 from pipeline.detections import Detections
 from pipeline.errors import DetectorError
@@ -46,9 +46,16 @@ _LOADING_ERRORS = (
 class UltralyticsDetector:
     """One loaded model a lane, because neither engines nor PyTorch heads may be called by two threads at once."""
 
-    def __init__(self, lanes: list[_Lane], class_names: tuple[str, ...], max_batch: int) -> None:
-        self._lanes = lanes
+    def __init__(
+        self,
+        lanes: list[TorchLane],
+        make_lane: Callable[[], TorchLane],
+        class_names: tuple[str, ...],
+        max_batch: int,
+    ) -> None:
+        self._lanes, self._make_lane = lanes, make_lane
         self.lanes, self.max_batch, self.class_names = len(lanes), max_batch, class_names
+        self.batches = lanes[0].batches
         _, height, width, _ = lanes[0].host.shape
         self.input_wh: WidthHeight = (width, height)
 
@@ -64,11 +71,16 @@ class UltralyticsDetector:
         except (RuntimeError, ValueError) as error:
             raise DetectorError(f"the model failed while detecting: {_first_line(error)}") from error
 
+    def rebuild(self, lane: int) -> None:
+        """Loads the model anew for the lane; the abandoned one lives until its `detect` returns."""
+        self._lanes[lane] = self._make_lane()
+
     def warm_up(self) -> None:
-        """Every lane with one picture and with all: kernels are chosen and memory is taken at first sight."""
-        for lane in range(self.lanes):
-            for count in {1, self.max_batch}:
-                self.detect(lane, count)
+        """Every lane at every batch size on a GPU, where kernels are chosen and graphs recorded; else at the ends."""
+        for lane in self._lanes:
+            on_gpu = torch.device(lane.backend.device).type == "cuda"
+            for size in lane.batches if on_gpu else {lane.batches[0], lane.batches[-1]}:
+                lane.detect(min(size, self.max_batch))
 
     def close(self) -> None:
         """Frees the models and the device's memory."""
@@ -77,56 +89,7 @@ class UltralyticsDetector:
             torch.cuda.empty_cache()
 
 
-@dataclass(frozen=True, slots=True)
-class _Batch:
-    """What a loaded model takes at once: exactly `fixed` pictures, or up to `most`; None where it does not matter."""
-
-    fixed: int | None
-    most: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Lane:
-    """A loaded model, the pictures it reads, and its own queue on the device."""
-
-    backend: Any
-    host: torch.Tensor
-    stream: torch.cuda.Stream | None
-    fixed: bool
-    wanted: Wanted
-
-    def detect(self, count: int) -> list[Detections]:
-        on_stream = torch.cuda.stream(self.stream) if self.stream else contextlib.nullcontext()
-        with torch.inference_mode(), on_stream:
-            output = self.backend(self._floats(len(self.host) if self.fixed else count))
-            output = output[0] if isinstance(output, list | tuple) else output
-            rows = self._end_to_end(output) if output.shape[-1] == 6 else self._suppress(output)
-        return rows[:count]
-
-    def _floats(self, count: int) -> torch.Tensor:
-        """(count, 3, H, W) in 0..1 on the device, of the model's float type; a quarter of the bytes cross the bus."""
-        pictures = self.host[:count].to(self.backend.device, non_blocking=True).permute(0, 3, 1, 2)
-        return pictures.to(torch.half if self.backend.fp16 else torch.float).div_(255).contiguous()
-
-    def _end_to_end(self, output: torch.Tensor) -> list[Detections]:
-        return EndToEnd(self.wanted).decode(output.float().cpu().numpy())
-
-    def _suppress(self, output: torch.Tensor) -> list[Detections]:
-        from ultralytics.utils.nms import non_max_suppression
-
-        wanted = self.wanted
-        kept = non_max_suppression(
-            output,
-            wanted.confidence,
-            wanted.nms_iou,
-            classes=np.flatnonzero(wanted.of_class).tolist(),
-            max_det=MAX_BOXES,
-        )
-        rows = [picture.float().cpu().numpy() for picture in kept]
-        return [Detections(row[:, :4], row[:, 4], row[:, 5].astype(np.int32)) for row in rows]
-
-
-def load(model: Model, max_batch: int | None) -> UltralyticsDetector:
+def load(model: Model, max_batch: int | None, cameras: Sequence[WidthHeight] = ()) -> UltralyticsDetector:
     """The detector of anything that Ultralytics loads; `device: auto` is the first GPU, else the CPU.
 
     Raises:
@@ -142,78 +105,152 @@ def load(model: Model, max_batch: int | None) -> UltralyticsDetector:
     path = find_weights(path) if path.suffix == ".pt" else path
     if not path.exists():
         raise DetectorError(f"model.path: there is no {path}")
-    lane_count = model.lanes or (GPU_LANES if device.type == "cuda" else 1)
-    backends = [_load_backend(path, device) for _ in range(lane_count)]
-    metadata = _metadata(backends[0], path)
+    loader = _Loader(path, device, model)
+    first = loader.backend()
+    metadata = _metadata(first, path)
     wanted = Wanted(model.confidence, model.nms_iou, select(metadata.class_names, model.classes))
-    size, batch = _size(backends[0], path, model.input_wh, metadata), _batch(backends[0])
-    allowed = _max_batch(batch, path, max_batch, device)
-    lanes = [_lane(backend, (batch.fixed or allowed, size), batch.fixed is not None, wanted) for backend in backends]
-    return UltralyticsDetector(lanes, metadata.class_names, allowed)
+    profile = Profile.of(first)
+    size = _size(profile, path, model.input_wh, metadata, cameras)
+    allowed = _max_batch(profile, path, max_batch, device)
+    plan = _Plan(size, _batches(profile, allowed, on_gpu=device.type == "cuda"), wanted)
+    others = [loader.backend() for _ in range(1, _lane_count(model, device))]
+    return UltralyticsDetector(
+        [loader.lane(backend, plan) for backend in (first, *others)],
+        lambda: loader.lane(loader.backend(), plan),
+        metadata.class_names,
+        allowed,
+    )
 
 
-def _load_backend(path: Path, device: torch.device) -> Any:
-    from ultralytics.nn.autobackend import AutoBackend
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What all lanes have in common: the input's size, px, the batch sizes to compute, the boxes that leave."""
 
-    try:
-        # An end-to-end head is used where a PyTorch model has one, as in the exports of `tool.py`; others go without.
-        backend = AutoBackend(str(path), device=device, fp16=device.type == "cuda", verbose=False, end2end=True)
-    except _LOADING_ERRORS as error:
-        raise DetectorError(f"model.path: Ultralytics cannot load {path}: {_first_line(error)}") from error
-    return backend.eval()
+    input_wh: WidthHeight
+    batches: tuple[int, ...]
+    wanted: Wanted
 
 
-def _lane(backend: Any, shape: tuple[int, WidthHeight], fixed: bool, wanted: Wanted) -> _Lane:
-    count, (width, height) = shape
-    on_gpu = torch.device(backend.device).type == "cuda"
-    host = torch.full((count, height, width, 3), PAD_GREY, dtype=torch.uint8, pin_memory=on_gpu)
-    # TensorRT and ONNX Runtime compute on the default stream, whatever stream their input was made on.
-    own_stream = on_gpu and backend.format == "pt"
-    stream = torch.cuda.Stream(backend.device) if own_stream else None  # type: ignore[no-untyped-call]
-    if on_gpu:
-        torch.cuda.synchronize(backend.device)  # the weights were loaded on the default stream
-    return _Lane(backend, host, stream, fixed, wanted)
+@dataclass(frozen=True, slots=True)
+class _Loader:
+    """Loads the same model as often as there are lanes."""
+
+    path: Path
+    device: torch.device
+    model: Model
+
+    def backend(self) -> Any:
+        from ultralytics.nn.autobackend import AutoBackend
+
+        half = self.device.type == "cuda" and self.model.cuda.precision == "f16"
+        try:
+            # An end-to-end head is used where a PyTorch model has one, as in the exports of `tool.py`.
+            backend = AutoBackend(str(self.path), device=self.device, fp16=half, verbose=False, end2end=True)
+        except _LOADING_ERRORS as error:
+            raise DetectorError(f"model.path: Ultralytics cannot load {self.path}: {_first_line(error)}") from error
+        return backend.eval()
+
+    def lane(self, backend: Any, plan: _Plan) -> TorchLane:
+        width, height = plan.input_wh
+        on_gpu = torch.device(backend.device).type == "cuda"
+        shape = (plan.batches[-1], height, width, 3)
+        host = torch.full(shape, PAD_GREY, dtype=torch.uint8, pin_memory=on_gpu)
+        if not on_gpu:
+            return TorchLane(backend, host, plan.batches, plan.wanted)
+        is_torch, cuda = backend.format == "pt", self.model.cuda
+        torch.backends.cudnn.benchmark = True  # few sizes, each met while warming up
+        if is_torch and cuda.compile:
+            backend.backend.model = torch.compile(backend.backend.model, dynamic=False)
+        # A static engine replays in the current queue; other engines and ONNX Runtime compute in the device's own.
+        own_stream = is_torch or getattr(backend, "graph", None) is not None
+        stream = torch.cuda.Stream(backend.device) if own_stream else None  # type: ignore[no-untyped-call]
+        record = cuda_graph(backend.model.model[-1]) if is_torch and cuda.graphs else None
+        torch.cuda.synchronize(backend.device)  # the weights were loaded in the device's own queue
+        return TorchLane(backend, host, plan.batches, plan.wanted, stream, record)
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What a loaded model takes: batch sizes and picture sizes (w, h), from least to most; None where any will do."""
+
+    batch: tuple[int, int] | None = None
+    wh: tuple[WidthHeight, WidthHeight] | None = None
+
+    @classmethod
+    def of(cls, backend: Any) -> Profile:
+        """A TensorRT engine's own profile; other exports say it in their metadata."""
+        if backend.format == "pt":
+            return cls()
+        bindings = getattr(backend, "bindings", None)
+        if isinstance(bindings, dict) and "images" in bindings:
+            return cls._of_engine(backend, tuple(bindings["images"].shape))
+        if backend.dynamic:
+            return cls()
+        height, width = _side_lengths(backend) or (None, None)
+        return cls((backend.batch, backend.batch), ((width, height), (width, height)) if width and height else None)
+
+    @classmethod
+    def _of_engine(cls, backend: Any, most: tuple[int, ...]) -> Profile:
+        least = most
+        if backend.dynamic and backend.is_trt10:
+            least, _, most = (tuple(shape) for shape in backend.model.get_tensor_profile_shape("images", 0))
+        elif backend.dynamic:
+            least = (1, 3, 1, 1)  # before TensorRT 10 the binding tells the most alone
+        return cls((least[0], most[0]), ((least[3], least[2]), (most[3], most[2])))
 
 
 def _metadata(backend: Any, path: Path) -> Metadata:
     task = getattr(backend, "task", None) or getattr(backend.model, "task", None) or "detect"
-    size = getattr(backend, "imgsz", None) or getattr(backend.model, "args", {}).get("imgsz")
-    size = [size, size] if isinstance(size, int) else size
+    size = _side_lengths(backend)
     return from_values({"names": backend.names, "task": task, "imgsz": size, "stride": int(backend.stride)}, str(path))
 
 
-def _size(backend: Any, path: Path, asked: WidthHeight | None, metadata: Metadata) -> WidthHeight:
-    own = metadata.input_wh
-    any_size = backend.format == "pt" or backend.dynamic
-    if not any_size and own and asked and asked != own:
+def _side_lengths(backend: Any) -> list[int] | None:
+    """Height and width that the model was exported or trained for."""
+    size = getattr(backend, "imgsz", None) or getattr(backend.model, "args", {}).get("imgsz")
+    return [size, size] if isinstance(size, int) else size
+
+
+def _size(
+    profile: Profile, path: Path, asked: WidthHeight | None, metadata: Metadata, cameras: Sequence[WidthHeight]
+) -> WidthHeight:
+    if profile.wh and profile.wh[0] == profile.wh[1]:
+        size = asked or profile.wh[0]
+    else:
+        size = asked or input_for(metadata.input_wh or (640, 640), cameras, metadata.stride)
+    least, most = profile.wh or (size, size)
+    if not (least[0] <= size[0] <= most[0] and least[1] <= size[1] <= most[1]):
+        takes = f"{_times(most)} only" if least == most else f"{_times(least)} to {_times(most)}"
         raise DetectorError(
-            f"model.input_wh: {path} takes {own[0]}×{own[1]} only, the fleet asks for {asked[0]}×{asked[1]}; "
-            f"leave input_wh out, or export again with imgsz={asked[::-1]}"
+            f"model.input_wh: {path} takes {takes}, the fleet asks for {_times(size)}; "
+            f"leave input_wh out, or export again with imgsz={size[::-1]}"
         )
-    size = asked or own or (640, 640)
     if size[0] % metadata.stride or size[1] % metadata.stride:
-        raise DetectorError(f"model.input_wh: {size[0]}×{size[1]}; {path} needs multiples of {metadata.stride}")
+        raise DetectorError(f"model.input_wh: {_times(size)}; {path} needs multiples of {metadata.stride}")
     return size
 
 
-def _batch(backend: Any) -> _Batch:
-    """A TensorRT engine's profile knows best; other exports say it in their metadata."""
-    if backend.format == "pt":
-        return _Batch(None, None)
-    bindings = getattr(backend, "bindings", None)
-    most = bindings["images"].shape[0] if isinstance(bindings, dict) and "images" in bindings else None
-    if backend.dynamic:
-        return _Batch(None, most)
-    return _Batch(most or backend.batch, most or backend.batch)
-
-
-def _max_batch(batch: _Batch, path: Path, asked: int | None, device: torch.device) -> int:
-    if asked and batch.most and asked > batch.most:
+def _max_batch(profile: Profile, path: Path, asked: int | None, device: torch.device) -> int:
+    most = profile.batch[1] if profile.batch else None
+    if asked and most and asked > most:
         raise DetectorError(
-            f"worker.max_batch: {path} takes {batch.most} at once, the fleet asks for {asked}; "
+            f"worker.max_batch: {path} takes {most} at once, the fleet asks for {asked}; "
             f"leave max_batch out, or export again with dynamic=True, batch={asked}"
         )
-    return asked or batch.most or (GPU_BATCH if device.type == "cuda" else 1)
+    return asked or most or (GPU_BATCH if device.type == "cuda" else 1)
+
+
+def _batches(profile: Profile, max_batch: int, *, on_gpu: bool) -> tuple[int, ...]:
+    """Sizes that the model takes, ascending to one that holds `max_batch`: few on a GPU, every one on a CPU."""
+    least = profile.batch[0] if profile.batch else 1
+    sizes = buckets(max_batch) if on_gpu else range(1, max_batch + 1)
+    return tuple(dict.fromkeys(max(size, least) for size in sizes))
+
+
+def _lane_count(model: Model, device: torch.device) -> int:
+    if device.type == "cuda":
+        return model.cuda.instances or model.lanes or GPU_LANES
+    return model.lanes or 1
 
 
 def _device(asked: str) -> torch.device:
@@ -225,6 +262,10 @@ def _device(asked: str) -> torch.device:
     if name not in {"cpu", *gpus}:
         raise DetectorError(f"model.device: there is no {asked!r} here; there is {', '.join([*gpus, 'cpu'])}")
     return torch.device(name)
+
+
+def _times(wh: WidthHeight) -> str:
+    return f"{wh[0]}×{wh[1]}"
 
 
 def _first_line(error: BaseException) -> str:

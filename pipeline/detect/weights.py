@@ -1,8 +1,7 @@
 """Weights by path or by name, and their OpenVINO export, made once and kept.
 
 Both need Ultralytics and so torch, which the worker shall not carry: they run in a process of their own, `tool.py`.
-An export leaves batch and picture size open, so one serves every fleet: at 640×384 YOLO26n ran no slower than a static
-export of that size once its shape was settled.
+An export leaves batch and picture size open, so one serves every fleet; both are settled before it is compiled.
 """
 
 from __future__ import annotations
@@ -48,31 +47,40 @@ def find_weights(path: Path) -> Path:
     return file
 
 
-def exported(weights: Path) -> Path:
+def exported(weights: Path, int8_from: Path | None = None) -> Path:
     """The OpenVINO folder of a `.pt`, any batch and size; exported now if these very weights never were.
 
     Blocks for seconds to minutes the first time; a second fleet that asks meanwhile waits for the first.
 
+    Args:
+        weights: The `.pt`.
+        int8_from: A folder of pictures to export as INT8 with; None keeps floats.
+
     Raises:
         DetectorError: They are no weights of a detection model, or cannot be exported.
     """
-    folder = cache_folder("exported") / f"{weights.stem}-{_fingerprint(weights)}_openvino_model"
+    name = f"{weights.stem}-{_fingerprint(weights, int8_from)}_openvino_model"
+    folder = cache_folder("exported") / name
     with _locked(folder):
         if not folder.is_dir():
             structlog.get_logger().info("exporting to OpenVINO, once", weights=str(weights), into=str(folder))
             with _partial(folder) as partial:
                 shutil.copyfile(weights, partial / "model.pt")
-                _run_tool(["export", "model.pt"], partial, f"model.path: cannot export {weights} to OpenVINO")
-                (partial / "model_openvino_model").replace(folder)
+                pictures = [str(int8_from.absolute())] if int8_from else []
+                failure = f"model.path: cannot export {weights} to OpenVINO"
+                _run_tool(["export", "model.pt", *pictures], partial, failure)
+                next(partial.glob("*_openvino_model")).replace(folder)
     return folder
 
 
-def _fingerprint(weights: Path) -> str:
-    """Changes with the file's bytes and with what exports them, never with its name or date."""
+def _fingerprint(weights: Path, int8_from: Path | None) -> str:
+    """Changes with the file's bytes, with what exports them and with the pictures, never with its name or date."""
     with weights.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256")
     for package in ("ultralytics", "openvino"):
         digest.update(f"{package} {importlib.metadata.version(package)}".encode())
+    for picture in sorted(int8_from.iterdir()) if int8_from else ():
+        digest.update(f"{picture} {picture.stat().st_size} {picture.stat().st_mtime_ns}".encode())
     return digest.hexdigest()[:16]
 
 
