@@ -67,11 +67,14 @@ class Admission(msgspec.Struct, frozen=True, array_like=True, tag="admission"):
         stride: 1 wants every frame.
         phase: Staggers cameras, so that they do not all ask for the detector at once.
         input_wh: The model's input, px; admitted pictures are scaled to fit inside, not padded.
+        taken: Session and frame_id of the last picture that was taken from the slot. A recording that is played as
+            fast as it goes waits for it, so that the detector sets the pace and no frame is replaced.
     """
 
     stride: int
     phase: int
     input_wh: tuple[int, int]
+    taken: tuple[int, int] = (0, -1)
 
     def wants(self, frame_id: int) -> bool:
         """Whether it is this frame's turn."""

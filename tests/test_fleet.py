@@ -127,6 +127,28 @@ def test_fleet_with_a_detector_too_slow_accounts_for_every_frame(
     )
 
 
+def test_fleet_recordings_as_fast_as_they_go_wait_for_the_detector(
+    fleet_file: Callable[..., Path], recording: Path, within: Callable
+):
+    path = fleet_file(
+        {f"cam{number}": str(recording) for number in range(2)},
+        model={"backend": "stub", "options": {"a_ms": 30}},
+        worker={"max_batch": 1},
+        slo={"p95_ms": 10},
+        defaults={"stride": 3, "pace": "fastest"},
+    )
+    with running(path) as run:
+        for _ in within(DEADLINE_S):
+            if len(run.results) == 2 * RECORDING_FRAMES:
+                break
+            threading.Event().wait(0.05)
+    for camera_id in ("cam0", "cam1"):
+        results = run.of(camera_id)
+        assert_books_are_right(results)
+        last = results[-1].counts
+        assert (last.decoded, last.detected, last.filled) == (75, 25, {"stride": 50})
+
+
 def test_fleet_boxes_say_how_they_came_to_be(fleet_file: Callable[..., Path], recording: Path, within: Callable):
     with running(fleet_file({"a": str(recording)}, defaults={"stride": 3})) as run:
         for _ in within(DEADLINE_S):

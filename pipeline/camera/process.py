@@ -16,7 +16,7 @@ from pipeline.camera.frames import Frames
 from pipeline.camera.report import FAREWELL_MS, Reporter
 from pipeline.camera.source import Source, open_source
 from pipeline.child import end_with_parent
-from pipeline.clock import NS_PER_S, Clock, SystemClock
+from pipeline.clock import NS_PER_MS, NS_PER_S, Clock, SystemClock
 from pipeline.config.camera import Camera
 from pipeline.errors import PipelineError, SourceError
 from pipeline.link import CameraLink, Tick
@@ -34,6 +34,8 @@ FAILED = 2
 """Exit code of a process whose recording cannot be played; starting it again will not mend that."""
 
 _ASK_MS = 250
+_TAKEN_MS = 10_000
+"""How long a picture of a recording that waits for the worker may lie in the slot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,11 +157,23 @@ class _CameraLoop:
 
     def _send(self, tick: Tick) -> None:
         """Now or never, as a camera must; a recording played as fast as it goes waits for the worker instead."""
-        if self._camera.pace == "realtime" or self._camera.url.kind != "file":
+        if not self._camera.waits_for_worker:
             self._link.send(tick)
             return
         while not self._link.send(tick, _ASK_MS) and self._reporter.go_on():
             pass
+        if tick.admitted == "slot":
+            self._await_taken(tick)
+
+    def _await_taken(self, tick: Tick) -> None:
+        """Wait until the worker has taken this picture; not for ever, because a worker that died never will."""
+        give_up_ns = self._clock.monotonic_ns() + _TAKEN_MS * NS_PER_MS
+        while self._reporter.go_on() and self._clock.monotonic_ns() < give_up_ns:
+            wish = self._link.admission(_ASK_MS)
+            if wish is not None:
+                self._frames.admit(wish)
+                if wish.taken >= (tick.session, tick.frame_id):
+                    return
 
     def _report_live(self, source: Source) -> None:
         if self._live_since_ns is None:

@@ -181,3 +181,8 @@ class Camera(CameraSettings):
         "file, or in the current directory), or /dev/videoN. "
         "Keep passwords out of the file: rtsp://user:${GATE_PASSWORD}@host/."
     )
+
+    @property
+    def waits_for_worker(self) -> bool:
+        """Whether it is a recording played as fast as it goes: then nothing is late and no frame is given up."""
+        return self.pace == "fastest" and self.url.kind == "file"

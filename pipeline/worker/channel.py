@@ -35,6 +35,8 @@ class ChannelPlan:
         fill: What skipped frames get.
         max_delay_s: How long interpolation may hold a frame, s.
         tracker: The tracker's parameters.
+        waits: Whether the camera waits for the worker: a recording played as fast as it goes, for which no latency is
+            promised and of which no admitted frame is given up.
     """
 
     camera_id: str
@@ -43,6 +45,7 @@ class ChannelPlan:
     fill: FillMode
     max_delay_s: float
     tracker: TrackerConfig
+    waits: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +111,12 @@ class Channel:
             if frame.pixels.shape[1::-1] != letterbox.content_wh:
                 return None
             lay(Picture(frame.pixels, letterbox))
+            self.admission = msgspec.structs.replace(self.admission, taken=(frame.session, frame.frame_id))
             return self._stream.start(frame.frame_id, letterbox, now_ns)
 
     def give_up(self, now_ns: int, patience: Patience) -> bool:
         """Fill frames that cannot wait any longer; True if the one in the slot is among them."""
-        if self._stream is None:
+        if self._stream is None or self.plan.waits:
             return False
         self._stream.give_up_overdue(now_ns - round(patience.overdue_s * NS_PER_S))
         frame = self._stream.waiting()
@@ -133,8 +137,8 @@ class Channel:
 
     def due_s(self, patience: Patience) -> float | None:
         """When this camera needs attention even if nothing happens, s of the monotonic clock."""
-        if self._stream is None:
-            return None
+        if self._stream is None or self.plan.waits:
+            return self._stream.fill_due_s if self._stream else None
         waiting, oldest_ns = self._stream.waiting(), self._stream.oldest_captured_ns
         stale_s = None if waiting is None else waiting.tick.captured_ns / NS_PER_S + patience.stale_s
         overdue_s = None if oldest_ns is None else oldest_ns / NS_PER_S + patience.overdue_s

@@ -133,7 +133,7 @@ def channel_plans(fleet: Fleet) -> list[ChannelPlan]:
             index=index,
             stride=StrideBounds(
                 least=camera.stride.min,
-                most=camera.stride.max,
+                most=camera.stride.min if camera.waits_for_worker else camera.stride.max,
                 rank=("low", "normal", "high").index(camera.priority),
                 weight=camera.weight,
                 min_detect_hz=camera.min_detect_hz,
@@ -141,6 +141,7 @@ def channel_plans(fleet: Fleet) -> list[ChannelPlan]:
             fill=FillMode(camera.track.fill),
             max_delay_s=camera.track.max_delay_ms / 1000,
             tracker=TrackerConfig(max_fill_s=camera.track.max_fill_ms / 1000),
+            waits=camera.waits_for_worker,
         )
         for index, (camera_id, camera) in enumerate(fleet.cameras.items())
     ]

@@ -177,9 +177,12 @@ class Worker:
                 return
             jobs: list[Job] = []
             for camera_id in cameras:
-                job = self._channels[camera_id].take(now_ns, partial(lane.lay, len(jobs)))
+                channel = self._channels[camera_id]
+                job = channel.take(now_ns, partial(lane.lay, len(jobs)))
                 if job is not None:
                     jobs.append(job)
+                if channel.plan.waits:
+                    self._link.admit(camera_id, channel.admission)
             if jobs:
                 self._lanes.submit(lane, jobs, now_ns / NS_PER_S)
                 self._meter.lanes_busy(self._lanes.busy, now_ns / NS_PER_S)
@@ -193,7 +196,8 @@ class Worker:
     def _publish(self, results: list[FrameResult]) -> None:
         for result in results:
             self._publisher.publish(result)
-            self._meter.published(result)
+            if not self._channels[result.camera_id].plan.waits:
+                self._meter.published(result)
 
     def _reconsider_strides(self) -> None:
         """Four times a second: what the load allows, told to the cameras it concerns."""
