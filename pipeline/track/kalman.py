@@ -41,19 +41,26 @@ def first_covariance(height: Floats) -> Floats:
 def advance(covariance: Floats, height: Floats, elapsed_s: float) -> Floats:
     """(3, N): the covariance `elapsed_s` ≥ 0 later."""
     t = elapsed_s
-    step = np.array([[1.0, 2 * t, t * t], [0.0, 1.0, t], [0.0, 0.0, 1.0]])
+    var, cov, velocity_var = covariance
+    size = height * height
     wander = VELOCITY_NOISE**2 * t
-    noise = np.array([[POSITION_NOISE**2 * t + wander * t * t / 3], [wander * t / 2], [wander]])
-    return np.asarray(step @ covariance + noise * (height * height))
+    out = np.empty_like(covariance)
+    out[0] = var + (2 * t) * cov + (t * t) * velocity_var + (POSITION_NOISE**2 * t + wander * t * t / 3) * size
+    out[1] = cov + t * velocity_var + (wander * t / 2) * size
+    out[2] = velocity_var + wander * size
+    return out
 
 
-def gains(covariance: Floats, noise: Floats) -> tuple[Floats, Floats, Floats]:
-    """What a surprise of 1 px changes, (N,) px and (N,) px/s, and the (3, N) covariance after the measurement."""
+def correct(covariance: Floats, noise: Floats) -> tuple[Floats, Floats]:
+    """What a surprise of 1 px changes: (N,) px and (N,) px/s; `covariance` is made that after the measurement."""
     var, cov, velocity_var = covariance
     total = var + noise
     gain, velocity_gain = var / total, cov / total
-    rest = noise / total
-    return gain, velocity_gain, np.stack([rest * var, rest * cov, velocity_var - velocity_gain * cov])
+    velocity_var -= velocity_gain * cov
+    noise = noise / total
+    var *= noise
+    cov *= noise
+    return gain, velocity_gain
 
 
 def to_cxcywh(xyxy: Floats) -> Floats:
@@ -67,9 +74,7 @@ def to_cxcywh(xyxy: Floats) -> Floats:
 
 def to_xyxy(cxcywh: Floats) -> Floats:
     """(4, N) centre x, centre y, width, height → (4, N) left, top, right, bottom; a negative side counts as 0."""
-    out = np.empty_like(cxcywh)
     half = np.maximum(cxcywh[2:], 0.0)
     half *= 0.5
-    np.subtract(cxcywh[:2], half, out=out[:2])
-    np.add(cxcywh[:2], half, out=out[2:])
-    return out
+    centre = cxcywh[:2]
+    return np.concatenate([centre - half, centre + half])

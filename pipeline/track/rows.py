@@ -1,4 +1,4 @@
-"""What is known of all tracks of a camera, one column a track, in a few arrays."""
+"""What is known of all tracks of a camera, one column a track."""
 
 from __future__ import annotations
 
@@ -15,103 +15,157 @@ Floats = NDArray[np.float64]
 LARGEST_VOTE = 5.0
 """Summed score that a class can gather: after that many clear detections of another one the track changes."""
 
+_MEAN, _VELOCITY, _COVARIANCE = slice(0, 4), slice(4, 8), slice(8, 11)
+_SEEN, _BEFORE = slice(11, 16), slice(16, 21)
+_NOW = slice(21, 25)
+_SCORE, _VOTE, _LINES = 25, 26, 27
+
 
 @dataclass(slots=True)
 class Rows:
     """N tracks.
 
+    All floats lie in one array, so that taking detections, ending and beginning cost one copy each and not ten; the
+    properties are views into it that may be written to.
+
     Attributes:
+        table: (27, N) float64.
         track_id: (N,) int64.
         class_id: (N,) int32.
-        vote: (N,) float64, score gathered for the class against others.
-        score: (N,) float32, of the last detection.
         confirmed: (N,) bool, seen more than once.
         ended: (N,) bool, kept for one more interpolation.
-        seen: (4, N) float64, xyxy px, the last detected box.
-        seen_at: (N,) float64, s.
-        before: (4, N) float64, xyxy px, the last but one detected box, or the same.
-        before_at: (N,) float64, s.
-        mean: (4, N) float64, centre x, centre y, width, height px, now.
-        velocity: (4, N) float64, of these, px/s.
-        covariance: (3, N) float64, see `kalman`.
     """
 
+    table: Floats
     track_id: NDArray[np.int64]
     class_id: NDArray[np.int32]
-    vote: Floats
-    score: NDArray[np.float32]
     confirmed: NDArray[np.bool_]
     ended: NDArray[np.bool_]
-    seen: Floats
-    seen_at: Floats
-    before: Floats
-    before_at: Floats
-    mean: Floats
-    velocity: Floats
-    covariance: Floats
 
     def __len__(self) -> int:
         return len(self.track_id)
 
     def __getitem__(self, which: NDArray[np.bool_]) -> Rows:
         """A copy of some."""
-        return Rows(*(getattr(self, name)[..., which] for name in self.__slots__))
+        return Rows(
+            self.table[:, which], self.track_id[which], self.class_id[which], self.confirmed[which], self.ended[which]
+        )
 
     def __add__(self, other: Rows) -> Rows:
         """A copy of both."""
-        return Rows(*(np.concatenate([getattr(self, n), getattr(other, n)], axis=-1) for n in self.__slots__))
+        return Rows(
+            np.concatenate([self.table, other.table], axis=1),
+            np.concatenate([self.track_id, other.track_id]),
+            np.concatenate([self.class_id, other.class_id]),
+            np.concatenate([self.confirmed, other.confirmed]),
+            np.concatenate([self.ended, other.ended]),
+        )
 
     @classmethod
     def born(cls, found: Detections, at_s: float, first_id: int, velocity_xy: Floats) -> Rows:
         """A track a detection, with ids from `first_id`; `velocity_xy` is (2, 1) or (2, N) px/s."""
         count = len(found)
-        box = np.ascontiguousarray(found.xyxy.T, np.float64)
-        mean = kalman.to_cxcywh(box)
-        velocity = np.zeros((4, count))
-        velocity[:2] = velocity_xy
-        at = np.full(count, at_s)
-        return cls(
-            track_id=np.arange(first_id, first_id + count, dtype=np.int64),
-            class_id=found.class_id.copy(),
-            vote=found.score.astype(np.float64),
-            score=found.score.copy(),
-            confirmed=np.zeros(count, np.bool_),
-            ended=np.zeros(count, np.bool_),
-            seen=box,
-            seen_at=at,
-            before=box.copy(),
-            before_at=at.copy(),
-            mean=mean,
-            velocity=velocity,
-            covariance=kalman.first_covariance(mean[3]),
-        )
+        table = np.zeros((_LINES, count))
+        table[_SEEN][:4] = table[_BEFORE][:4] = table[_NOW] = found.xyxy.T
+        table[_SEEN][4] = table[_BEFORE][4] = at_s
+        table[_MEAN] = kalman.to_cxcywh(table[_SEEN][:4])
+        table[_VELOCITY][:2] = velocity_xy
+        table[_COVARIANCE] = kalman.first_covariance(table[_MEAN][3])
+        table[_SCORE] = table[_VOTE] = found.score
+        ids = np.arange(first_id, first_id + count, dtype=np.int64)
+        return cls(table, ids, found.class_id.copy(), np.zeros(count, np.bool_), np.zeros(count, np.bool_))
+
+    @property
+    def mean(self) -> Floats:
+        """(4, N): centre x, centre y, width, height, px, now."""
+        return self.table[_MEAN]
+
+    @property
+    def velocity(self) -> Floats:
+        """(4, N): how the mean changes, px/s."""
+        return self.table[_VELOCITY]
+
+    @property
+    def covariance(self) -> Floats:
+        """(3, N), see `kalman`."""
+        return self.table[_COVARIANCE]
+
+    @property
+    def seen(self) -> Floats:
+        """(4, N): the last detected box, xyxy px."""
+        return self.table[_SEEN][:4]
+
+    @property
+    def seen_at(self) -> Floats:
+        """(N,): when it was, s."""
+        line: Floats = self.table[_SEEN][4]
+        return line
+
+    @property
+    def before(self) -> Floats:
+        """(4, N): the last but one detected box, xyxy px; the same for a new track."""
+        return self.table[_BEFORE][:4]
+
+    @property
+    def before_at(self) -> Floats:
+        """(N,): when it was, s."""
+        line: Floats = self.table[_BEFORE][4]
+        return line
+
+    @property
+    def now(self) -> Floats:
+        """(4, N): the box at the last update, xyxy px; the detected one for what was seen there."""
+        return self.table[_NOW]
+
+    @property
+    def score(self) -> Floats:
+        """(N,): of the last detection."""
+        line: Floats = self.table[_SCORE]
+        return line
 
     def advance(self, elapsed_s: float) -> None:
         """Carry all on by `elapsed_s` ≥ 0."""
-        self.covariance = kalman.advance(self.covariance, self.mean[3], elapsed_s)
-        self.mean += self.velocity * elapsed_s
+        mean = self.table[_MEAN]
+        self.table[_COVARIANCE] = kalman.advance(self.table[_COVARIANCE], mean[3], elapsed_s)
+        mean += self.table[_VELOCITY] * elapsed_s
+        self.table[_NOW] = kalman.to_xyxy(mean)
+
+    def shift(self, by: Floats, faster: Floats) -> None:
+        """Move all by (2, 1) or (2, N) px and make them faster by px/s."""
+        self.table[_MEAN][:2] += by
+        self.table[_VELOCITY][:2] += faster
+        now = self.table[_NOW]
+        now[:2] += by
+        now[2:] += by
 
     def take(self, index: NDArray[np.intp], found: Detections, at_s: float) -> None:
         """The tracks at `index` were seen at `at_s` as `found`, one each; that confirms them."""
-        box = found.xyxy.T.astype(np.float64)
-        measured = kalman.to_cxcywh(box)
-        self.before[:, index], self.before_at[index] = self.seen[:, index], self.seen_at[index]
-        self.seen[:, index], self.seen_at[index] = box, at_s
-        self.score[index] = found.score
+        table = self.table[:, index]
+        table[_BEFORE] = table[_SEEN]
+        box = table[_NOW]
+        box[:] = found.xyxy.T
+        table[_SEEN][:4] = box
+        table[_SEEN][4] = at_s
+        surprise = kalman.to_cxcywh(box)
+        noise = kalman.measurement_var(surprise[3], found.score)
+        surprise -= table[_MEAN]
+        gain, velocity_gain = kalman.correct(table[_COVARIANCE], noise)
+        table[_MEAN] += gain * surprise
+        table[_VELOCITY] += velocity_gain * surprise
+        self._vote(index, table, found)
+        self.table[:, index] = table
         self.confirmed[index] = True
-        noise = kalman.measurement_var(measured[3], found.score)
-        gain, velocity_gain, self.covariance[:, index] = kalman.gains(self.covariance[:, index], noise)
-        surprise = measured - self.mean[:, index]
-        self.mean[:, index] += gain * surprise
-        self.velocity[:, index] += velocity_gain * surprise
-        self._vote(index, found)
 
-    def _vote(self, index: NDArray[np.intp], found: Detections) -> None:
+    def _vote(self, index: NDArray[np.intp], table: Floats, found: Detections) -> None:
         """A track changes its class only when another one has gathered more score."""
+        table[_SCORE] = found.score
         other = self.class_id[index] != found.class_id
-        vote = self.vote[index] + np.where(other, -found.score, found.score)
+        vote = table[_VOTE]
         if other.any():
+            vote += np.where(other, -found.score, found.score)
             changed = vote < 0
             self.class_id[index[changed]] = found.class_id[changed]
-            vote = np.abs(vote)
-        self.vote[index] = np.minimum(vote, LARGEST_VOTE)
+            np.abs(vote, out=vote)
+        else:
+            vote += found.score
+        np.minimum(vote, LARGEST_VOTE, out=vote)

@@ -7,20 +7,21 @@ parameters serve 30 and 5 detections a second.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.detections import Detections, Origin, Tracks
-from pipeline.geometry import Boxes, clip, iou_matrix
+from pipeline.geometry import clip, iou_matrix
 from pipeline.track import kalman
 from pipeline.track.association import LEAST_SHIFT_PAIRS, assign, common_shift
 from pipeline.track.rows import Floats, Rows
 
 SHIFT_TO_VELOCITY = 0.5
 """Share of the camera's shift that goes into the velocities: a camera that begins to turn will go on."""
-LONGEST_SIDE_PX = 1e6
-"""A box beyond that is a broken one."""
+LONGEST_PX = 1e6
+"""A box that reaches beyond that is a broken one."""
 SAME_MOMENT_S = 1e-6
 
 
@@ -45,13 +46,13 @@ class TrackerConfig:
 
     high_score: float = 0.6
     low_score: float = 0.1
-    birth_score: float = 0.7
+    birth_score: float = 0.6
     match_similarity: float = 0.2
     low_match_iou: float = 0.5
     tentative_similarity: float = 0.3
     other_class_iou: float = 0.7
     lost_s: float = 1.0
-    max_missed_s: float = 0.1
+    max_missed_s: float = 0.2
     max_fill_s: float = 1.0
     clip: bool = True
 
@@ -65,7 +66,7 @@ class Tracker:
     def __init__(self, config: TrackerConfig, picture_wh: tuple[int, int]) -> None:
         self._config = config
         self._picture_wh = picture_wh
-        self._corner = np.array(picture_wh, np.float64)[:, None]
+        self._limits = np.array(picture_wh, np.float32)
         self._rows = Rows.born(Detections.empty(), 0.0, 1, np.zeros((2, 1)))
         self._at_s: float | None = None
         self._next_id = 1
@@ -85,10 +86,9 @@ class Tracker:
             self._rows = self._rows[~self._rows.ended]
         self._rows.advance(elapsed_s)
         self._apply_compensation(elapsed_s)
-        found = self._sound(detections)
-        high = found.score >= self._config.high_score
-        boxes = self._follow_camera(found[high], elapsed_s)
-        unmatched = self._associate(boxes, found, high, at_s)
+        found, high = self._sorted(detections)
+        self._follow_camera(found, high, elapsed_s)
+        unmatched = self._associate(found, high, at_s)
         self._end(at_s)
         self._give_birth(found, unmatched, confirmed=first)
         return self._now(at_s)
@@ -127,14 +127,19 @@ class Tracker:
         """
         self._affine = np.asarray(affine, np.float64)
 
-    def _sound(self, detections: Detections) -> Detections:
-        """Those that can be worked with."""
-        xyxy = detections.xyxy.T
-        with np.errstate(invalid="ignore"):
-            inside = np.minimum(xyxy[2:], self._corner) > np.maximum(xyxy[:2], 0.0)
-            sound = (inside & (xyxy[2:] - xyxy[:2] < LONGEST_SIDE_PX)).all(axis=0)
-            sound &= detections.score >= self._config.low_score
-        return detections if sound.all() else detections[sound]
+    def _sorted(self, detections: Detections) -> tuple[Detections, int]:
+        """Those that can be worked with, and how many high ones come before the low ones."""
+        xyxy, score = detections.xyxy, detections.score
+        inside = np.minimum(xyxy[:, 2:], self._limits) > np.maximum(xyxy[:, :2], 0.0)
+        sound = inside[:, 0] & inside[:, 1] & (score >= self._config.low_score)
+        sound &= np.abs(xyxy).max(axis=1, initial=0.0) < LONGEST_PX
+        if not sound.all():
+            detections = detections[sound]
+        high = detections.score >= self._config.high_score
+        count = int(np.count_nonzero(high))
+        if count < len(high):
+            detections = detections[np.argsort(~high, kind="stable")]
+        return detections, count
 
     def _apply_compensation(self, elapsed_s: float) -> None:
         """Move the tracks by what the camera did otherwise than before.
@@ -150,49 +155,50 @@ class Tracker:
         rows = self._rows
         centres = rows.mean[:2] - rows.velocity[:2] * elapsed_s
         faster = change[:, :2] @ centres + change[:, 2:]
-        rows.velocity[:2] += faster
-        rows.mean[:2] += faster * elapsed_s
+        rows.shift(faster * elapsed_s, faster)
 
-    def _follow_camera(self, high: Detections, elapsed_s: float) -> Boxes:
-        """Move all tracks by what their detections have in common; (N, 4), where they are expected now."""
+    def _follow_camera(self, found: Detections, high: int, elapsed_s: float) -> None:
+        """Move all tracks by what their detections have in common."""
         rows = self._rows
-        boxes = kalman.to_xyxy(rows.mean).T.astype(np.float32)
-        if elapsed_s <= 0:
-            return boxes
-        known = boxes if rows.confirmed.all() else boxes[rows.confirmed]
-        shift = common_shift(known, high.xyxy, high.score)
-        rows.mean[:2] += shift[:, None]
-        rows.velocity[:2] += (shift * (SHIFT_TO_VELOCITY / elapsed_s))[:, None]
-        boxes += np.concatenate([shift, shift]).astype(np.float32)
-        return boxes
+        if elapsed_s > 0:
+            boxes = rows.now if rows.confirmed.all() else rows.now[:, rows.confirmed]
+            shift = common_shift(boxes.T.astype(np.float32), found.xyxy[:high])[:, None]
+            rows.shift(shift, shift * (SHIFT_TO_VELOCITY / elapsed_s))
 
-    def _associate(self, boxes: Boxes, found: Detections, high: NDArray[np.bool_], at_s: float) -> NDArray[np.bool_]:
-        """Give detections to tracks; (N,) true for the high ones that are left."""
+    def _associate(self, found: Detections, high: int, at_s: float) -> NDArray[np.bool_]:
+        """Give detections to tracks; (N,) true for those that are left."""
         config, rows = self._config, self._rows
-        free = high.copy()
+        owner = np.full(len(found), -1, np.intp)
         if not len(rows) or not len(found):
-            return free
-        iou = iou_matrix(boxes, found.xyxy)
+            return owner < 0
+        iou = iou_matrix(rows.now.T.astype(np.float32), found.xyxy)
         other = rows.class_id[:, None] != found.class_id
         if other.any():
             iou[other & (iou < config.other_class_iou)] = 0.0
-        fused = iou * found.score
-        known, recent = rows.confirmed, rows.seen_at >= rows.seen_at.max()
-        owner = np.full(len(found), -1, np.intp)
-        lone = np.ones(len(rows), np.bool_)
-        for similarity, which_rows, which, least in (
-            (fused, known, high, config.match_similarity),
-            (iou, known & recent, ~high, config.low_match_iou),
-            (fused, ~known, high, config.tentative_similarity),
-        ):
-            row_index, index = np.flatnonzero(which_rows & lone), np.flatnonzero(which & (owner < 0))
-            if len(row_index) and len(index):
-                r, c = assign(similarity[row_index[:, None], index], least)
-                owner[index[c]] = row_index[r]
-                lone[row_index[r]] = False
-        taken = owner >= 0
-        rows.take(owner[taken], found[taken], at_s)
-        return free & ~taken
+        fused = iou[:, :high] * found.score[:high]
+        lone = rows.confirmed.copy()
+        self._match(fused, lone, owner[:high], config.match_similarity)
+        lone &= rows.seen_at >= rows.seen_at.max()
+        self._match(iou[:, high:], lone, owner[high:], config.low_match_iou)
+        self._match(fused, ~rows.confirmed, owner[:high], config.tentative_similarity)
+        left = owner < 0
+        index = (~left).nonzero()[0]
+        rows.take(owner[index], found[index], at_s)
+        return left
+
+    @staticmethod
+    def _match(similarity: NDArray[np.float32], lone: NDArray[np.bool_], owner: NDArray[np.intp], least: float) -> None:
+        """Give the detections that have no owner to lone tracks, and note both."""
+        index, columns = lone.nonzero()[0], (owner < 0).nonzero()[0]
+        if not len(index) or not len(columns):
+            return
+        if len(index) < len(lone):
+            similarity = similarity[index]
+        if len(columns) < len(owner):
+            similarity = similarity[:, columns]
+        r, c = assign(similarity, least)
+        owner[columns[c]] = index[r]
+        lone[index[r]] = False
 
     def _end(self, at_s: float) -> None:
         """Mark what is over; it stays for one more interpolation."""
@@ -200,7 +206,7 @@ class Tracker:
         unseen_s = at_s - rows.seen_at
         if unseen_s.any():
             limit_s = np.where(rows.confirmed, self._config.lost_s, 0.0)
-            rows.ended = (unseen_s > limit_s) | ((unseen_s > 0) & ~self._in_view(kalman.to_xyxy(rows.mean)))
+            rows.ended = (unseen_s > limit_s) | ((unseen_s > 0) & ~self._in_view(rows.now))
 
     def _give_birth(self, found: Detections, unmatched: NDArray[np.bool_], *, confirmed: bool) -> None:
         """Start a track for each detection that is good enough, moving as the others do."""
@@ -223,7 +229,8 @@ class Tracker:
 
     def _in_view(self, boxes: Floats) -> NDArray[np.bool_]:
         """(N,) true for boxes (4, N) of which more than an edge is in the picture."""
-        return np.asarray((np.minimum(boxes[2:], self._corner) > np.maximum(boxes[:2], 0.0)).all(axis=0))
+        inside = np.minimum(boxes[2:], self._limits[:, None]) > np.maximum(boxes[:2], 0.0)
+        return np.asarray(inside[0] & inside[1])
 
     def _now(self, at_s: float) -> Tracks:
         """The objects at `at_s`, at or after the last update."""
@@ -231,25 +238,22 @@ class Tracker:
         assert self._at_s is not None
         ahead_s = at_s - self._at_s
         since_s = at_s - rows.seen_at
-        exact = since_s <= 0
-        boxes = rows.seen
-        if not exact.all():
-            boxes = np.where(exact, boxes, kalman.to_xyxy(rows.mean + rows.velocity * ahead_s))
-        limit_s = np.where(rows.seen_at < self._at_s, self._longest_missed_s, self._config.max_fill_s)
-        keep = rows.confirmed & (exact | ((since_s <= limit_s) & self._in_view(boxes) & ~rows.ended))
-        origin = np.where(exact, Origin.DETECTED, Origin.PREDICTED)
-        tracks = self._packed(rows, boxes, origin, since_s, ahead_s)
+        limit_s = np.where(rows.seen_at < self._at_s, self._longest_missed_s, self._config.max_fill_s + SAME_MOMENT_S)
+        keep = rows.confirmed & (since_s <= limit_s) & ~rows.ended
+        boxes = rows.now
+        if ahead_s > 0:
+            boxes = kalman.to_xyxy(rows.mean + rows.velocity * ahead_s)
+            keep &= self._in_view(boxes)
+        tracks = self._packed(rows, boxes, since_s > 0, since_s, ahead_s)
         return tracks if keep.all() else tracks[keep]
 
-    def _packed(
-        self, rows: Rows, boxes: Floats, origin: NDArray[np.integer], since_s: Floats, ahead_s: float
-    ) -> Tracks:
+    def _packed(self, rows: Rows, boxes: Floats, origin: NDArray[Any], since_s: Floats, ahead_s: float) -> Tracks:
         xyxy = boxes.T.astype(np.float32)
         var = kalman.advance(rows.covariance, rows.mean[3], ahead_s)[0] if ahead_s > 0 else rows.covariance[0]
         return Tracks(
             track_id=rows.track_id.copy(),
             xyxy=clip(xyxy, self._picture_wh) if self._config.clip else xyxy,
-            score=rows.score.copy(),
+            score=rows.score.astype(np.float32),
             class_id=rows.class_id.copy(),
             origin=origin.astype(np.uint8),
             since_detected_s=since_s.astype(np.float32),
