@@ -1,0 +1,209 @@
+"""From what a run has left to its report: figures and checks of every phase, and what holds over the whole run."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import numpy as np
+
+from pipeline.burst.judge import USUAL_SHARE, Facts, judge, passed, recovery_s
+from pipeline.burst.lab import Record, Timing
+from pipeline.burst.observed import Observed, ages, figures, observe
+from pipeline.burst.plan import Plan
+from pipeline.burst.result import (
+    Ages,
+    BurstReport,
+    CameraFigures,
+    Check,
+    Event,
+    FaultMark,
+    PhaseReport,
+    Surroundings,
+)
+from pipeline.burst.scenario import Phase
+from pipeline.burst.series import series, truth
+from pipeline.clock import NS_PER_S
+
+END_S = 1.0
+"""The last second of a phase tells which cameras are there."""
+
+
+def assemble(plan: Plan, record: Record, surroundings: Surroundings) -> BurstReport:
+    """The report of a run."""
+    assert record.heard is not None and record.sampler is not None
+    observed = observe(record.heard, plan.camera_ids, record.departures, record.zero_wall_ns)
+    bench = _Bench(plan, record, observed)
+    phases = [bench.phase(timing) for timing in record.timings]
+    checks = [_nothing_left(record.left), _books(record.heard.unbalanced)]
+    end_s = record.timings[-1].end_s - record.zero_s
+    return BurstReport(
+        scenario=plan.scenario.name,
+        started_at=datetime.fromtimestamp(record.zero_wall_ns / NS_PER_S, UTC).isoformat(timespec="seconds"),
+        duration_s=round(end_s, 2),
+        passed=passed([*checks, *(check for phase in phases for check in phase.checks)]),
+        slo_p95_ms=record.fleet.slo.p95_ms,
+        phases=phases,
+        checks=checks,
+        faults=[_shifted(mark, record.zero_s) for mark in record.faults],
+        events=_events(record),
+        truth=truth(observed),
+        series=series(observed, record.listening_s - record.zero_s, end_s),
+        processes=record.sampler.series(record.zero_s),
+        surroundings=surroundings,
+    )
+
+
+class _Bench:
+    """Measures phases of one run; remembers the last steady one to compare with."""
+
+    def __init__(self, plan: Plan, record: Record, observed: Observed) -> None:
+        self._plan = plan
+        self._record = record
+        self._observed = observed
+        self._steady_s: tuple[float, float] | None = None
+        self._faults = iter(record.faults)
+
+    def phase(self, timing: Timing) -> PhaseReport:
+        """The report of one phase; phases come in their order."""
+        phase, zero_s = timing.phase, self._record.zero_s
+        start_s, end_s = timing.start_s - zero_s, timing.end_s - zero_s
+        span_s = (start_s + phase.settle_s, end_s)
+        present = self._plan.present(phase)
+        fleet = figures(self._observed, present, span_s, self._offered(phase, present, span_s), "all")
+        mark = next(self._faults) if phase.fault is not None else None
+        back_s = self._recovery_s(phase, mark, end_s)
+        others = self._others_p95_ms(phase, span_s)
+        before = self._others_p95_ms(phase, self._steady_s) if self._steady_s is not None else None
+        facts = Facts(
+            fleet=fleet,
+            live_cameras=self._live(present, end_s),
+            recovery_s=back_s,
+            others_p95_ms=others,
+            others_p95_before_ms=before,
+            difference=self._difference(span_s),
+            error=mark.error if mark is not None else "",
+        )
+        if phase.kind == "steady":
+            self._steady_s = span_s
+        return PhaseReport(
+            name=phase.name,
+            kind=phase.kind,
+            detail=_detail(phase, self._plan),
+            start_s=round(start_s, 2),
+            judged_s=round(span_s[0], 2),
+            end_s=round(end_s, 2),
+            fleet=fleet,
+            cameras=[self._camera(phase, camera_id, span_s) for camera_id in present],
+            checks=judge(phase.expect, facts),
+            target=self._plan.target(phase),
+            recovery_s=back_s,
+            others_p95_ms=others,
+            others_p95_before_ms=before if phase.fault is not None else None,
+        )
+
+    def _camera(self, phase: Phase, camera_id: str, span_s: tuple[float, float]) -> CameraFigures:
+        return figures(self._observed, [camera_id], span_s, self._offered(phase, (camera_id,), span_s))
+
+    def _offered(self, phase: Phase, cameras: tuple[str, ...], span_s: tuple[float, float]) -> float:
+        """Frames that the cameras' recordings have in that time."""
+        speed = phase.burst.speed if phase.burst is not None and phase.burst.speed is not None else 1.0
+        return sum(self._record.rates_hz[camera_id] for camera_id in cameras) * speed * (span_s[1] - span_s[0])
+
+    def _others_p95_ms(self, phase: Phase, span_s: tuple[float, float] | None) -> float | None:
+        """The cameras that a phase's fault does not happen to."""
+        if phase.fault is None or span_s is None:
+            return None
+        target = self._plan.target(phase)
+        others = [camera_id for camera_id in self._plan.present(phase) if camera_id != target]
+        return ages(self._observed.age_ms[self._observed.within(*span_s, others)]).p95 if others else None
+
+    def _recovery_s(self, phase: Phase, mark: FaultMark | None, end_s: float) -> float | None:
+        """The slowest recovery of those that the fault happened to."""
+        if mark is None or mark.error:
+            return None
+        target = self._plan.target(phase)
+        hit = [target] if target is not None else list(self._plan.present(phase))
+        fault_end_s = mark.end_s - self._record.zero_s
+        found = []
+        for camera_id in hit:
+            frames = self._observed.within(fault_end_s, end_s, [camera_id])
+            found.append(
+                recovery_s(
+                    self._observed.at_s[frames],
+                    self._observed.age_ms[frames],
+                    fault_end_s,
+                    self._record.rates_hz[camera_id],
+                    self._record.fleet.slo.p95_ms,
+                )
+            )
+        return None if None in found else max(one for one in found if one is not None)
+
+    def _live(self, cameras: tuple[str, ...], end_s: float) -> int:
+        """Cameras that published at nearly their recording's rate in the last second."""
+        needed = {camera_id: USUAL_SHARE * self._record.rates_hz[camera_id] * END_S for camera_id in cameras}
+        return sum(
+            int(self._observed.within(end_s - END_S, end_s, [camera_id]).sum()) >= needed[camera_id]
+            for camera_id in cameras
+        )
+
+    def _difference(self, span_s: tuple[float, float]) -> Ages:
+        frames = self._observed.within(*span_s)
+        return ages(np.abs(self._observed.fleet_ms[frames] - self._observed.true_ms[frames]))
+
+
+def _detail(phase: Phase, plan: Plan) -> str:
+    """A burst or fault in words."""
+    if phase.burst is not None:
+        words = [f"{phase.burst.cameras} cameras instead of {plan.usual}"] if phase.burst.cameras else []
+        return ", ".join([*words, *([f"{phase.burst.speed:g} × as fast"] if phase.burst.speed else [])])
+    if phase.fault is None:
+        return ""
+    fault = phase.fault
+    where = plan.target(phase)
+    words = [fault.name.replace("_", " ") if where is None else f"{fault.name.replace('_', ' ')} at {where}"]
+    if fault.end_s > fault.at_s:
+        words.append(f"for {fault.end_s - fault.at_s:g} s")
+    return ", ".join([*words, *(f"{name} {value}" for name, value in fault.parameters.items())])
+
+
+def _nothing_left(left: list[str]) -> Check:
+    found = ", ".join(left) if left else "nothing"
+    return Check(what="nothing_left", expected="nothing", found=found, passed=not left, miss=found if left else "")
+
+
+def _books(unbalanced: int) -> Check:
+    return Check(
+        what="books",
+        expected="decoded = detected + filled + lost in every message",
+        found=f"{unbalanced} messages that do not add up" if unbalanced else "all add up",
+        passed=not unbalanced,
+        miss=f"{unbalanced} messages" if unbalanced else "",
+    )
+
+
+def _shifted(mark: FaultMark, zero_s: float) -> FaultMark:
+    return FaultMark(
+        name=mark.name,
+        camera=mark.camera,
+        start_s=round(mark.start_s - zero_s, 2),
+        end_s=round(mark.end_s - zero_s, 2),
+        error=mark.error,
+    )
+
+
+def _events(record: Record) -> list[Event]:
+    """What the fleet told of its cameras, and which processes came back, in order of time."""
+    assert record.heard is not None
+    events = [
+        Event(at_s=round(event.at_s - record.zero_s, 2), subject=event.subject, text=event.text)
+        for event in record.events
+    ]
+    events += [
+        Event(
+            at_s=round((change.at_ns - record.zero_wall_ns) / NS_PER_S, 2),
+            subject=f"camera {change.camera_id}",
+            text=change.state + (f": {change.detail}" if change.detail else ""),
+        )
+        for change in record.heard.states
+    ]
+    return sorted(events, key=lambda event: event.at_s)

@@ -1,0 +1,140 @@
+"""The verdict: what was expected of a phase against what was seen. Pure arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.burst.result import Ages, CameraFigures, Check
+from pipeline.burst.scenario import Expect
+
+OTHERS_WORSE = 0.10
+"""What a fault at one camera may add to the p95 of the others."""
+WINDOW_S = 1.0
+"""A camera is back when it keeps its usual rate for so long."""
+USUAL_SHARE = 0.9
+"""What is left of the usual rate, at least, when a camera counts as there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What was seen in the judged part of a phase.
+
+    Attributes:
+        fleet: All cameras together.
+        live_cameras: Cameras that publish at their usual rate at the end.
+        recovery_s: From the fault's end until all that were hit are back; None if they are not.
+        others_p95_ms: Of the cameras that no fault happened to; None without a fault, or without frames of theirs.
+        others_p95_before_ms: The same in the steady phase before.
+        difference: The fleet's own ages less the true ones.
+        error: Why the fault could not be made; empty where it could.
+    """
+
+    fleet: CameraFigures
+    live_cameras: int
+    recovery_s: float | None
+    others_p95_ms: float | None
+    others_p95_before_ms: float | None
+    difference: Ages
+    error: str = ""
+
+
+def judge(expect: Expect, facts: Facts) -> list[Check]:
+    """One check for each expectation, in the order of the documentation; with the fault's own if it was not made."""
+    fleet = facts.fleet
+    missing = [Check(what="fault", expected="is made", found=facts.error, passed=False, miss="not tested")]
+    checks = [
+        _at_most("p95_ms", expect.p95_ms, fleet.age.p95, "ms"),
+        _at_most("p99_ms", expect.p99_ms, fleet.age.p99, "ms"),
+        _at_least("min_published_share", expect.min_published_share, share(fleet.published, fleet.offered)),
+        _at_least("min_detected_share", expect.min_detected_share, share(fleet.detected, fleet.published)),
+        _at_most("max_lost", expect.max_lost, sum(fleet.lost.values()), "frames"),
+        _at_least("min_cameras", expect.min_cameras, facts.live_cameras),
+        _at_most("max_recovery_s", expect.max_recovery_s, facts.recovery_s, "s", nothing="never came back"),
+        _others(expect.others_unaffected, facts),
+        _at_most("others_p95_ms", expect.others_p95_ms, facts.others_p95_ms, "ms"),
+        _at_most("max_clock_difference_ms", expect.max_clock_difference_ms, _off(facts.difference), "ms"),
+    ]
+    return [check for check in (*(missing if facts.error else ()), *checks) if check is not None]
+
+
+def share(part: float, whole: float) -> float | None:
+    """`part` of `whole`, at most 1, as the edges of a phase cut through a frame interval; None of nothing."""
+    return min(1.0, part / whole) if whole > 0 else None
+
+
+def recovery_s(
+    at_s: NDArray[np.float64], age_ms: NDArray[np.float64], end_s: float, usual_hz: float, limit_ms: float
+) -> float | None:
+    """How long after `end_s` a camera was back: from the first frame on, for a second, at its usual rate and age.
+
+    Args:
+        at_s: (N,) when its frames were published, ascending.
+        age_ms: (N,) their ages.
+        end_s: When the fault was over.
+        usual_hz: Frames a second before the fault.
+        limit_ms: What the 95th percentile of ages may be.
+
+    Returns:
+        Seconds; None if it did not come back while it was watched.
+    """
+    needed = max(1.0, USUAL_SHARE * usual_hz * WINDOW_S)
+    for first in range(int(np.searchsorted(at_s, end_s)), len(at_s)):
+        after = int(np.searchsorted(at_s, at_s[first] + WINDOW_S))
+        if after - first >= needed and np.percentile(age_ms[first:after], 95) <= limit_ms:
+            return max(0.0, round(float(at_s[first] - end_s), 2))
+    return None
+
+
+def passed(checks: Sequence[Check]) -> bool:
+    """Whether all of them hold."""
+    return all(check.passed for check in checks)
+
+
+def _off(difference: Ages) -> float | None:
+    return None if difference.p95 is None or difference.p50 is None else max(abs(difference.p95), abs(difference.p50))
+
+
+def _others(wanted: bool | None, facts: Facts) -> Check | None:
+    if not wanted:
+        return None
+    before, now = facts.others_p95_before_ms, facts.others_p95_ms
+    if before is None:
+        return _at_most("others_unaffected", 0.0, None, "ms")
+    return _at_most("others_unaffected", round(before * (1 + OTHERS_WORSE), 1), now, "ms")
+
+
+def _at_most(
+    what: str, limit: float | None, found: float | None, unit: str, nothing: str = "nothing to judge by"
+) -> Check | None:
+    if limit is None:
+        return None
+    if found is None:
+        return Check(what=what, expected=f"≤ {limit:g} {unit}", found=nothing, passed=False, miss=nothing)
+    good = found <= limit
+    miss = "" if good else f"{_figure(found - limit)} {unit} too much{_percent(found, limit)}"
+    return Check(what=what, expected=f"≤ {limit:g} {unit}", found=f"{_figure(found)} {unit}", passed=good, miss=miss)
+
+
+def _at_least(what: str, limit: float | None, found: float | None) -> Check | None:
+    if limit is None:
+        return None
+    if found is None:
+        return Check(what=what, expected=f"≥ {limit:g}", found="no frames", passed=False, miss="no frames")
+    good = found >= limit
+    miss = "" if good else f"{_figure(limit - found)} missing{_percent(found, limit)}"
+    return Check(what=what, expected=f"≥ {limit:g}", found=_figure(found), passed=good, miss=miss)
+
+
+def _percent(found: float, limit: float) -> str:
+    return f" ({(found / limit - 1) * 100:+.0f} %)" if limit else ""
+
+
+def _figure(value: float) -> str:
+    """Three decimals for shares, one for milliseconds, none for whole numbers."""
+    if float(value).is_integer():
+        return f"{value:.0f}"
+    return f"{value:.3f}" if abs(value) < 1 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
