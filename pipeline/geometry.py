@@ -82,8 +82,9 @@ def areas(xyxy: Boxes) -> NDArray[np.float32]:
 def iou_matrix(a: Boxes, b: Boxes) -> NDArray[np.float32]:
     """(N, M) float32 in 0..1: intersection over union of each box of `a` with each of `b`; 0 where both are empty."""
     # One array a coordinate and results in place: six times faster at 200 × 200 than broadcasting pairs of corners.
-    left, top, right, bottom = np.ascontiguousarray(a.T)
-    left_b, top_b, right_b, bottom_b = np.ascontiguousarray(b.T)
+    lines, lines_b = np.ascontiguousarray(a.T), np.ascontiguousarray(b.T)
+    left, top, right, bottom = lines
+    left_b, top_b, right_b, bottom_b = lines_b
     overlap = np.minimum.outer(right, right_b)
     overlap -= np.maximum.outer(left, left_b)
     height = np.minimum.outer(bottom, bottom_b)
@@ -91,7 +92,8 @@ def iou_matrix(a: Boxes, b: Boxes) -> NDArray[np.float32]:
     np.maximum(overlap, 0.0, out=overlap)
     np.maximum(height, 0.0, out=height)
     overlap *= height
-    union = np.add.outer(areas(a), areas(b))
+    sides, sides_b = np.maximum(lines[2:] - lines[:2], 0.0), np.maximum(lines_b[2:] - lines_b[:2], 0.0)
+    union = np.add.outer(sides[0] * sides[1], sides_b[0] * sides_b[1])
     union -= overlap
     np.maximum(union, 1e-9, out=union)
     overlap /= union

@@ -1,8 +1,10 @@
 """Constant velocity, all tracks of a camera at once, with the true time step.
 
-A box is (centre x, centre y, width, height). All noise is proportional to the height of the box, as in SORT and
-ByteTrack, and alike for the four; so one 2×2 covariance a track (position, velocity) serves all four, and a prediction
-or correction is a handful of array operations with no inverse. Noise grows with elapsed time, not with frames.
+The four edges of a box are filtered alike: all noise is proportional to the height of the box, as in SORT and
+ByteTrack, and the same for each edge. So one 2×2 covariance a track (position, velocity) serves all four, and because
+one gain for all commutes with any change of coordinates, this is the same filter as one of centre, width and height. A
+prediction or correction is a handful of array operations with no inverse. Noise grows with elapsed time, not with
+frames.
 
 Arrays run over tracks along the last axis.
 """
@@ -61,20 +63,3 @@ def correct(covariance: Floats, noise: Floats) -> tuple[Floats, Floats]:
     var *= noise
     cov *= noise
     return gain, velocity_gain
-
-
-def to_cxcywh(xyxy: Floats) -> Floats:
-    """(4, N) left, top, right, bottom → (4, N) centre x, centre y, width, height."""
-    out = np.empty_like(xyxy)
-    np.add(xyxy[2:], xyxy[:2], out=out[:2])
-    np.subtract(xyxy[2:], xyxy[:2], out=out[2:])
-    out[:2] *= 0.5
-    return out
-
-
-def to_xyxy(cxcywh: Floats) -> Floats:
-    """(4, N) centre x, centre y, width, height → (4, N) left, top, right, bottom; a negative side counts as 0."""
-    half = np.maximum(cxcywh[2:], 0.0)
-    half *= 0.5
-    centre = cxcywh[:2]
-    return np.concatenate([centre - half, centre + half])

@@ -66,18 +66,17 @@ class Rows:
         """A track a detection, with ids from `first_id`; `velocity_xy` is (2, 1) or (2, N) px/s."""
         count = len(found)
         table = np.zeros((_LINES, count))
-        table[_SEEN][:4] = table[_BEFORE][:4] = table[_NOW] = found.xyxy.T
+        table[_SEEN][:4] = table[_BEFORE][:4] = table[_NOW] = table[_MEAN] = found.xyxy.T
         table[_SEEN][4] = table[_BEFORE][4] = at_s
-        table[_MEAN] = kalman.to_cxcywh(table[_SEEN][:4])
-        table[_VELOCITY][:2] = velocity_xy
-        table[_COVARIANCE] = kalman.first_covariance(table[_MEAN][3])
+        table[_VELOCITY] = np.concatenate([velocity_xy, velocity_xy])
+        table[_COVARIANCE] = kalman.first_covariance(_height(table[_MEAN]))
         table[_SCORE] = table[_VOTE] = found.score
         ids = np.arange(first_id, first_id + count, dtype=np.int64)
         return cls(table, ids, found.class_id.copy(), np.zeros(count, np.bool_), np.zeros(count, np.bool_))
 
     @property
     def mean(self) -> Floats:
-        """(4, N): centre x, centre y, width, height, px, now."""
+        """(4, N): the filtered box, xyxy px, at the last update."""
         return self.table[_MEAN]
 
     @property
@@ -126,17 +125,16 @@ class Rows:
     def advance(self, elapsed_s: float) -> None:
         """Carry all on by `elapsed_s` ≥ 0."""
         mean = self.table[_MEAN]
-        self.table[_COVARIANCE] = kalman.advance(self.table[_COVARIANCE], mean[3], elapsed_s)
+        self.table[_COVARIANCE] = kalman.advance(self.table[_COVARIANCE], _height(mean), elapsed_s)
         mean += self.table[_VELOCITY] * elapsed_s
-        self.table[_NOW] = kalman.to_xyxy(mean)
+        self.table[_NOW] = mean
 
     def shift(self, by: Floats, faster: Floats) -> None:
         """Move all by (2, 1) or (2, N) px and make them faster by px/s."""
-        self.table[_MEAN][:2] += by
-        self.table[_VELOCITY][:2] += faster
-        now = self.table[_NOW]
-        now[:2] += by
-        now[2:] += by
+        both = np.concatenate([by, by])
+        self.table[_MEAN] += both
+        self.table[_NOW] += both
+        self.table[_VELOCITY] += np.concatenate([faster, faster])
 
     def take(self, index: NDArray[np.intp], found: Detections, at_s: float) -> None:
         """The tracks at `index` were seen at `at_s` as `found`, one each; that confirms them."""
@@ -146,9 +144,8 @@ class Rows:
         box[:] = found.xyxy.T
         table[_SEEN][:4] = box
         table[_SEEN][4] = at_s
-        surprise = kalman.to_cxcywh(box)
-        noise = kalman.measurement_var(surprise[3], found.score)
-        surprise -= table[_MEAN]
+        noise = kalman.measurement_var(_height(box), found.score)
+        surprise = box - table[_MEAN]
         gain, velocity_gain = kalman.correct(table[_COVARIANCE], noise)
         table[_MEAN] += gain * surprise
         table[_VELOCITY] += velocity_gain * surprise
@@ -169,3 +166,8 @@ class Rows:
         else:
             vote += found.score
         np.minimum(vote, LARGEST_VOTE, out=vote)
+
+
+def _height(xyxy: Floats) -> Floats:
+    height: Floats = xyxy[3] - xyxy[1]
+    return height

@@ -21,7 +21,8 @@ from pipeline.track.rows import Floats, Rows
 SHIFT_TO_VELOCITY = 0.5
 """Share of the camera's shift that goes into the velocities: a camera that begins to turn will go on."""
 LONGEST_PX = 1e6
-"""A box that reaches beyond that is a broken one."""
+"""A box whose coordinates add up to more is a broken one."""
+EDGES = np.ones(4, np.float32)
 SAME_MOMENT_S = 1e-6
 
 
@@ -113,8 +114,7 @@ class Tracker:
         boxes = rows.before + (rows.seen - rows.before) * share
         since_s = at_s - np.where(follows, rows.before_at, rows.seen_at)
         exact = since_s < SAME_MOMENT_S
-        mean = rows.mean + rows.velocity * (at_s - self._at_s)
-        boxes = np.where(follows | exact, boxes, kalman.to_xyxy(mean))
+        boxes = np.where(follows | exact, boxes, rows.mean + rows.velocity * (at_s - self._at_s))
         origin = np.where(exact, Origin.DETECTED, np.where(follows, Origin.INTERPOLATED, Origin.PREDICTED))
         keep = follows | exact | ((since_s <= self._longest_missed_s) & self._in_view(boxes) & ~rows.ended)
         return self._packed(rows, boxes, origin, since_s, 0.0)[keep]
@@ -132,7 +132,7 @@ class Tracker:
         xyxy, score = detections.xyxy, detections.score
         inside = np.minimum(xyxy[:, 2:], self._limits) > np.maximum(xyxy[:, :2], 0.0)
         sound = inside[:, 0] & inside[:, 1] & (score >= self._config.low_score)
-        sound &= np.abs(xyxy).max(axis=1, initial=0.0) < LONGEST_PX
+        sound &= np.abs(xyxy) @ EDGES < LONGEST_PX
         if not sound.all():
             detections = detections[sound]
         high = detections.score >= self._config.high_score
@@ -153,7 +153,8 @@ class Tracker:
         velocity = (affine - np.eye(2, 3)) / elapsed_s
         change, self._camera_velocity = velocity - self._camera_velocity, velocity
         rows = self._rows
-        centres = rows.mean[:2] - rows.velocity[:2] * elapsed_s
+        before = rows.mean - rows.velocity * elapsed_s
+        centres = (before[:2] + before[2:]) / 2
         faster = change[:, :2] @ centres + change[:, 2:]
         rows.shift(faster * elapsed_s, faster)
 
@@ -163,7 +164,8 @@ class Tracker:
         if elapsed_s > 0:
             boxes = rows.now if rows.confirmed.all() else rows.now[:, rows.confirmed]
             shift = common_shift(boxes.T.astype(np.float32), found.xyxy[:high])[:, None]
-            rows.shift(shift, shift * (SHIFT_TO_VELOCITY / elapsed_s))
+            if shift.any():
+                rows.shift(shift, shift * (SHIFT_TO_VELOCITY / elapsed_s))
 
     def _associate(self, found: Detections, high: int, at_s: float) -> NDArray[np.bool_]:
         """Give detections to tracks; (N,) true for those that are left."""
@@ -242,14 +244,18 @@ class Tracker:
         keep = rows.confirmed & (since_s <= limit_s) & ~rows.ended
         boxes = rows.now
         if ahead_s > 0:
-            boxes = kalman.to_xyxy(rows.mean + rows.velocity * ahead_s)
+            boxes = rows.mean + rows.velocity * ahead_s
             keep &= self._in_view(boxes)
         tracks = self._packed(rows, boxes, since_s > 0, since_s, ahead_s)
         return tracks if keep.all() else tracks[keep]
 
     def _packed(self, rows: Rows, boxes: Floats, origin: NDArray[Any], since_s: Floats, ahead_s: float) -> Tracks:
         xyxy = boxes.T.astype(np.float32)
-        var = kalman.advance(rows.covariance, rows.mean[3], ahead_s)[0] if ahead_s > 0 else rows.covariance[0]
+        var = (
+            kalman.advance(rows.covariance, rows.mean[3] - rows.mean[1], ahead_s)[0]
+            if ahead_s > 0
+            else rows.covariance[0]
+        )
         return Tracks(
             track_id=rows.track_id.copy(),
             xyxy=clip(xyxy, self._picture_wh) if self._config.clip else xyxy,
