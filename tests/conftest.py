@@ -21,7 +21,9 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three seconds of H.264, 320×180 at 25 fps: a bright square that moves."""
     path = tmp_path_factory.mktemp("recording") / "square.mp4"
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=RECORDING_FPS, options={"preset": "ultrafast", "g": "25", "bf": "0"})
+        stream = container.add_stream(
+            "libx264", rate=RECORDING_FPS, options={"preset": "ultrafast", "g": "25", "bf": "0"}
+        )
         stream.width, stream.height, stream.pix_fmt = 320, 180, "yuv420p"
         for number in range(RECORDING_FRAMES):
             picture = np.full((180, 320, 3), 40, np.uint8)

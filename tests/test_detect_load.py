@@ -5,9 +5,11 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from pipeline.config.values import Model
 from pipeline.detect import PAD_GREY, Detector, load, load_detector
@@ -69,6 +71,24 @@ def test_stub_close_ends_a_detection_under_way() -> None:
     detector.close()
     thread.join(10)
     assert not thread.is_alive()
+
+
+def test_stub_lane_rebuilt_under_a_detection_that_never_comes_back_detects_again() -> None:
+    detector = load_detector(Model(backend="stub", input_wh=(64, 32), options={"hang_at": 2}), 2)
+    detector.input(0)[:] = 7
+    assert len(detector.detect(0, 1)) == 1
+    lost = threading.Thread(target=detector.detect, args=(0, 1), daemon=True)
+    lost.start()
+    lost.join(0.2)
+    assert lost.is_alive()
+    abandoned = detector.input(0)
+    detector.rebuild(0)
+    assert (detector.input(0) == PAD_GREY).all()
+    assert (abandoned == 7).all()
+    assert len(detector.detect(0, 2)) == 2
+    detector.close()
+    lost.join(10)
+    assert not lost.is_alive()
 
 
 def test_load_stub_takes_size_lanes_batch_and_options_from_the_fleet_file() -> None:
@@ -152,6 +172,12 @@ def test_plug_in_is_loaded_and_detects() -> None:
             id="plug-in-members",
         ),
         pytest.param(
+            Model(backend="stub", devices=("cuda:0", "cuda:1")),
+            None,
+            r"model\.devices: a worker process detects on one device, here it got cuda:0, cuda:1",
+            id="two-devices",
+        ),
+        pytest.param(
             Model(path="-", backend="plugin_example:make"),
             5,
             "takes 4 pictures at once, the fleet asks for 5",
@@ -162,6 +188,27 @@ def test_plug_in_is_loaded_and_detects() -> None:
 def test_load_mistake_is_told(model: Model, max_batch: int | None, message: str) -> None:
     with pytest.raises(DetectorError, match=message):
         load_detector(model, max_batch)
+
+
+def test_model_of_several_devices_is_one_model_for_each_worker() -> None:
+    model = Model(path="a.pt", devices=("cuda:0", "cuda:1"), confidence=0.3)
+    parts = [(part.device, part.devices, part.confidence) for part in model.per_device()]
+    assert parts == [("cuda:0", None, 0.3), ("cuda:1", None, 0.3)]
+    alone = Model(path="a.pt", device="cuda:1")
+    assert alone.per_device() == (alone,)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"device": "cpu", "devices": ("cuda:0",)}, "both “device” and “devices”"),
+        ({"devices": ("cuda:0", "cuda:0")}, "names one twice; .*instances: 2"),
+    ],
+    ids=["both", "twice"],
+)
+def test_model_devices_mistake_is_told(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        Model(path="a.pt", **settings)
 
 
 def test_importing_the_package_loads_no_inference_library() -> None:

@@ -8,17 +8,22 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 from pipeline.config.values import Model
-from pipeline.detect import load_detector, weights
+from pipeline.detect import PAD_GREY, load_detector, weights
+from pipeline.detect.metadata import Metadata
 from pipeline.detect.quiet import quiet_environment
-from pipeline.detect.tool import ORPHANED
+from pipeline.detect.tool import ORPHANED, _calibration
 from pipeline.errors import DetectorError
+from pipeline.geometry import WidthHeight
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -83,6 +88,7 @@ def test_weights_export_once_gives_the_boxes_of_the_weights_themselves(
     assert (exported.input_wh, exported.max_batch, len(exported.class_names)) == ((160, 96), 2, 80)
     native = load_detector(Model(backend="ultralytics", **settings), 2)
     native.warm_up()
+    assert native._lanes[0].backend.end2end
     boxes = best_boxes(exported, picture)
     assert np.ptp(boxes[:, 4]) > 0.01
     np.testing.assert_allclose(boxes, best_boxes(native, picture), rtol=1e-3, atol=0.05)
@@ -106,6 +112,145 @@ def test_weights_native_batch_gives_each_picture_its_own_boxes(random_weights: P
     np.testing.assert_allclose(np.sort(found[2].score)[::-1][:20], alone[:, 4], rtol=1e-3)
     assert not np.allclose(np.sort(found[1].score)[::-1][:20], alone[:, 4], rtol=1e-3)
     detector.close()
+
+
+def test_weights_native_takes_the_cameras_shape_and_a_lane_can_be_rebuilt(
+    random_weights: Path, picture: np.ndarray
+) -> None:
+    model = Model(path=str(random_weights), backend="ultralytics", device="cpu", confidence=0.0)
+    detector = load_detector(model, None, [(640, 480)])
+    assert (detector.input_wh, detector.batches) == ((640, 480), (1,))
+    detector.input(0)[0, :96, :160] = picture
+    boxes, old = detector.detect(0, 1)[0], detector.input(0)
+    detector.rebuild(0)
+    assert (detector.input(0) == PAD_GREY).all()
+    detector.input(0)[:] = old
+    np.testing.assert_allclose(detector.detect(0, 1)[0].xyxy, boxes.xyxy, rtol=1e-3, atol=0.05)
+
+
+def test_torch_lane_records_each_bucket_once_and_replays_it_on_new_pictures(
+    random_weights: Path, picture: np.ndarray
+) -> None:
+    """As on a GPU, with a recorder that does the work again instead of replaying a CUDA graph."""
+    from pipeline.detect.torch_lane import Replay
+
+    model = Model(path=str(random_weights), backend="ultralytics", device="cpu", input_wh=(160, 96), confidence=0.0)
+    detector = load_detector(model, 4)
+    recorded: list[Replay] = []
+
+    def record(work: Replay, stream: object) -> Replay:
+        recorded.append(work)
+        return work
+
+    expected = {}
+    for count in (1, 3, 4):
+        detector.input(0)[:] = blocks(4) if count == 3 else picture
+        expected[count] = detector.detect(0, count)
+    detector._lanes[0] = replace(detector._lanes[0], batches=(1, 2, 4), record=record)
+    for count in (1, 3, 4):
+        detector.input(0)[:] = blocks(4) if count == 3 else picture
+        found = detector.detect(0, count)
+        assert len(found) == count
+        for ours, theirs in zip(found, expected[count], strict=True):
+            np.testing.assert_allclose(np.sort(ours.score), np.sort(theirs.score), atol=1e-4)
+    assert len(recorded) == 2
+
+
+def engine(least: tuple[int, ...] | None, most: tuple[int, ...]) -> SimpleNamespace:
+    """What Ultralytics makes of a TensorRT engine, as far as its profile goes; `least` None for a static one."""
+    profile = SimpleNamespace(get_tensor_profile_shape=lambda name, index: (least, most, most))
+    bindings = {"images": SimpleNamespace(shape=most)}
+    return SimpleNamespace(format="engine", dynamic=least is not None, is_trt10=True, bindings=bindings, model=profile)
+
+
+def test_engine_profile_bounds_batch_and_size() -> None:
+    from pipeline.detect.ultralytics import Profile
+
+    static = Profile.of(engine(None, (8, 3, 384, 640)))
+    assert (static.batch, static.wh) == ((8, 8), ((640, 384), (640, 384)))
+    dynamic = Profile.of(engine((2, 3, 32, 32), (16, 3, 640, 640)))
+    assert (dynamic.batch, dynamic.wh) == ((2, 16), ((32, 32), (640, 640)))
+
+
+@pytest.mark.parametrize(
+    ("batch", "asked", "on_gpu", "expected"),
+    [
+        pytest.param((8, 8), 3, True, (8,), id="static-engine-computes-all"),
+        pytest.param((2, 16), 16, True, (2, 4, 8, 16), id="engine-from-2"),
+        pytest.param((1, 16), 6, True, (1, 2, 4, 6), id="engine"),
+        pytest.param(None, 6, True, (1, 2, 4, 6), id="weights-on-a-gpu"),
+        pytest.param(None, 3, False, (1, 2, 3), id="weights-on-a-cpu"),
+    ],
+)
+def test_ultralytics_batches_table(
+    batch: tuple[int, int] | None, asked: int, on_gpu: bool, expected: tuple[int, ...]
+) -> None:
+    from pipeline.detect.ultralytics import Profile, _batches
+
+    assert _batches(Profile(batch), asked, on_gpu=on_gpu) == expected
+
+
+@pytest.mark.parametrize(
+    ("wh", "asked", "expected"),
+    [
+        pytest.param(None, None, (640, 384), id="any-size-is-the-cameras"),
+        pytest.param(((32, 32), (640, 640)), None, (640, 384), id="engine-is-the-cameras"),
+        pytest.param(((32, 32), (640, 640)), (320, 320), (320, 320), id="engine-asked-within"),
+        pytest.param(((640, 640), (640, 640)), None, (640, 640), id="static-as-it-is"),
+        pytest.param(((32, 32), (640, 640)), (1280, 736), "32×32 to 640×640, the fleet asks for 1280×736", id="beyond"),
+        pytest.param(
+            ((640, 640), (640, 640)), (640, 384), r"takes 640×640 only.*imgsz=\(384, 640\)", id="static-other"
+        ),
+    ],
+)
+def test_ultralytics_size_table(
+    wh: tuple[WidthHeight, WidthHeight] | None, asked: WidthHeight | None, expected: WidthHeight | str
+) -> None:
+    from pipeline.detect.ultralytics import Profile, _size
+
+    metadata, file = Metadata(("person",), (640, 640)), Path("m.engine")
+    if isinstance(expected, str):
+        with pytest.raises(DetectorError, match=expected):
+            _size(Profile(None, wh), file, asked, metadata, [])
+    else:
+        assert _size(Profile(None, wh), file, asked, metadata, []) == expected
+
+
+def test_int8_export_is_tuned_on_links_to_the_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("nncf")
+    pictures, work = tmp_path / "pictures", tmp_path / "work"
+    pictures.mkdir()
+    work.mkdir()
+    for name in ("b.PNG", "a.jpg", "notes.txt"):
+        (pictures / name).write_bytes(b"x")
+    monkeypatch.chdir(work)
+    described = yaml.safe_load(Path(_calibration(pictures, {0: "person"})).read_text())
+    images = Path(described["path"]) / described["val"]
+    assert [file.resolve() for file in sorted(images.iterdir())] == [pictures / "a.jpg", pictures / "b.PNG"]
+    assert described["names"] == {0: "person"}
+    with pytest.raises(SystemExit, match=f"INT8 needs pictures .*{work} has none"):
+        _calibration(work, {0: "person"})
+
+
+def test_int8_export_of_other_pictures_is_another_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    pictures, file = tmp_path / "pictures", tmp_path / "w.pt"
+    pictures.mkdir()
+    file.write_bytes(b"weights")
+    runs: list[list[str]] = []
+
+    def export(arguments: list[str], folder: Path, failure: str) -> None:
+        runs.append(arguments)
+        (folder / "model_int8_openvino_model").mkdir()
+
+    monkeypatch.setattr(weights, "_run_tool", export)
+    folders = [weights.exported(file), weights.exported(file, pictures), weights.exported(file, pictures)]
+    (pictures / "a.jpg").write_bytes(b"x")
+    folders.append(weights.exported(file, pictures))
+    assert len(set(folders)) == 3
+    assert runs == [["export", "model.pt"], *[["export", "model.pt", str(pictures)]] * 2]
+    with pytest.raises(DetectorError, match=r"int8_from: there is no folder"):
+        weights.exported(file, tmp_path / "nowhere")
 
 
 @pytest.mark.parametrize("backend", ["openvino", "ultralytics"])

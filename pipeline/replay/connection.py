@@ -1,7 +1,7 @@
 """One RTSP client: answers its requests and hands its subscription to a camera.
 
-One connection carries one session with one camera, which is how players use it. UDP is answered with 461, upon which
-players come back asking for TCP.
+One connection carries one session with one camera, which is how players use it. RTP comes back inside the connection
+or by UDP, as the client asks; a session over UDP, too, ends with its connection.
 """
 
 from __future__ import annotations
@@ -11,14 +11,19 @@ import secrets
 import socket
 import struct
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from urllib.parse import quote, urlsplit
 
 import structlog
 
+from pipeline.replay.auth import Doorkeeper
 from pipeline.replay.camera import Camera
 from pipeline.replay.interleaved import Channels, InterleavedSubscriber
+from pipeline.replay.options import Login
 from pipeline.replay.rtsp import VERSION, MalformedRequest, Request, RequestReader, response
 from pipeline.replay.sdp import TRACK, describe
+from pipeline.replay.subscriber import RtpSubscriber
+from pipeline.replay.udp import Address, ClientPorts, UdpPorts, UdpSubscriber
 
 # RFC 2326 §12.37: the default. FFmpeg and GStreamer send something every half of it.
 SESSION_TIMEOUT_S = 60.0
@@ -31,17 +36,34 @@ _NO_LINGER = struct.pack("ii", 1, 0)
 _log = structlog.get_logger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What all connections of a server share.
+
+    Attributes:
+        cameras: By name.
+        login: Who may watch.
+        udp: The server's ports for RTP and RTCP.
+        connections: Each open connection, from its making to its loss.
+    """
+
+    cameras: Mapping[str, Camera]
+    login: Login
+    udp: UdpPorts
+    connections: set[RtspConnection] = field(default_factory=set)
+
+
 class RtspConnection(asyncio.Protocol):
     """The server's end of one client's TCP connection."""
 
-    def __init__(self, cameras: Mapping[str, Camera], open_connections: set[RtspConnection]) -> None:
-        """`open_connections` holds this connection from its making to its loss."""
-        self._cameras = cameras
-        self._open_connections = open_connections
+    def __init__(self, served: Served) -> None:
+        self._served = served
+        self._doorkeeper = Doorkeeper(served.login)
         self._reader = RequestReader()
         self._session_id = ""
         self._camera: Camera | None = None
-        self._subscriber: InterleavedSubscriber | None = None
+        self._subscriber: RtpSubscriber | None = None
+        self._udp_client: Address | None = None
         self._idle: asyncio.TimerHandle | None = None
         self._ending = False
         self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -60,7 +82,7 @@ class RtspConnection(asyncio.Protocol):
         """Wait for requests, though not for ever."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-        self._open_connections.add(self)
+        self._served.connections.add(self)
         self._restart_idle_timer()
 
     def data_received(self, data: bytes) -> None:
@@ -79,7 +101,7 @@ class RtspConnection(asyncio.Protocol):
         """Free the camera of this client."""
         self._unsubscribe()
         self._cancel_idle_timer()
-        self._open_connections.discard(self)
+        self._served.connections.discard(self)
         if not self.lost.done():
             self.lost.set_result(None)
 
@@ -118,10 +140,10 @@ class RtspConnection(asyncio.Protocol):
         return self._answer_properly(request)
 
     def _named(self, request: Request) -> Camera | None:
-        return self._cameras.get(request.path.removesuffix(f"/{TRACK}"))
+        return self._served.cameras.get(request.path.removesuffix(f"/{TRACK}"))
 
     def _unauthorized(self, request: Request) -> bytes:
-        return self._respond(request, 401, {"WWW-Authenticate": 'Basic realm="camfleet"'})
+        return self._respond(request, 401, {"WWW-Authenticate": self._doorkeeper.challenges})
 
     def _answer_properly(self, request: Request) -> bytes:
         if request.version != VERSION:
@@ -130,6 +152,8 @@ class RtspConnection(asyncio.Protocol):
             return self._respond(request, 551, {"Unsupported": request.headers["require"]})
         if request.session_id and request.session_id != self._session_id:
             return self._respond(request, 454)
+        if request.method != "OPTIONS" and not self._doorkeeper.admits(request):
+            return self._unauthorized(request)
         method = self._methods.get(request.method)
         if method is None:
             return self._respond(request, 501, {"Public": ", ".join(self._methods)})
@@ -142,7 +166,7 @@ class RtspConnection(asyncio.Protocol):
         return self._respond(request, 200)
 
     def _describe(self, request: Request) -> bytes:
-        camera = self._cameras.get(request.path)
+        camera = self._served.cameras.get(request.path)
         if camera is None:
             return self._respond(request, 404)
         if camera.ended:
@@ -158,17 +182,31 @@ class RtspConnection(asyncio.Protocol):
             return self._respond(request, 410)
         if self._camera not in {None, camera}:
             return self._respond(request, 459)
-        channels = Channels.from_transport(request.headers.get("transport", ""))
-        if channels is None:
+        wanted = wanted_transport(request.headers.get("transport", ""))
+        if wanted is None:
             return self._respond(request, 461)
         self._unsubscribe()
         self._session_id = self._session_id or secrets.token_hex(8)
         self._camera = camera
+        transport = (
+            self._over_udp(camera, wanted) if isinstance(wanted, ClientPorts) else self._over_tcp(camera, wanted)
+        )
+        return self._respond(request, 200, {"Transport": f"{transport};ssrc={camera.ssrc:08X}"})
+
+    def _over_tcp(self, camera: Camera, channels: Channels) -> str:
         self._subscriber = InterleavedSubscriber(
             self._transport, channels, camera.sender_report, self._farewell, asyncio.get_running_loop().time
         )
-        transport = f"RTP/AVP/TCP;unicast;interleaved={channels.rtp}-{channels.rtcp};ssrc={camera.ssrc:08X}"
-        return self._respond(request, 200, {"Transport": transport})
+        return f"RTP/AVP/TCP;unicast;interleaved={channels.rtp}-{channels.rtcp}"
+
+    def _over_udp(self, camera: Camera, client: ClientPorts) -> str:
+        ports = self._served.udp
+        rtp, rtcp = ports.open()
+        host = self._transport.get_extra_info("peername")[0]
+        self._subscriber = UdpSubscriber(ports, host, client, camera.sender_report, self._farewell)
+        self._udp_client = (host, client.rtcp)
+        ports.on_report(self._udp_client, self._restart_idle_timer)
+        return f"RTP/AVP;unicast;client_port={client.rtp}-{client.rtcp};server_port={rtp}-{rtcp}"
 
     def _play(self, request: Request) -> bytes:
         if self._camera is None or self._subscriber is None:
@@ -210,9 +248,13 @@ class RtspConnection(asyncio.Protocol):
         return {"RTP-Info": f"url={url};seq={sequence};rtptime={timestamp}"}
 
     def _respond(
-        self, request: Request, status: int, headers: Mapping[str, str] | None = None, body: str = ""
+        self,
+        request: Request,
+        status: int,
+        headers: Mapping[str, str | tuple[str, ...]] | None = None,
+        body: str = "",
     ) -> bytes:
-        common = {"CSeq": request.cseq, "Server": _SERVER}
+        common: dict[str, str | tuple[str, ...]] = {"CSeq": request.cseq, "Server": _SERVER}
         if self._session_id:
             common["Session"] = f"{self._session_id};timeout={SESSION_TIMEOUT_S:.0f}"
         return response(status, {**common, **(headers or {})}, body)
@@ -220,8 +262,12 @@ class RtspConnection(asyncio.Protocol):
     def _unsubscribe(self) -> None:
         if self._camera is not None and self._subscriber is not None:
             self._camera.leave(self._subscriber)
+            self._subscriber.close()
             _log.info("client leaves", camera_id=self._camera.name, access_units_left_out=self._subscriber.left_out)
         self._subscriber = None
+        if self._udp_client is not None:
+            self._served.udp.forget(self._udp_client)
+            self._udp_client = None
 
     def _farewell(self) -> None:
         """The camera has ended: leave it to the client to go first, as its last pictures may still be under way."""
@@ -243,6 +289,20 @@ class RtspConnection(asyncio.Protocol):
         if self._camera is not None:
             _log.warning("RTSP session timed out", camera_id=self._camera.name)
         self.close()
+
+
+def wanted_transport(header: str) -> Channels | ClientPorts | None:
+    """The first transport of a SETUP's Transport header that this server has; None if it has none of them.
+
+    Example:
+        >>> wanted_transport("RTP/AVP;multicast, RTP/AVP/TCP;unicast;interleaved=2-3")
+        Channels(rtp=2, rtcp=3)
+    """
+    for transport in header.split(","):
+        wanted = Channels.from_transport(transport) or ClientPorts.from_transport(transport)
+        if wanted is not None:
+            return wanted
+    return None
 
 
 def _base_url(request: Request, camera: Camera) -> str:

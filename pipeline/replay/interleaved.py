@@ -27,25 +27,22 @@ class Channels:
     rtcp: int = 1
 
     @classmethod
-    def from_transport(cls, header: str) -> Channels | None:
-        """The channels of the first transport in a SETUP's Transport header that is RTP over this connection, if any.
+    def from_transport(cls, transport: str) -> Channels | None:
+        """The channels of one transport of a SETUP's Transport header, if it is RTP over this connection.
 
         Example:
-            >>> Channels.from_transport("RTP/AVP;unicast;client_port=4000-4001, RTP/AVP/TCP;unicast;interleaved=2-3")
+            >>> Channels.from_transport("RTP/AVP/TCP;unicast;interleaved=2-3")
             Channels(rtp=2, rtcp=3)
         """
-        for transport in header.split(","):
-            protocol, _, parameters = transport.strip().partition(";")
-            if protocol.upper() != "RTP/AVP/TCP":
-                continue
-            match = _CHANNELS.search(parameters)
-            if match is None:
-                return cls()
-            rtp = int(match[1])
-            rtcp = int(match[2]) if match[2] else rtp + 1
-            if max(rtp, rtcp) <= 255 and rtp != rtcp:
-                return cls(rtp, rtcp)
-        return None
+        protocol, _, parameters = transport.strip().partition(";")
+        if protocol.upper() != "RTP/AVP/TCP":
+            return None
+        match = _CHANNELS.search(parameters)
+        if match is None:
+            return cls()
+        rtp = int(match[1])
+        rtcp = int(match[2]) if match[2] else rtp + 1
+        return cls(rtp, rtcp) if max(rtp, rtcp) <= 255 and rtp != rtcp else None
 
 
 class InterleavedSubscriber(RtpSubscriber):

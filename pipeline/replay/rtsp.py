@@ -125,9 +125,11 @@ def parse_request(head: bytes) -> Request:
     return Request(words[0], _checked_url(words[1]), words[2], headers)
 
 
-def response(status: int, headers: Mapping[str, str], body: str = "") -> bytes:
-    """The bytes of an answer; the body's length is added."""
-    lines = [f"{VERSION} {status} {_REASONS[status]}", *(f"{name}: {value}" for name, value in headers.items())]
+def response(status: int, headers: Mapping[str, str | tuple[str, ...]], body: str = "") -> bytes:
+    """The bytes of an answer; a header with several values gets a line for each, the body's length is added."""
+    lines = [f"{VERSION} {status} {_REASONS[status]}"]
+    for name, value in headers.items():
+        lines += [f"{name}: {one}" for one in ((value,) if isinstance(value, str) else value)]
     content = body.encode()
     if content:
         lines.append(f"Content-Length: {len(content)}")

@@ -14,12 +14,13 @@ from types import TracebackType
 from pipeline.clock import Clock, SystemClock
 from pipeline.errors import ReplayError
 from pipeline.replay.camera import Camera, Departure, ignore_departure
-from pipeline.replay.connection import FAREWELL_S, RtspConnection
+from pipeline.replay.connection import FAREWELL_S, RtspConnection, Served
 from pipeline.replay.departures import DepartureFile
 from pipeline.replay.faults import DISCONNECTING, Fault, Order, check_fault
 from pipeline.replay.feed import Feed, Start
 from pipeline.replay.options import CameraPlan, ReplayOptions, plan_cameras
 from pipeline.replay.recording import Recording
+from pipeline.replay.udp import UdpPorts
 
 # How long a client may take for what was already written when the server is told to stop.
 CLOSE_GRACE_S = 0.5
@@ -52,7 +53,7 @@ class ReplayServer:
         self._departures = DepartureFile(options.departures) if options.departures is not None else None
         self._cameras: dict[str, Camera] = {}
         self._numbers: dict[str, int] = {}
-        self._connections: set[RtspConnection] = set()
+        self._served = Served(self._cameras, options.login, UdpPorts(options.bind))
         self._tasks: list[asyncio.Task[None]] = []
         self._playing: list[asyncio.Task[None]] = []
         # With ports of their own each camera has a listener, otherwise all have the same.
@@ -85,7 +86,7 @@ class ReplayServer:
         await asyncio.gather(*self._playing, *self._tasks, return_exceptions=True)
         for listener in self._listeners.values():
             listener.close()
-        for connection in tuple(self._connections):
+        for connection in tuple(self._served.connections):
             connection.close(CLOSE_GRACE_S)
         await self._until_disconnected(2 * CLOSE_GRACE_S)
         self._free()
@@ -116,7 +117,7 @@ class ReplayServer:
         camera = self._cameras[order.camera]
         camera.begin(fault, lambda ended: self._mend(camera, ended))
         if fault.name in DISCONNECTING:
-            for connection in tuple(self._connections):
+            for connection in tuple(self._served.connections):
                 if connection.camera is camera:
                     connection.abort() if fault.name == "reset" else connection.close()
         if fault.name == "refuse" and self._options.own_ports:
@@ -193,9 +194,7 @@ class ReplayServer:
     async def _bind(self, port: int) -> asyncio.Server:
         bind = self._options.bind
         try:
-            return await asyncio.get_running_loop().create_server(
-                lambda: RtspConnection(self._cameras, self._connections), bind, port
-            )
+            return await asyncio.get_running_loop().create_server(lambda: RtspConnection(self._served), bind, port)
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 raise ReplayError(f"port {port} on {bind} is in use; give another one with --port") from error
@@ -203,13 +202,14 @@ class ReplayServer:
             raise ReplayError(f"cannot serve on {bind} port {port}: {reason}; check --bind and --port") from error
 
     async def _until_disconnected(self, timeout_s: float) -> None:
-        lost = [connection.lost for connection in self._connections]
+        lost = [connection.lost for connection in self._served.connections]
         if lost:
             await asyncio.wait(lost, timeout=timeout_s)
 
     def _free(self) -> None:
         for listener in self._listeners.values():
             listener.close()
+        self._served.udp.close()
         self._readers.shutdown(cancel_futures=True)
         for camera in self._cameras.values():
             camera.close()
