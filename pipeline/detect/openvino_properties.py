@@ -46,17 +46,21 @@ def properties(model: Model, device: str) -> dict[str, Any]:
         chosen["PERFORMANCE_HINT_NUM_REQUESTS"] = model.lanes
     if device.partition(":")[0] not in COMBINATIONS:
         chosen |= _cpu(model) if device == "CPU" else _streams(wish.streams)
-    elif "CPU" in _members(device) or ":" not in device:
+    elif _may_use_cpu(device):
         # A combination takes what is meant for one of its devices only under that device's name.
         chosen["DEVICE_PROPERTIES"] = {"CPU": _cpu(model)}
     return chosen | model.options
 
 
 def _members(device: str) -> list[str]:
-    """The devices that `device` names, without number, requests or the sign that excludes: AUTO:-GPU.1 → GPU."""
+    """The devices that `device` names, without number and requests: MULTI:GPU.1(4),CPU → GPU, CPU; none it excludes."""
     combination, _, members = device.partition(":")
     names = members.split(",") if combination in COMBINATIONS else [device]
-    return [name.strip("-").split("(")[0].split(".")[0] for name in names if name]
+    return [name.split("(")[0].split(".")[0] for name in names if name and not name.startswith("-")]
+
+
+def _may_use_cpu(combination: str) -> bool:
+    return "CPU" in (_members(combination) or ["CPU"]) and "-CPU" not in combination
 
 
 def _cpu(model: Model) -> dict[str, Any]:

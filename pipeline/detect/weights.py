@@ -59,6 +59,8 @@ def exported(weights: Path, int8_from: Path | None = None) -> Path:
     Raises:
         DetectorError: They are no weights of a detection model, or cannot be exported.
     """
+    if int8_from and not int8_from.is_dir():
+        raise DetectorError(f"model.openvino.int8_from: there is no folder {int8_from}")
     name = f"{weights.stem}-{_fingerprint(weights, int8_from)}_openvino_model"
     folder = cache_folder("exported") / name
     with _locked(folder):
@@ -79,8 +81,10 @@ def _fingerprint(weights: Path, int8_from: Path | None) -> str:
         digest = hashlib.file_digest(file, "sha256")
     for package in ("ultralytics", "openvino"):
         digest.update(f"{package} {importlib.metadata.version(package)}".encode())
-    for picture in sorted(int8_from.iterdir()) if int8_from else ():
-        digest.update(f"{picture} {picture.stat().st_size} {picture.stat().st_mtime_ns}".encode())
+    if int8_from:
+        digest.update(b"int8")
+        for picture in sorted(int8_from.iterdir()):
+            digest.update(f"{picture} {picture.stat().st_size} {picture.stat().st_mtime_ns}".encode())
     return digest.hexdigest()[:16]
 
 
