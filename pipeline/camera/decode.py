@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import av
 
@@ -62,13 +63,12 @@ class Decoder:
         self._begun = False
         self._latest: Stamp | None = None
 
-    def decode(self, packet: av.Packet[av.VideoStream], arrival: Arrival) -> Iterator[Decoded]:
+    def decode(self, packet: av.Packet[Any], stamp: Stamp, *, key: bool) -> Iterator[Decoded]:
         """The pictures this packet completes, in presentation order; none before the first key frame."""
-        self._begun = self._begun or packet.is_keyframe
+        self._begun = self._begun or key
         if not self._begun:
             return
-        stamp = self._latest = Stamp(arrival, _reported_at_ns(packet), packet.is_corrupt)
-        packet.opaque = stamp
+        packet.opaque = self._latest = stamp
         try:
             frames = self._context.decode(packet)
         except av.FFmpegError:
@@ -95,7 +95,12 @@ class Decoder:
         return Decoded(frame, frame.pts, stamp, corrupt=stamp.corrupt or frame.is_corrupt)
 
 
-def _reported_at_ns(packet: av.Packet[av.VideoStream]) -> int | None:
+def stamp_of(packet: av.Packet[Any], arrival: Arrival) -> Stamp:
+    """What is known of a packet that has just come."""
+    return Stamp(arrival, _reported_at_ns(packet), packet.is_corrupt)
+
+
+def _reported_at_ns(packet: av.Packet[Any]) -> int | None:
     if not packet.has_sidedata("prft"):
         return None
     wall_us: int = _PRFT.unpack_from(bytes(packet.get_sidedata("prft")))[0]

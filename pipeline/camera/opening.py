@@ -35,8 +35,12 @@ class Description:
     fps: float | None
 
 
-def open_container(camera: Camera) -> av.container.InputContainer:
+def open_container(camera: Camera, *, parse: bool = True) -> av.container.InputContainer:
     """A connection to the source; blocks.
+
+    Args:
+        camera: Where it is.
+        parse: Let FFmpeg put pictures together; without, RTP pieces come as they are (`pipeline.camera.access_unit`).
 
     Raises:
         SourceError: There is none, and why.
@@ -47,7 +51,7 @@ def open_container(camera: Camera) -> av.container.InputContainer:
             _location(camera),
             mode="r",
             format=camera.format or ("v4l2" if camera.url.kind == "device" else None),
-            options=_options(camera),
+            options=_options(camera) | ({} if parse else {"fflags": "noparse+nofillin"}),
             metadata_errors="replace",
             timeout=(camera.open_timeout_s, camera.read_timeout_s),
         )
@@ -76,9 +80,7 @@ def _options(camera: Camera) -> dict[str, str]:
         "fpsprobesize": "0",
         "analyzeduration": str(3_000_000),
     }
-    if urlsplit(camera.url.reveal()).scheme.lower() in ("rtsp", "rtsps"):
-        # H.264 and HEVC come one frame late whatever is set here: FFmpeg knows a picture's end by the next one's begin
-        # (measured by RTCP time: 41 ms at 24 fps from GStreamer's server; `nobuffer` and a small probe change nothing).
+    if sends_pieces(camera):
         options |= {
             "rtsp_transport": camera.transport,
             "allowed_media_types": "video",
@@ -88,6 +90,11 @@ def _options(camera: Camera) -> dict[str, str]:
             "buffer_size": str(2 << 20),
         }
     return options
+
+
+def sends_pieces(camera: Camera) -> bool:
+    """Whether pictures of H.264 and HEVC come in RTP pieces."""
+    return camera.url.kind == "network" and urlsplit(camera.url.reveal()).scheme.lower() in ("rtsp", "rtsps")
 
 
 def video_stream(camera: Camera, container: av.container.InputContainer) -> av.VideoStream:

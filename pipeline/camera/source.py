@@ -6,15 +6,24 @@ has none, so whatever ends it is `SourceLost`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import av
 
+from pipeline.camera.access_unit import AccessUnit, assembler, is_assembled, whole
 from pipeline.camera.capture import Arrival, Capture, CaptureTimes
-from pipeline.camera.decode import Decoded, Decoder
-from pipeline.camera.opening import Description, describe, is_recording, open_container, packets, video_stream
+from pipeline.camera.decode import Decoded, Decoder, Stamp, stamp_of
+from pipeline.camera.opening import (
+    Description,
+    describe,
+    is_recording,
+    open_container,
+    packets,
+    sends_pieces,
+    video_stream,
+)
 from pipeline.camera.pace import Pacer, Timeline, max_gap_s
 from pipeline.clock import NS_PER_S, Clock
 from pipeline.config.camera import Camera
@@ -84,9 +93,13 @@ def open_source(camera: Camera, clock: Clock) -> Source:
     Raises:
         SourceError: It cannot be opened, and why; trying again may help unless it is a file.
     """
-    container = open_container(camera)
+    container = open_container(camera, parse=not sends_pieces(camera))
     try:
         stream = video_stream(camera, container)
+        if sends_pieces(camera) and not is_assembled(stream.codec_context.name):
+            container.close()
+            container = open_container(camera)
+            stream = video_stream(camera, container)
         if is_recording(camera, container):
             return Recording(camera, clock, container, stream)
         return LiveSource(camera, clock, container, stream)
@@ -105,6 +118,7 @@ class LiveSource:
         self._max_gap_s = max_gap_s(self.description.fps)
         self.concern = ""
         self._capture_times = CaptureTimes()
+        self._assembler = assembler(self.description.codec) if sends_pieces(camera) else None
         self._camera, self._clock = camera, clock
         self._container, self._stream = container, stream
 
@@ -121,9 +135,10 @@ class LiveSource:
             arrival = _arrival(self._clock)
             if not pulse.go_on():
                 return
-            for decoded in decoder.decode(packet, arrival):
-                begun = True
-                yield self._picture(decoded, began)
+            for unit in self._units(packet, stamp_of(packet, arrival)):
+                for decoded in decoder.decode(unit.packet, unit.stamp, key=unit.key):
+                    begun = True
+                    yield self._picture(decoded, began)
             if not begun and arrival.ns - began.ns > KEY_FRAME_S * NS_PER_S:
                 raise SourceLost(
                     f"{self._camera.url} sent no key frame in {KEY_FRAME_S:g} s; set a shorter key-frame interval in it"
@@ -133,6 +148,10 @@ class LiveSource:
     def close(self) -> None:
         """Hang up."""
         self._container.close()
+
+    def _units(self, packet: av.Packet[Any], stamp: Stamp) -> Iterable[AccessUnit]:
+        """The pictures that are complete with this packet: itself, unless it is a piece of one."""
+        return self._assembler.take(packet, stamp) if self._assembler else (whole(packet, stamp),)
 
     def _picture(self, decoded: Decoded, began: Arrival) -> Picture:
         arrival = decoded.stamp.arrival
@@ -204,7 +223,7 @@ class Recording:
             arrival = _arrival(self._clock)
             if not pulse.go_on():
                 return
-            yield from decoder.decode(packet, arrival)
+            yield from decoder.decode(packet, stamp_of(packet, arrival), key=packet.is_keyframe)
         yield from decoder.flush()
 
     def _picture(self, decoded: Decoded, pts_s: float, pacer: Pacer | None) -> Picture:
