@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -67,6 +68,9 @@ class Worker:
         if word.admitted == "slot" and (frame := self.slot.take()) is not None:
             with frame:
                 self.pictures[frame.session, frame.frame_id] = np.array(frame.pixels)
+            if self.admission is not None:
+                taken = (word.session, word.frame_id)
+                self.link.admit(camera_id, msgspec.structs.replace(self.admission, taken=taken))
 
     def words(self) -> list[str]:
         """The states in order, repetitions left out."""

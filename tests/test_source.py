@@ -11,7 +11,7 @@ import av
 import pytest
 
 from pipeline.camera.capture import Arrival
-from pipeline.camera.decode import Decoded, Decoder
+from pipeline.camera.decode import Decoded, Decoder, stamp_of
 from pipeline.camera.source import Picture, open_source
 from pipeline.clock import NS_PER_S, SystemClock, VirtualClock
 from pipeline.config.camera import Camera
@@ -173,7 +173,7 @@ def packets(file: Path) -> tuple[av.VideoStream, list[Any]]:
 def decoded(stream: av.VideoStream, some: list[Any]) -> Iterator[Decoded]:
     decoder = Decoder(stream)
     for number, packet in enumerate(some):
-        yield from decoder.decode(packet, Arrival(number, number))
+        yield from decoder.decode(packet, stamp_of(packet, Arrival(number, number)), key=packet.is_keyframe)
     yield from decoder.flush()
 
 
