@@ -70,8 +70,3 @@ class Cuda(Value):
         description="Record a .pt model's work as CUDA graphs, one a batch size. For small models, which otherwise "
         "wait for Python to launch their kernels; costs seconds at start and GPU memory.",
     )
-    compile: bool = Field(
-        default=False,
-        description="Let `torch.compile` fuse a .pt model's kernels. Costs minutes at each start and needs a C++ "
-        "compiler; for fleets that run for days.",
-    )

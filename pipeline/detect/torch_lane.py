@@ -2,7 +2,8 @@
 
 On a GPU pictures go up as uint8 from pinned memory, a quarter of the bytes of floats, and become floats there. A small
 model waits for Python to launch its hundreds of kernels; recorded as a CUDA graph they are launched by one call. None
-of this has been measured on a GPU yet.
+of this has been measured on a GPU yet. Not `torch.compile`: YOLO heads keep their anchors for the last shape they saw,
+so a batch of another size compiles the model again, for seconds, each time the size changes.
 """
 
 from __future__ import annotations

@@ -157,14 +157,12 @@ class _Loader:
         host = torch.full(shape, PAD_GREY, dtype=torch.uint8, pin_memory=on_gpu)
         if not on_gpu:
             return TorchLane(backend, host, plan.batches, plan.wanted)
-        is_torch, cuda = backend.format == "pt", self.model.cuda
+        is_torch = backend.format == "pt"
         torch.backends.cudnn.benchmark = True  # few sizes, each met while warming up
-        if is_torch and cuda.compile:
-            backend.backend.model = torch.compile(backend.backend.model, dynamic=False)
         # A static engine replays in the current queue; other engines and ONNX Runtime compute in the device's own.
         own_stream = is_torch or getattr(backend, "graph", None) is not None
         stream = torch.cuda.Stream(backend.device) if own_stream else None  # type: ignore[no-untyped-call]
-        record = cuda_graph(backend.model.model[-1]) if is_torch and cuda.graphs else None
+        record = cuda_graph(backend.model.model[-1]) if is_torch and self.model.cuda.graphs else None
         torch.cuda.synchronize(backend.device)  # the weights were loaded in the device's own queue
         return TorchLane(backend, host, plan.batches, plan.wanted, stream, record)
 
