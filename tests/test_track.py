@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from scipy.optimize import linear_sum_assignment
@@ -28,7 +30,7 @@ def together(*parts: Detections) -> Detections:
     )
 
 
-def tracker(**changes: float | bool) -> Tracker:
+def tracker(**changes: Any) -> Tracker:
     return Tracker(TrackerConfig(**changes), PICTURE_WH)
 
 
@@ -278,8 +280,8 @@ def test_assign_random_similarities_is_as_good_as_the_best_there_is() -> None:
 def test_common_shift_most_boxes_moved_alike_is_that_move() -> None:
     rng = np.random.default_rng(0)
     corner = rng.uniform(0, 900, (9, 2))
-    before = np.concatenate([corner, corner + (40, 90)], axis=1).astype(np.float32)
-    after = before + np.float32([12, -7, 12, -7])
+    before = np.concatenate([corner, corner + np.array([40, 90])], axis=1).astype(np.float32)
+    after = before + np.array([12, -7, 12, -7], np.float32)
     after[0] += 5
     np.testing.assert_allclose(common_shift(before, after), (12, -7), atol=0.01)
 

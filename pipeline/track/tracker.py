@@ -45,12 +45,12 @@ class TrackerConfig:
         clip: Cut boxes off at the picture's edges. MOTChallenge's boxes reach beyond, so its evaluation does not.
     """
 
-    high_score: float = 0.6
+    high_score: float = 0.55
     low_score: float = 0.1
     birth_score: float = 0.6
     match_similarity: float = 0.2
     low_match_iou: float = 0.5
-    tentative_similarity: float = 0.3
+    tentative_similarity: float = 0.15
     other_class_iou: float = 0.7
     lost_s: float = 1.0
     max_missed_s: float = 0.2

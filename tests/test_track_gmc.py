@@ -1,0 +1,79 @@
+"""Camera motion from pictures, and what the tracker makes of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from pipeline.evaluate.mot import read_sequence
+from pipeline.evaluate.tracking import Setup, track
+from pipeline.track.gmc import estimate, identity, read_small, scaled, shrink
+from tests.test_evaluate import FRAMES, write_sequence
+
+
+def texture(width: int = 900, height: int = 700) -> NDArray[np.uint8]:
+    """Blobs of all sizes, grey."""
+    rng = np.random.default_rng(0)
+    noise = rng.integers(0, 256, (height // 10, width // 10), np.uint8)
+    return np.asarray(cv2.resize(noise, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
+
+
+@pytest.mark.parametrize("shift", [(0, 0), (9, 0), (-14, 6)], ids=["still", "pan", "pan and tilt"])
+def test_estimate_moved_window_is_the_move(shift: tuple[int, int]) -> None:
+    scene = texture()
+    before = scene[100:400, 100:500]
+    after = scene[100 - shift[1] : 400 - shift[1], 100 - shift[0] : 500 - shift[0]]
+    found = estimate(before, after)
+    np.testing.assert_allclose(found[:, 2], shift, atol=0.5)
+    np.testing.assert_allclose(found[:, :2], np.eye(2), atol=0.01)
+
+
+def test_estimate_object_that_moves_by_itself_is_not_the_camera() -> None:
+    before = texture(400, 300)
+    after = before.copy()
+    after[100:200, 120:220] = before[100:200, 108:208]
+    np.testing.assert_allclose(estimate(before, after), identity(), atol=0.5)
+
+
+def test_estimate_colour_pictures_are_as_good_as_grey() -> None:
+    scene = np.repeat(texture()[:, :, None], 3, axis=2)
+    found = estimate(scene[100:400, 100:500], scene[100:400, 95:495])
+    np.testing.assert_allclose(found[:, 2], (5, 0), atol=0.5)
+
+
+def test_estimate_pictures_with_nothing_in_them_say_nothing() -> None:
+    blank = np.full((180, 320), 90, np.uint8)
+    np.testing.assert_array_equal(estimate(blank, blank), identity())
+    np.testing.assert_array_equal(estimate(texture(320, 180), blank), identity())
+
+
+def test_scaled_motion_of_the_small_picture_is_that_of_the_large_one() -> None:
+    scene = texture()
+    before, after = scene[20:620, 20:820], scene[20:620, 8:808]
+    small_before, small_after = shrink(before), shrink(after)
+    assert small_before.shape == (240, 320)
+    found = scaled(estimate(small_before, small_after), 800 / 320)
+    np.testing.assert_allclose(found[:, 2], (12, 0), atol=1.0)
+
+
+def test_read_small_no_picture_is_told_with_the_file(tmp_path: Path) -> None:
+    broken = tmp_path / "000001.jpg"
+    broken.write_bytes(b"no jpeg")
+    with pytest.raises(OSError, match="000001"):
+        read_small(broken)
+
+
+def test_track_gmc_with_pictures_of_a_still_camera_changes_little(tmp_path: Path) -> None:
+    folder = write_sequence(tmp_path / "walk")
+    (folder / "img1").mkdir()
+    for frame in range(1, FRAMES + 1):
+        cv2.imwrite(str(folder / "img1" / f"{frame:06}.png"), texture(800, 600))
+    sequence = read_sequence(folder, second_half=False)
+    with_it, without = track(sequence, Setup(3, gmc=True)), track(sequence, Setup(3))
+    for a, b in zip(with_it.tracks, without.tracks, strict=True):
+        np.testing.assert_array_equal(a.track_id, b.track_id)
+        np.testing.assert_allclose(a.xyxy, b.xyxy, atol=1.0)
