@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli import check, evaluate, replay, run, schema, subscribe
+from pipeline.cli import bench, burst, check, evaluate, record, replay, run, schema, subscribe
 from pipeline.errors import PipelineError
 from pipeline.redact import redact
 
@@ -27,8 +27,11 @@ app = typer.Typer(
 app.command()(run.run)
 app.command()(subscribe.subscribe)
 app.command()(replay.replay)
+app.command()(record.record)
 app.command()(check.check)
 app.command()(schema.schema)
+app.command()(bench.bench)
+app.add_typer(burst.app, name="burst")
 app.add_typer(evaluate.app, name="evaluate")
 
 
