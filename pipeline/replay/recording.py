@@ -16,6 +16,7 @@ import av
 import structlog
 
 from pipeline.errors import ReplayError
+from pipeline.replay.arrivals import Arrivals
 
 CLOCK_HZ = 90_000
 CODECS = ("h264", "hevc", "mpeg4", "mjpeg")
@@ -73,6 +74,7 @@ class Recording:
                 )
             self.rate = self.stream.average_rate or self.stream.guessed_rate or _FALLBACK_RATE
             self._frame_ticks = max(1, round(CLOCK_HZ / self.rate))
+            self._arrivals = Arrivals.load(path)
             self._origin: int | None = None
             self._origin = self._first_dts()
         except BaseException:
@@ -121,20 +123,28 @@ class Recording:
             yield AccessUnit(unit.packet, dts + reordered_by * self._frame_ticks, dts, self._frame_ticks, unit.is_key)
 
     def _passes(self, start_s: float, loop: bool) -> Iterator[AccessUnit]:
-        end, last_dts = 0, -1
+        end, last_dts, last_due = 0, -1, 0
         while True:
             shift: int | None = None
             for unit in self._one_pass(start_s):
                 shift = end - unit.dts if shift is None else shift
                 last_dts = max(unit.dts + shift, last_dts + 1)
                 pts = max(unit.pts + shift, last_dts)
-                yield AccessUnit(unit.packet, pts, last_dts, unit.duration, unit.is_key)
+                last_due = max(self._due(unit, shift, last_dts), last_due)
+                yield AccessUnit(unit.packet, pts, last_dts, unit.duration, unit.is_key, last_due)
                 end = last_dts + unit.duration
             if shift is None:
                 raise ReplayError(f"{self.path}: no picture can be read from it any more; was the file changed?")
             if not loop:
                 return
             start_s = 0.0
+
+    def _due(self, unit: AccessUnit, shift: int, dts: int) -> int:
+        """When to send `unit`: as long after its presentation time as it arrived, where that is known."""
+        if self._arrivals is None or unit.packet.pts is None:
+            return dts
+        delay_ms = self._arrivals.delay_ms(round(unit.packet.pts * self._time_base * 1000))
+        return dts if delay_ms is None else unit.pts + shift + round(delay_ms * CLOCK_HZ / 1000)
 
     def close(self) -> None:
         """Close the file; harmless when repeated."""
