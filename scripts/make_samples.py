@@ -33,6 +33,8 @@ from town.scenery import TownPainter
 FPS = 25
 SECONDS = 12
 SEED = 3
+LEAST_SHARE = 0.0005
+"""Less would be written as 0: such an object counts as wholly hidden."""
 SAMPLES = Path(__file__).parent.parent / "samples"
 
 
@@ -148,7 +150,7 @@ def write_ground_truth(frames: list[list[Label]], name: str, folder: Path) -> in
     rows = []
     for index, labels in enumerate(frames, start=1):
         for label in sorted(labels, key=lambda a: a.actor_id):
-            if label.visibility <= 0 or label.width < 1 or label.height < 1:
+            if label.visibility < LEAST_SHARE or label.width < 1 or label.height < 1:
                 continue
             number = numbers.setdefault(label.actor_id, len(numbers) + 1)
             box = f"{label.x + 1:.2f},{label.y + 1:.2f},{label.width:.2f},{label.height:.2f}"

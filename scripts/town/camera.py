@@ -75,7 +75,7 @@ class Light:
     def on(self, normal: Floats) -> Floats:
         """The light (3,) BGR that a surface with this unit normal receives."""
         facing = max(0.0, float(normal @ self.sun))
-        return self.ambient * (0.86 + 0.14 * normal[2]) + self.sun_colour * facing
+        return np.asarray(self.ambient * (0.86 + 0.14 * normal[2]) + self.sun_colour * facing)
 
     @property
     def exposure(self) -> float:

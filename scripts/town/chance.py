@@ -79,7 +79,7 @@ class Crowd:
 
 
 def random_moment(town: Town, camera: Camera, rng: np.random.Generator) -> list[Pose]:
-    """About three to seventeen actors in view, on the ways and in the bays they use, and a few where they would not go."""
+    """About three to seventeen actors in view, on the ways and in the bays they use, and a few where none would go."""
     wanted = int(rng.integers(3, 15))
     crowd = Crowd(rng)
     for bay in town.bays:

@@ -54,7 +54,8 @@ def paint_ground(town: Town) -> Picture:
         rng.normal(0, 5, (SIDE // 2, SIDE // 2)).astype(np.float32), (SIDE, SIDE), interpolation=cv2.INTER_LINEAR
     )
     blotch = cv2.resize(rng.normal(0, 4, (60, 60)).astype(np.float32), (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
-    return cv2.add(image, cv2.merge([(grain + blotch).astype(np.int16)] * 3), dtype=cv2.CV_8U)
+    texture = cv2.merge([(grain + blotch).astype(np.int16)] * 3)
+    return np.asarray(cv2.add(image, texture, dtype=cv2.CV_8U), np.uint8)
 
 
 def _speckle(image: Picture, rng: np.random.Generator, spread: float) -> None:
@@ -167,7 +168,7 @@ def light_map(town: Town, light: Light) -> NDArray[np.float32]:
     for tree in town.trees:
         crown = np.array([tree.x, tree.y]) + lean * (tree.height - tree.radius)
         _fill(sun, crown + circle * tree.radius * 0.95, 0.12)
-    sun = cv2.GaussianBlur(sun, (0, 0), 1.1)
+    sun = np.asarray(cv2.GaussianBlur(sun, (0, 0), 1.1), np.float32)
     near = cv2.GaussianBlur(feet, (0, 0), 4.0)
     shade = light.ambient * (1 - 0.38 * near[..., None]) + light.sun_colour * light.sun[2] * sun[..., None]
     if light.dusk:
@@ -202,7 +203,7 @@ def _fill(field: NDArray[np.float32], points: Floats, value: float) -> None:
 def lit_ground(ground: Picture, lights: NDArray[np.float32]) -> Picture:
     """The ground with its light, BGR."""
     full = cv2.resize(lights, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)
-    return cv2.multiply(ground, full, dtype=cv2.CV_8U)
+    return np.asarray(cv2.multiply(ground, full, dtype=cv2.CV_8U), np.uint8)
 
 
 def view_ground(camera: Camera, ground: Picture, light: Light) -> Picture:
@@ -231,11 +232,11 @@ def view_ground(camera: Camera, ground: Picture, light: Light) -> Picture:
                 picture, shift @ plane, (CANVAS_W, y1 - y0), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
             )
             out[y0:y1] += warped * weight[y0:y1, None, None].astype(np.float32)
-        picture = cv2.resize(picture, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+        picture = np.asarray(cv2.resize(picture, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), np.uint8)
     haze = (1 - np.exp(-distance / 420))[:, None, None]
     out = out * (1 - haze) + light.sky_low * haze
     sky = np.clip((horizon - rows) / (CANVAS_H * 0.55), 0, 1)[:, None]
     gradient = light.sky_low * (1 - sky) + light.sky_high * sky
     above = rows < horizon + 1
     out[above] = gradient[above][:, None, :]
-    return np.clip(out, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(out, 0, 255), np.uint8)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,16 @@ import yaml
 
 from town.look import KINDS
 
+AUGMENTATION = {
+    "mosaic": 0.0, "scale": 0.3, "translate": 0.08, "fliplr": 0.5, "hsv_h": 0.015, "hsv_s": 0.5, "hsv_v": 0.35,
+    "erasing": 0.0,
+}  # fmt: skip
+"""Mild: the renderer varies the scenes. Without mosaic every picture keeps the shape the model is exported for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """One round of training: the longer side of its pictures, its length, its learning rate and the share left at the end."""
+    """One round of training: the longer side of its pictures, its length, its learning rate, the share left of it."""
 
     name: str
     image_px: int
@@ -30,21 +37,20 @@ def quiet_ultralytics(work: Path) -> None:
     os.environ["YOLO_OFFLINE"] = "true"
     (work / "config").mkdir(parents=True, exist_ok=True)
     os.environ["YOLO_CONFIG_DIR"] = str(work / "config")
-    import ultralytics.data.utils
-    from ultralytics.utils import SETTINGS
-
-    SETTINGS.update({"sync": False, "openvino_msg": False})
+    settings: Any = import_module("ultralytics.utils").SETTINGS
+    settings.update({"sync": False, "openvino_msg": False})
     _bfloat16_where_it_is_fast()
-    ultralytics.data.utils.check_font = lambda *_: None  # it would fetch a font for plots that are never drawn
+    pictures: Any = import_module("ultralytics.data.utils")
+    pictures.check_font = lambda *_: None  # it would fetch a font for plots that are never drawn
 
 
 def _bfloat16_where_it_is_fast() -> None:
     """Train in bfloat16 on processors that multiply it in hardware; Ultralytics offers this for CUDA only."""
     import torch
-    import ultralytics.engine.trainer
 
+    trainer: Any = import_module("ultralytics.engine.trainer")
     if torch.cpu._is_amx_tile_supported():
-        ultralytics.engine.trainer.autocast = lambda *_, **__: torch.autocast("cpu", torch.bfloat16)
+        trainer.autocast = lambda *_, **__: torch.autocast("cpu", torch.bfloat16)
 
 
 def _lay_out_channels_last(trainer: Any) -> None:
@@ -64,9 +70,8 @@ def describe_data(work: Path) -> Path:
 
 def describe_model(work: Path, depth: float, width: float) -> Path:
     """Write YOLO26's own YAML with this project's classes and scale; returns its path."""
-    from ultralytics.nn.tasks import yaml_model_load
-
-    plan = {k: v for k, v in yaml_model_load("yolo26n.yaml").items() if k not in ("scale", "yaml_file")}
+    tasks: Any = import_module("ultralytics.nn.tasks")
+    plan = {k: v for k, v in tasks.yaml_model_load("yolo26n.yaml").items() if k not in ("scale", "yaml_file")}
     plan["nc"] = len(KINDS)
     plan["scales"] = {"n": [depth, width, 1024]}
     path = work / "yolo26n-town.yaml"
@@ -76,16 +81,17 @@ def describe_model(work: Path, depth: float, width: float) -> Path:
 
 def study(work: Path, start: Path, lesson: Lesson, seed: int) -> Path:
     """Train from a model YAML or a checkpoint for one lesson; returns its last checkpoint (averaged weights)."""
-    from ultralytics import YOLO
+    from ultralytics.models.yolo.model import YOLO
 
     settings: dict[str, Any] = {
-        "data": str(describe_data(work)), "project": str(work / "runs"), "name": lesson.name, "exist_ok": True,
-        "imgsz": lesson.image_px, "rect": True, "batch": lesson.batch, "nbs": lesson.batch, "time": lesson.hours, "epochs": 40,
-        "optimizer": "AdamW", "lr0": lesson.learning_rate, "lrf": lesson.last_share, "cos_lr": True, "weight_decay": 0.0005,
-        "warmup_epochs": 0.6, "warmup_bias_lr": lesson.learning_rate, "warmup_momentum": 0.9, "momentum": 0.9,
-        "cache": "ram", "workers": 0, "device": "cpu", "amp": False, "seed": seed, "deterministic": False,
-        "pretrained": start.suffix == ".pt", "plots": False, "val": True, "save_period": 1, "patience": 0,
-        "mosaic": 0.0, "scale": 0.3, "translate": 0.08, "fliplr": 0.5, "hsv_h": 0.015, "hsv_s": 0.5, "hsv_v": 0.35, "erasing": 0.0,
+        **AUGMENTATION, "data": str(describe_data(work)), "project": str(work / "runs"), "name": lesson.name,
+        "exist_ok": True, "imgsz": lesson.image_px, "rect": True, "batch": lesson.batch, "nbs": lesson.batch,
+        "time": lesson.hours, "optimizer": "AdamW", "lr0": lesson.learning_rate, "lrf": lesson.last_share,
+        "cos_lr": True,
+        "weight_decay": 0.0005, "warmup_epochs": 0.6, "warmup_bias_lr": lesson.learning_rate, "warmup_momentum": 0.9,
+        "momentum": 0.9, "cache": "ram", "workers": 0, "device": "cpu", "amp": False, "seed": seed, "epochs": 40,
+        "pretrained": start.suffix == ".pt", "deterministic": False, "plots": False, "val": True, "save_period": 1,
+        "patience": 0,
     }  # fmt: skip
     model = YOLO(str(start), task="detect")
     model.add_callback("on_train_start", _lay_out_channels_last)

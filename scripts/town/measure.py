@@ -16,6 +16,9 @@ from town.look import KINDS
 
 LEAST_HEIGHT_PX, LEAST_WIDTH_PX, LEAST_VISIBILITY = 10.0, 4.0, 0.25
 """Smaller or more hidden objects are neither asked for in training nor counted, found or missed, in measuring."""
+END_TO_END_COLUMNS = 6
+LEAST_SCORE, MOST_IOU = 0.001, 0.7
+"""What Ultralytics validates with."""
 IOUS = np.linspace(0.5, 0.95, 10)
 
 
@@ -61,9 +64,21 @@ class ExportedModel:
         inner = picture if size == (wide, tall) else cv2.resize(picture, size)
         canvas[top : top + size[1], left : left + size[0]] = inner
         tensor = canvas[None, :, :, ::-1].transpose(0, 3, 1, 2).astype(np.float32) / 255
-        rows = np.asarray(self._model(np.ascontiguousarray(tensor))[0][0], np.float64)
+        output = np.asarray(self._model(np.ascontiguousarray(tensor))[0][0], np.float64)
+        rows = output if output.shape[1] == END_TO_END_COLUMNS else _suppressed(output.T)
         rows[:, :4] = (rows[:, :4] - (left, top, left, top)) / scale
         return rows[np.argsort(-rows[:, 4])]
+
+
+def _suppressed(anchors: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Rows (N, 6) of a raw output (anchors, 4 + classes), each object once."""
+    class_id, score = anchors[:, 4:].argmax(axis=1), anchors[:, 4:].max(axis=1)
+    kept = score > LEAST_SCORE
+    corner, size = anchors[kept, :2] - anchors[kept, 2:4] / 2, anchors[kept, 2:4]
+    boxes, scores, classes = np.hstack([corner, size]), score[kept], class_id[kept]
+    chosen = cv2.dnn.NMSBoxesBatched(boxes.tolist(), scores.tolist(), classes.tolist(), LEAST_SCORE, MOST_IOU)
+    best = np.asarray(chosen, int).reshape(-1)[:300]
+    return np.hstack([corner[best], corner[best] + size[best], scores[best, None], classes[best, None]])
 
 
 def held_out(folder: Path) -> Iterator[tuple[Picture, Truth]]:
@@ -95,7 +110,7 @@ def recording(path: Path, ground_truth: Path, every: int) -> Iterator[tuple[Pict
                 yield _picture(frame.to_ndarray(format="bgr24")), truth
 
 
-def measure(model: ExportedModel, pictures: Iterable[tuple[Picture, Truth]], least_score: float = 0.001) -> Precision:
+def measure(model: ExportedModel, pictures: Iterable[tuple[Picture, Truth]]) -> Precision:
     """The model's average precision, computed by Ultralytics' own ``ap_per_class``."""
     from ultralytics.utils.metrics import ap_per_class
 
@@ -105,7 +120,7 @@ def measure(model: ExportedModel, pictures: Iterable[tuple[Picture, Truth]], lea
     count = 0
     for picture, truth in pictures:
         rows = model.detect(picture)
-        rows = rows[rows[:, 4] >= least_score]
+        rows = rows[rows[:, 4] >= LEAST_SCORE]
         hit, kept = match(rows, truth)
         hits.append(hit[kept])
         found.append(rows[kept])

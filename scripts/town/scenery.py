@@ -119,35 +119,39 @@ def _face(drawn: Backdrop, corners: Floats, paint: Floats | Picture, glow: NDArr
     part = drawn.picture[low[1] : high[1], low[0] : high[0]]
     shade = drawn.light.on(normal)
     far = float(np.linalg.norm(corners.mean(axis=0) - camera.position))
-    haze = 1 - np.exp(-far / 420)
-    if isinstance(paint, np.ndarray) and paint.ndim == 3:
-        texels = cv2.multiply(paint, (*shade.tolist(), 0.0), dtype=cv2.CV_8U)
+    haze = float(1 - np.exp(-far / 420))
+    if paint.ndim == 3:
+        texels = np.asarray(
+            cv2.multiply(np.asarray(paint, np.uint8), (*shade.tolist(), 0.0), dtype=cv2.CV_8U), np.uint8
+        )
         if glow is not None and drawn.light.dusk:
-            texels = cv2.max(texels, glow.astype(np.uint8))
-        height, width = paint.shape[:2]
-        plane = camera.plane_to_canvas(
-            corners[3], (corners[2] - corners[3]) / width, (corners[0] - corners[3]) / height
-        )
-        reach = np.linalg.norm(corners - camera.position, axis=1).min()
-        small = max(0, int(np.log2(max(1.0, reach * TEXELS / camera.focal_px))))
-        if small:
-            factor = 2**small
-            texels = cv2.resize(
-                texels, (max(1, width // factor), max(1, height // factor)), interpolation=cv2.INTER_AREA
-            )
-            plane = plane @ np.diag([width / texels.shape[1], height / texels.shape[0], 1.0])
-        shift = np.array([[1, 0, -low[0]], [0, 1, -low[1]], [0, 0, 1.0]])
-        colours = cv2.warpPerspective(
-            texels, shift @ plane, (wide, tall), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-        )
-        colours = cv2.addWeighted(
-            colours, 1 - haze, np.broadcast_to(drawn.light.sky_low, colours.shape).astype(np.uint8), haze, 0
-        )
-        cv2.copyTo(colours, shown, part)
+            texels = np.maximum(texels, glow.astype(np.uint8))
+        colours = _stretched(camera, corners, texels, (int(low[0]), int(low[1])), (wide, tall))
+        distant = np.broadcast_to(drawn.light.sky_low, colours.shape).astype(np.uint8)
+        cv2.copyTo(cv2.addWeighted(colours, 1 - haze, distant, haze, 0), shown, part)
     else:
         flat = np.clip(paint * shade * (1 - haze) + drawn.light.sky_low * haze, 0, 255)
         part[shown > 0] = flat.astype(np.uint8)
     cv2.copyTo(near, shown, depth)
+
+
+def _stretched(
+    camera: Camera, corners: Floats, texels: Picture, corner: tuple[int, int], size_wh: tuple[int, int]
+) -> Picture:
+    """A texture as it lies on a parallelogram: the part of the canvas from a corner on, of a size."""
+    height, width = texels.shape[:2]
+    plane = camera.plane_to_canvas(corners[3], (corners[2] - corners[3]) / width, (corners[0] - corners[3]) / height)
+    reach = np.linalg.norm(corners - camera.position, axis=1).min()
+    small = max(0, int(np.log2(max(1.0, reach * TEXELS / camera.focal_px))))
+    if small:
+        less_wh = max(1, width // 2**small), max(1, height // 2**small)
+        texels = np.asarray(cv2.resize(texels, less_wh, interpolation=cv2.INTER_AREA), np.uint8)
+        plane = plane @ np.diag([width / less_wh[0], height / less_wh[1], 1.0])
+    shift = np.array([[1, 0, -corner[0]], [0, 1, -corner[1]], [0, 0, 1.0]])
+    warped = cv2.warpPerspective(
+        texels, shift @ plane, size_wh, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    return np.asarray(warped, np.uint8)
 
 
 def _building(drawn: Backdrop, house: Building) -> None:
