@@ -113,11 +113,8 @@ def test_make_samples_again_gives_the_recording() -> None:
     picture, labels = make_samples.moment(stage, trips, 100 / 25, make_samples.SECONDS, 100)
     rows = truth_rows("gate")
     boxes = {tuple(row) for row in rows[rows[:, 0] == 101][:, [2, 3, 4, 5, 7]].round(1).tolist()}
-    shown = [
-        label
-        for label in labels
-        if label.visibility >= make_samples.LEAST_SHARE and label.width >= 1 and label.height >= 1
-    ]
+    least = make_samples.LEAST_SHARE
+    shown = [a for a in labels if a.visibility >= least and a.width >= 1 and a.height >= 1]
     again = {(a.x + 1, a.y + 1, a.width, a.height, KINDS.index(a.kind) + 1.0) for a in shown}
     assert len(again) == len(boxes)
     assert np.allclose(sorted(boxes), sorted(again), atol=0.06)

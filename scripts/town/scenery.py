@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -121,9 +122,8 @@ def _face(drawn: Backdrop, corners: Floats, paint: Floats | Picture, glow: NDArr
     far = float(np.linalg.norm(corners.mean(axis=0) - camera.position))
     haze = float(1 - np.exp(-far / 420))
     if paint.ndim == 3:
-        texels = np.asarray(
-            cv2.multiply(np.asarray(paint, np.uint8), (*shade.tolist(), 0.0), dtype=cv2.CV_8U), np.uint8
-        )
+        factors: Any = (*shade.tolist(), 0.0)
+        texels = np.asarray(cv2.multiply(np.asarray(paint, np.uint8), factors, dtype=cv2.CV_8U), np.uint8)
         if glow is not None and drawn.light.dusk:
             texels = np.maximum(texels, glow.astype(np.uint8))
         colours = _stretched(camera, corners, texels, (int(low[0]), int(low[1])), (wide, tall))
