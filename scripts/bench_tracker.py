@@ -54,12 +54,9 @@ def bench(boxes: int, updates: int) -> dict[str, float]:
     """Median milliseconds, and how many times faster `update` is than the reference."""
     frames = walk(boxes, updates)
     tracker, reference = Tracker(TrackerConfig(), PICTURE_WH), ReferenceTracker()
-    update_ms, predict_ms, reference_ms = [], [], []
-    for index, detections in enumerate(frames):
-        at_s = index / FPS
-        update_ms.append(_ms(partial(tracker.update, detections, at_s)))
-        predict_ms.append(_ms(partial(tracker.predict, at_s + 0.5 / FPS)))
-        reference_ms.append(_ms(partial(reference.update, detections)))
+    update_ms = [_ms(partial(tracker.update, found, index / FPS)) for index, found in enumerate(frames)]
+    predict_ms = [_ms(partial(tracker.predict, (updates - 0.5) / FPS)) for _ in frames]
+    reference_ms = [_ms(partial(reference.update, found)) for found in frames]
     ours, theirs = median(update_ms[WARM_UP:]), median(reference_ms[WARM_UP:])
     return {
         "boxes": boxes,

@@ -11,6 +11,8 @@ Arrays run over tracks along the last axis.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,6 +24,8 @@ VELOCITY_NOISE = 0.6
 """Heights per s per √s that a velocity wanders. ByteTrack's (1.0 at 30 fps) costs 0.6 points, 0.3 another 0.5."""
 MEASUREMENT_NOISE = 0.06
 """Heights; one standard deviation of an edge detected with score 0.75. 0.05 to 0.08 are alike."""
+LEAST_DOUBT = 0.02
+"""No detection is exact, whatever its score."""
 FIRST_VELOCITY_STD = 2.0
 """Heights per s; a new track may move in any direction. 1 to 4 are alike."""
 
@@ -29,7 +33,9 @@ FIRST_VELOCITY_STD = 2.0
 def measurement_var(height: Floats, score: NDArray[np.floating]) -> Floats:
     """(N,) px²: what is not known of a detected box; a weak detection lies less well (NSA Kalman, arXiv:2202.11983)."""
     std = (2.0 * MEASUREMENT_NOISE) * height
-    return np.asarray(std * std * np.maximum(1.0 - score, 0.02))
+    std *= std
+    std *= np.maximum(1.0 - score, LEAST_DOUBT)
+    return std
 
 
 def first_covariance(height: Floats) -> Floats:
@@ -42,15 +48,18 @@ def first_covariance(height: Floats) -> Floats:
 
 def advance(covariance: Floats, height: Floats, elapsed_s: float) -> Floats:
     """(3, N): the covariance `elapsed_s` ≥ 0 later."""
-    t = elapsed_s
-    var, cov, velocity_var = covariance
-    size = height * height
-    wander = VELOCITY_NOISE**2 * t
-    out = np.empty_like(covariance)
-    out[0] = var + (2 * t) * cov + (t * t) * velocity_var + (POSITION_NOISE**2 * t + wander * t * t / 3) * size
-    out[1] = cov + t * velocity_var + (wander * t / 2) * size
-    out[2] = velocity_var + wander * size
+    step, noise = _transition(elapsed_s)
+    out: Floats = step @ covariance
+    out += noise * (height * height)
     return out
+
+
+@lru_cache(maxsize=64)
+def _transition(t: float) -> tuple[Floats, Floats]:
+    """What becomes of a covariance in `t` seconds, (3, 3), and what is added for each squared px of height, (3, 1)."""
+    wander = VELOCITY_NOISE**2 * t
+    step = np.array([[1.0, 2 * t, t * t], [0.0, 1.0, t], [0.0, 0.0, 1.0]])
+    return step, np.array([[POSITION_NOISE**2 * t + wander * t * t / 3], [wander * t / 2], [wander]])
 
 
 def correct(covariance: Floats, noise: Floats) -> tuple[Floats, Floats]:
@@ -59,7 +68,7 @@ def correct(covariance: Floats, noise: Floats) -> tuple[Floats, Floats]:
     total = var + noise
     gain, velocity_gain = var / total, cov / total
     velocity_var -= velocity_gain * cov
-    noise = noise / total
-    var *= noise
-    cov *= noise
+    rest = noise / total
+    var *= rest
+    cov *= rest
     return gain, velocity_gain

@@ -131,10 +131,11 @@ class Rows:
 
     def shift(self, by: Floats, faster: Floats) -> None:
         """Move all by (2, 1) or (2, N) px and make them faster by px/s."""
-        both = np.concatenate([by, by])
-        self.table[_MEAN] += both
-        self.table[_NOW] += both
-        self.table[_VELOCITY] += np.concatenate([faster, faster])
+        by, faster = np.concatenate([by, by]), np.concatenate([faster, faster])
+        mean, now, velocity = self.mean, self.now, self.velocity
+        mean += by
+        now += by
+        velocity += faster
 
     def take(self, index: NDArray[np.intp], found: Detections, at_s: float) -> None:
         """The tracks at `index` were seen at `at_s` as `found`, one each; that confirms them."""
@@ -145,10 +146,11 @@ class Rows:
         table[_SEEN][:4] = box
         table[_SEEN][4] = at_s
         noise = kalman.measurement_var(_height(box), found.score)
-        surprise = box - table[_MEAN]
+        mean, velocity = table[_MEAN], table[_VELOCITY]
+        surprise = box - mean
         gain, velocity_gain = kalman.correct(table[_COVARIANCE], noise)
-        table[_MEAN] += gain * surprise
-        table[_VELOCITY] += velocity_gain * surprise
+        mean += gain * surprise
+        velocity += velocity_gain * surprise
         self._vote(index, table, found)
         self.table[:, index] = table
         self.confirmed[index] = True

@@ -174,8 +174,8 @@ class Tracker:
         if not len(rows) or not len(found):
             return owner < 0
         iou = iou_matrix(rows.now.T.astype(np.float32), found.xyxy)
-        other = rows.class_id[:, None] != found.class_id
-        if other.any():
+        if (rows.class_id != found.class_id[0]).any() or (found.class_id != found.class_id[0]).any():
+            other = rows.class_id[:, None] != found.class_id
             iou[other & (iou < config.other_class_iou)] = 0.0
         fused = iou[:, :high] * found.score[:high]
         lone = rows.confirmed.copy()
@@ -184,8 +184,10 @@ class Tracker:
         self._match(iou[:, high:], lone, owner[high:], config.low_match_iou)
         self._match(fused, ~rows.confirmed, owner[:high], config.tentative_similarity)
         left = owner < 0
-        index = (~left).nonzero()[0]
-        rows.take(owner[index], found[index], at_s)
+        if left.any():
+            rows.take(owner[~left], found[~left], at_s)
+        else:
+            rows.take(owner, found, at_s)
         return left
 
     @staticmethod
@@ -240,12 +242,14 @@ class Tracker:
         assert self._at_s is not None
         ahead_s = at_s - self._at_s
         since_s = at_s - rows.seen_at
-        limit_s = np.where(rows.seen_at < self._at_s, self._longest_missed_s, self._config.max_fill_s + SAME_MOMENT_S)
-        keep = rows.confirmed & (since_s <= limit_s) & ~rows.ended
         boxes = rows.now
+        keep = rows.confirmed & ~rows.ended
         if ahead_s > 0:
             boxes = rows.mean + rows.velocity * ahead_s
-            keep &= self._in_view(boxes)
+            limit_s = np.where(rows.seen_at < self._at_s, self._longest_missed_s, self._config.max_fill_s)
+            keep &= (since_s <= limit_s + SAME_MOMENT_S) & self._in_view(boxes)
+        else:
+            keep &= since_s <= self._longest_missed_s
         tracks = self._packed(rows, boxes, since_s > 0, since_s, ahead_s)
         return tracks if keep.all() else tracks[keep]
 
