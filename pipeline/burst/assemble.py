@@ -114,6 +114,8 @@ class _Bench:
         if phase.fault is None or span_s is None:
             return None
         target = self._plan.target(phase)
+        if phase.fault.name in ("kill_worker", "stop_worker"):
+            return None  # no camera is another one
         others = [camera_id for camera_id in self._plan.present(phase) if camera_id != target]
         return ages(self._observed.age_ms[self._observed.within(*span_s, others)]).p95 if others else None
 
