@@ -1,7 +1,19 @@
 """One camera's objects: kept from detection to detection, predicted in between.
 
 Every step works on all tracks at once. Time is an argument: nothing here knows of frames or rates, so the same
-parameters serve 30 and 5 detections a second.
+parameters serve 30 and 5 detections a second. It is ByteTrack's two-stage association (arXiv:2110.06864) with:
+
+- the shift that all boxes have in common taken out first, which is what a moving camera does: +3.1 points of HOTA, the
+  mean over strides 1, 2, 3, 5 and both fillings on MOT17-02, 05, 10, 11; most at stride 5, on 10 and 11;
+- boxes ended soon after the detector looked and did not find them, but shown for long where it did not look: +1.0;
+- births from score 0.6 instead of 0.7: 0 to +0.3 on clean detections, +1 on degraded ones;
+- less velocity noise than ByteTrack (+0.4) and measurement noise by score (+0.2);
+- new tracks that move as the others do: +0.3.
+
+What did not help: GIoU as similarity (−5), buffered IoU for all (−0.2; better at strides 3 and 5, worse at 1), the
+momentum and re-update of OC-SORT (−0.3 each), height-modulated IoU (0), a penalty by time unseen (0 to −0.4), low scores for
+tracks unseen for longer (0), births confirmed by low scores (−0.2), a similarity transform or a robust mean for the
+camera instead of the median (−2, −1). Figures are in the README.
 """
 
 from __future__ import annotations
@@ -19,7 +31,7 @@ from pipeline.track.association import LEAST_SHIFT_PAIRS, assign, common_shift
 from pipeline.track.rows import Floats, Rows
 
 SHIFT_TO_VELOCITY = 0.5
-"""Share of the camera's shift that goes into the velocities: a camera that begins to turn will go on."""
+"""Share of the camera's shift that goes into the velocities: a camera that begins to turn will go on. 0 costs 0.4."""
 LONGEST_PX = 1e6
 """A box whose coordinates add up to more is a broken one."""
 EDGES = np.ones(4, np.float32)
@@ -31,16 +43,16 @@ class TrackerConfig:
     """What the tracker believes. One set serves every rate of detection; times are in seconds.
 
     Attributes:
-        high_score: Detections from here on may continue any track.
+        high_score: Detections from here on may continue any track, and begin one if they reach `birth_score` too.
         low_score: Weaker ones, down to this, may only continue a track that was seen in the last detection.
-        birth_score: An unmatched detection from here on starts a track.
+        birth_score: An unmatched detection from here on starts a track; it has boxes from its second detection on.
         match_similarity: Least IoU × score of a track and a high detection.
         low_match_iou: Least IoU of a track and a low detection.
         tentative_similarity: Least IoU × score of a track that was seen only once and a high detection.
         other_class_iou: Least IoU of a track and a detection of another class.
         lost_s: How long an unseen track can still be found again.
         max_missed_s: How long a track has boxes that the detector looked for and did not find: a missed detection is to
-            be bridged, an object that is gone has to end.
+            be bridged, an object that is gone has to end. 0.3 is alike, 0.1 costs 0.5, 1.0 costs 2.
         max_fill_s: How long a track has boxes since it was last detected, at most.
         clip: Cut boxes off at the picture's edges. MOTChallenge's boxes reach beyond, so its evaluation does not.
     """
