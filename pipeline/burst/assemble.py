@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from pipeline.burst.judge import USUAL_SHARE, Facts, judge, passed, recovery_s
+from pipeline.burst.judge import Facts, judge, passed, recovery_s
 from pipeline.burst.lab import Record, Timing
 from pipeline.burst.observed import Observed, ages, figures, observe
 from pipeline.burst.plan import Plan
@@ -25,7 +25,8 @@ from pipeline.burst.series import series, truth
 from pipeline.clock import NS_PER_S
 
 END_S = 1.0
-"""The last second of a phase tells which cameras are there."""
+"""The last second of a phase tells which cameras are there: those with this share of their recording's frames."""
+LIVE_SHARE = 0.8
 
 
 def assemble(plan: Plan, record: Record, surroundings: Surroundings) -> BurstReport:
@@ -142,7 +143,7 @@ class _Bench:
 
     def _live(self, cameras: tuple[str, ...], end_s: float) -> int:
         """Cameras that published at nearly their recording's rate in the last second."""
-        needed = {camera_id: USUAL_SHARE * self._record.rates_hz[camera_id] * END_S for camera_id in cameras}
+        needed = {camera_id: LIVE_SHARE * self._record.rates_hz[camera_id] * END_S for camera_id in cameras}
         return sum(
             int(self._observed.within(end_s - END_S, end_s, [camera_id]).sum()) >= needed[camera_id]
             for camera_id in cameras

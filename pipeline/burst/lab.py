@@ -192,11 +192,12 @@ class Lab:
                 self._until(start_s + mischief.plan.end_s)
                 mischief.end()
             self._until(start_s + phase.seconds)
+            # Before the cameras of a burst are taken away, which takes a moment.
+            return Timing(phase, start_s, time.monotonic())
         finally:
             if mischief is not None:
                 mischief.end()
             stage.end_burst()
-        return Timing(phase, start_s, time.monotonic())
 
     def _begin_burst(self, phase: Phase, stage: Stage, record: Record) -> None:
         assert phase.burst is not None

@@ -37,8 +37,8 @@ def print_verdict(report: BurstReport, console: Console) -> None:
     title = f"{report.scenario}, {report.duration_s:.0f} s; ages in ms from departure to publication"
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("phase", no_wrap=True)
-    for heading in ("cams", "pub/s", "det/s", "p50", "p95", "p99", "lost", "back"):
-        table.add_column(heading, justify="right")
+    for heading in ("cams", "pub/s", "det/s", "p50", "p95", "p99", "lost", "back s"):
+        table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
     for phase in report.phases:
         table.add_row(*_row(phase))
@@ -60,8 +60,8 @@ def _row(phase: PhaseReport) -> list[Text | str]:
     return [
         phase.name,
         str(len(phase.cameras)),
-        f"{fleet.published / seconds:.1f}",
-        f"{fleet.detected / seconds:.1f}",
+        f"{fleet.published / seconds:.0f}",
+        f"{fleet.detected / seconds:.0f}",
         *(_ms(value) for value in (fleet.age.p50, fleet.age.p95, fleet.age.p99)),
         str(sum(fleet.lost.values())),
         _back(phase),
@@ -72,7 +72,7 @@ def _row(phase: PhaseReport) -> list[Text | str]:
 def _back(phase: PhaseReport) -> str:
     if phase.kind != "fault":
         return ""
-    return "never" if phase.recovery_s is None else f"{phase.recovery_s:.1f} s"
+    return "never" if phase.recovery_s is None else f"{phase.recovery_s:.1f}"
 
 
 def _ms(value: float | None) -> str:
@@ -83,4 +83,4 @@ def _verdict(checks: list[Check]) -> Text:
     if not checks:
         return Text("not judged", "dim")
     failed = sum(not check.passed for check in checks)
-    return Text(f"{failed} of {len(checks)} failed", "red") if failed else Text(f"{len(checks)} passed", "green")
+    return Text(f"{failed} failed", "red") if failed else Text(f"{len(checks)} passed", "green")
