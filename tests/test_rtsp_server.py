@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import socket
 import struct
 import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -21,94 +19,10 @@ from pipeline.errors import ReplayError
 from pipeline.replay import serve_recordings
 from pipeline.replay.interleaved import MAX_UNSENT_BYTES, STALL_S, Channels, InterleavedSubscriber
 from pipeline.replay.packetize import RtpUnit
+from tests.rtsp_client import DEADLINE_S, TCP, RawClient
 from tests.test_replay_packets import FRAMES, KINDS, record
 
-DEADLINE_S = 20.0
-TCP = {"Transport": "RTP/AVP/TCP;unicast;interleaved=0-1"}
 SENDER_REPORT = 200
-
-
-@dataclass(frozen=True)
-class Answer:
-    status: int
-    headers: dict[str, str]
-    body: str
-
-
-class RawClient:
-    """One connection to a camera's URL; keeps the RTP packets and the RTCP kinds that come between answers."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self._cseq = 0
-        self._socket = socket.create_connection((urlsplit(url).hostname, urlsplit(url).port), DEADLINE_S)
-        self._stream = self._socket.makefile("rb")
-        self.frames: list[tuple[int, bytes]] = []
-
-    def __enter__(self) -> RawClient:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        self._stream.close()
-        self._socket.close()
-
-    def send(self, request: bytes) -> None:
-        self._socket.sendall(request)
-
-    def ask(self, method: str, target: str = "", **headers: str) -> Answer:
-        self._cseq += 1
-        lines = [f"{method} {target or self.url} RTSP/1.0", f"CSeq: {self._cseq}"]
-        lines += [f"{name}: {value}" for name, value in headers.items()]
-        self.send(("\r\n".join(lines) + "\r\n\r\n").encode())
-        answer = self.answer()
-        assert answer.headers["cseq"] == str(self._cseq)
-        return answer
-
-    def answer(self) -> Answer:
-        while (first := self._stream.read(1)) == b"$":
-            self._take_frame()
-        status = int((first + self._stream.readline()).split()[1])
-        headers = {}
-        while line := self._stream.readline().decode().strip():
-            name, _, value = line.partition(":")
-            headers[name.lower()] = value.strip()
-        return Answer(status, headers, self._stream.read(int(headers.get("content-length", 0))).decode())
-
-    def play(self) -> Answer:
-        setup = self.ask("SETUP", f"{self.url}/trackID=0", **TCP)
-        assert setup.status == 200, setup
-        return self.ask("PLAY", Session=setup.headers["session"].split(";")[0])
-
-    def read_packets(self, count: int) -> list[bytes]:
-        """The first `count` RTP packets."""
-        while sum(channel == 0 for channel, _ in self.frames) < count:
-            assert self._stream.read(1) == b"$"
-            self._take_frame()
-        return [frame for channel, frame in self.frames if channel == 0][:count]
-
-    def read_past(self, packet: bytes) -> None:
-        """Reads until an RTP packet as late as `packet` has come."""
-        number = int.from_bytes(packet[2:4], "big")
-        count = 1
-        while (number - int.from_bytes(self.read_packets(count)[-1][2:4], "big")) % 65536 not in {
-            0,
-            *range(32768, 65536),
-        }:
-            count += 1
-
-    def ended(self) -> bool:
-        """Reads to the end of the connection."""
-        while first := self._stream.read(1):
-            assert first == b"$"
-            self._take_frame()
-        return True
-
-    def _take_frame(self) -> None:
-        channel, length = struct.unpack(">BH", self._stream.read(3))
-        self.frames.append((channel, self._stream.read(length)))
 
 
 @pytest.fixture(scope="module")

@@ -133,8 +133,7 @@ class RtpPacketizer:
         }
         self._muxer = av.open(self._sink, "w", format="rtp", options=options, buffer_size=MAX_PACKET_BYTES)
         self._stream = self._muxer.add_stream_from_template(recording.stream)
-        filter_name = _TO_ANNEX_B.get(recording.codec, "null")
-        self._filter = BitStreamFilterContext(filter_name, recording.stream, self._stream)
+        self._filter = to_annex_b(recording, self._stream)
 
     def packetize(self, unit: AccessUnit) -> RtpUnit:
         """The RTP packets of `unit`, which must follow the last one in dts; its packet is used up.
@@ -161,6 +160,11 @@ class RtpPacketizer:
     def close(self) -> None:
         """Free the muxer; harmless when repeated."""
         self._muxer.close()
+
+
+def to_annex_b(recording: Recording, stream: av.VideoStream) -> BitStreamFilterContext:
+    """Turns the recording's packets into those that a camera would send; sets `stream`, which they go to, right."""
+    return BitStreamFilterContext(_TO_ANNEX_B.get(recording.codec, "null"), recording.stream, stream)
 
 
 def payload_type(codec: str) -> int:
