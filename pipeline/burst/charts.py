@@ -23,7 +23,7 @@ DETECTED, LOST = "#1d63b8", "#c8322b"
 FILLED = ("#9cc7ee", "#f0b354", "#d58fb4", "#8fbf9f", "#b8a5d9", "#c9b79c")
 BURST, FAULT = "#f59e0b", "#dc2626"
 WIDTH_IN = 11.0
-MOST_PANELS = 12
+MOST_PANELS = 20
 """More cameras than that are shown as a map."""
 _NAMED_PHASES = 7
 _STYLE: dict[Any, Any] = {
@@ -89,7 +89,7 @@ def age_by_camera(figure: Figure, report: BurstReport) -> None:
     if len(cameras) > MOST_PANELS:
         _age_map(figure, report)
         return
-    columns = min(3, len(cameras))
+    columns = panel_columns(len(cameras))
     rows = math.ceil(len(cameras) / columns)
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     top = _ceiling([camera.p95 for camera in cameras.values()], report.slo_p95_ms)
@@ -109,6 +109,11 @@ def age_by_camera(figure: Figure, report: BurstReport) -> None:
     grid.flat[0].legend(
         loc="lower right", bbox_to_anchor=(1.0, 0.97), ncols=3, handlelength=1.2, columnspacing=1, borderpad=0
     )
+
+
+def panel_columns(cameras: int) -> int:
+    """How many panels stand side by side."""
+    return min(cameras, 3 if cameras <= 9 else 4)
 
 
 def frames(figure: Figure, report: BurstReport) -> None:
@@ -143,9 +148,9 @@ def stride(figure: Figure, report: BurstReport) -> None:
 def clocks(figure: Figure, report: BurstReport) -> None:
     """The fleet's own 95th percentile beside the true one."""
     axes = figure.subplots()
-    axes.plot(report.series.at_s, _line(report.series.p95), color=P95, linewidth=2, label="departure to publication")
+    axes.plot(report.series.at_s, _line(report.series.p95), color=P95, linewidth=2, label="true")
     own = _line(report.series.fleet_p95)
-    axes.plot(report.series.at_s, own, color=OWN, linewidth=1.4, linestyle=(0, (3, 2)), label="as the fleet says")
+    axes.plot(report.series.at_s, own, color=OWN, linewidth=1.4, linestyle=(0, (3, 2)), label="the fleet's own")
     axes.set_ylim(0, _ceiling([report.series.p95, report.series.fleet_p95], 0))
     _finish(axes, report, "p95 of age, ms")
 
@@ -153,11 +158,8 @@ def clocks(figure: Figure, report: BurstReport) -> None:
 def processors(figure: Figure, report: BurstReport) -> None:
     """Processor time by process, cameras together, and the machine's limit."""
     axes = figure.subplots()
-    at_s, groups = grouped(report.processes, report.duration_s, "cores")
-    colours = [colour for _, colour in zip(groups, (P95, P50, *FILLED[1:]), strict=False)]
-    axes.stackplot(at_s, *groups.values(), labels=list(groups), colors=colours, linewidth=0, alpha=0.9)
-    total = sum(groups.values(), np.zeros(len(at_s)))
-    if len(total) and total.max() > 0.7 * report.surroundings.cores:
+    total = _stack(axes, report, "cores")
+    if total.max() > 0.7 * report.surroundings.cores:
         axes.axhline(report.surroundings.cores, color=FAULT, linewidth=1, linestyle=(0, (4, 3)), label="all cores")
     axes.set_ylim(bottom=0)
     _finish(axes, report, "cores")
@@ -166,9 +168,7 @@ def processors(figure: Figure, report: BurstReport) -> None:
 def memory(figure: Figure, report: BurstReport) -> None:
     """Private memory by process, cameras together."""
     axes = figure.subplots()
-    at_s, groups = grouped(report.processes, report.duration_s, "memory_mb")
-    colours = [colour for _, colour in zip(groups, (P95, P50, *FILLED[1:]), strict=False)]
-    axes.stackplot(at_s, *groups.values(), labels=list(groups), colors=colours, linewidth=0, alpha=0.9)
+    _stack(axes, report, "memory_mb")
     axes.set_ylim(bottom=0)
     _finish(axes, report, "memory, MB")
 
@@ -182,13 +182,27 @@ def grouped(
     for process in sorted(processes, key=lambda one: _ORDER.get(group_of(one.name), len(_ORDER))):
         if not process.at_s:
             continue
-        # A process that is not there counts nothing, one that was not looked at in that second goes on.
-        values = np.interp(at_s, process.at_s, getattr(process, figure), left=0.0, right=0.0)
+        # What was not looked at within a second and a half was not there.
+        looked_s = np.array(process.at_s)
+        nearest = np.abs(looked_s[:, None] - at_s).argmin(axis=0)
+        there = np.abs(looked_s[nearest] - at_s) < 1.5
+        values = np.where(there, np.array(getattr(process, figure))[nearest], 0.0)
         group = group_of(process.name)
         groups[group] = groups.get(group, np.zeros(len(at_s))) + values
     return at_s, groups
 
 
+def _stack(axes: Axes, report: BurstReport, figure: str) -> NDArray[np.float64]:
+    """Draw the groups of processes on top of each other; returns their sum, second by second."""
+    at_s, groups = grouped(report.processes, report.duration_s, figure)
+    below = np.zeros(len(at_s))
+    for (name, values), colour in zip(groups.items(), _PROCESSES, strict=False):
+        axes.fill_between(at_s, below, below + values, color=colour, alpha=0.9, linewidth=0, label=name)
+        below = below + values
+    return below
+
+
+_PROCESSES = (P95, P50, *FILLED[1:])
 _ORDER = {"worker": 0, "cameras": 1, "replay servers": 2, "supervisor": 3, "burst lab": 4}
 
 

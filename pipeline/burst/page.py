@@ -119,7 +119,10 @@ def _chart(title: str, note: str, draw: charts.Draw, report: BurstReport, height
 
 def _camera_height_in(report: BurstReport) -> float:
     count = len(report.series.cameras)
-    return 1.75 * math.ceil(count / 3) if count <= charts.MOST_PANELS else 2.0 + 0.11 * count
+    if count > charts.MOST_PANELS:
+        return 2.0 + 0.11 * count
+    columns = charts.panel_columns(count)
+    return (1.75 if columns <= 3 else 1.4) * math.ceil(count / columns)
 
 
 def _phases(report: BurstReport) -> str:
@@ -137,7 +140,7 @@ def _phases(report: BurstReport) -> str:
 def _phase(number: int, phase: PhaseReport) -> list[str]:
     seconds, fleet = phase.end_s - phase.judged_s, phase.fleet
     settle_s = phase.judged_s - phase.start_s
-    settled = f'<div class="dim">first {settle_s:.0f} not judged</div>' if settle_s > 0 else ""
+    settled = f'<div class="dim">{settle_s:.0f} not judged</div>' if settle_s > 0 else ""
     return [
         str(number),
         f'<b>{escape(phase.name)}</b><div class="dim">{escape(phase.detail or phase.kind)}</div>',

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -35,7 +34,7 @@ def progress(plan: Plan, now: Snapshot) -> Table:
 def print_verdict(report: BurstReport, console: Console) -> None:
     """Print the phases with their figures, then what failed and by how much."""
     title = f"{report.scenario}, {report.duration_s:.0f} s; ages in ms from departure to publication"
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
     table.add_column("phase", no_wrap=True)
     for heading in ("cams", "pub/s", "det/s", "p50", "p95", "p99", "lost", "back s"):
         table.add_column(heading, justify="right", no_wrap=True)
