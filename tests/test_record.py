@@ -119,7 +119,7 @@ def test_camera_that_comes_back_goes_on_in_the_same_file_with_a_gap(
 
     shown = presented_ms(out)
     assert results[0].sessions == 2 and results[0].files == (out,)
-    assert sorted(shown) == shown and max(later - earlier for earlier, later in pairwise(shown)) > 80
+    assert sorted(shown) == shown and max(later - earlier for earlier, later in pairwise(shown)) > 40
 
 
 def test_camera_that_comes_back_otherwise_goes_on_in_another_file(

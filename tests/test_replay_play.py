@@ -67,8 +67,13 @@ def run_player(command: str, url: str) -> subprocess.CompletedProcess[str] | Non
 COMMANDS = {
     "ffprobe": "ffprobe -v error -rtsp_transport tcp -show_entries stream=codec_name,width,height -of csv=p=0 URL",
     "ffmpeg": "ffmpeg -v warning -nostdin -xerror -rtsp_transport tcp -i URL -frames:v 25 -f null -",
+    "ffmpeg over UDP": "ffmpeg -v warning -nostdin -xerror -rtsp_transport udp -i URL -frames:v 25 -f null -",
     "gst-launch-1.0": (
         "gst-launch-1.0 -q rtspsrc location=URL protocols=tcp latency=0 ! rtph264depay ! h264parse ! avdec_h264"
+        " ! identity eos-after=15 ! fakesink"
+    ),
+    "gst-launch-1.0 over UDP": (
+        "gst-launch-1.0 -q rtspsrc location=URL protocols=udp latency=0 ! rtph264depay ! h264parse ! avdec_h264"
         " ! identity eos-after=15 ! fakesink"
     ),
 }
@@ -104,14 +109,16 @@ def test_ffprobe_reads_codec_and_size(play: Callable[[str], Any]) -> None:
     assert (probed.returncode, probed.stdout.strip(), probed.stderr) == (0, "h264,160,96", "")
 
 
-def test_ffmpeg_decodes_without_an_error(play: Callable[[str], Any]) -> None:
-    decoded = play("ffmpeg")
+@pytest.mark.parametrize("command", ["ffmpeg", "ffmpeg over UDP"])
+def test_ffmpeg_decodes_without_an_error(play: Callable[[str], Any], command: str) -> None:
+    decoded = play(command)
 
     assert (decoded.returncode, decoded.stderr) == (0, "")
 
 
-def test_gstreamer_plays(play: Callable[[str], Any]) -> None:
-    played = play("gst-launch-1.0")
+@pytest.mark.parametrize("command", ["gst-launch-1.0", "gst-launch-1.0 over UDP"])
+def test_gstreamer_plays(play: Callable[[str], Any], command: str) -> None:
+    played = play(command)
     if "no element" in played.stderr:
         pytest.skip(f"GStreamer lacks a part here: {played.stderr}")
 

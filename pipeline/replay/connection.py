@@ -18,12 +18,13 @@ import structlog
 
 from pipeline.replay.auth import Doorkeeper
 from pipeline.replay.camera import Camera
-from pipeline.replay.interleaved import Channels, InterleavedSubscriber
+from pipeline.replay.interleaved import InterleavedSubscriber
 from pipeline.replay.options import Login
 from pipeline.replay.rtsp import VERSION, MalformedRequest, Request, RequestReader, response
 from pipeline.replay.sdp import TRACK, describe
 from pipeline.replay.subscriber import RtpSubscriber
-from pipeline.replay.udp import Address, ClientPorts, UdpPorts, UdpSubscriber
+from pipeline.replay.transport import Channels, ClientPorts, wanted_transport
+from pipeline.replay.udp import Address, UdpPorts, UdpSubscriber
 
 # RFC 2326 §12.37: the default. FFmpeg and GStreamer send something every half of it.
 SESSION_TIMEOUT_S = 60.0
@@ -223,6 +224,7 @@ class RtspConnection(asyncio.Protocol):
         if self._camera is None or self._subscriber is None:
             return self._respond(request, 455)
         self._camera.leave(self._subscriber)
+        self._subscriber.close()
         return self._respond(request, 200)
 
     def _teardown(self, request: Request) -> bytes:
@@ -289,20 +291,6 @@ class RtspConnection(asyncio.Protocol):
         if self._camera is not None:
             _log.warning("RTSP session timed out", camera_id=self._camera.name)
         self.close()
-
-
-def wanted_transport(header: str) -> Channels | ClientPorts | None:
-    """The first transport of a SETUP's Transport header that this server has; None if it has none of them.
-
-    Example:
-        >>> wanted_transport("RTP/AVP;multicast, RTP/AVP/TCP;unicast;interleaved=2-3")
-        Channels(rtp=2, rtcp=3)
-    """
-    for transport in header.split(","):
-        wanted = Channels.from_transport(transport) or ClientPorts.from_transport(transport)
-        if wanted is not None:
-            return wanted
-    return None
 
 
 def _base_url(request: Request, camera: Camera) -> str:

@@ -3,46 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from pipeline.replay.packetize import RtpUnit, interleave
 from pipeline.replay.subscriber import RtpSubscriber
+from pipeline.replay.transport import Channels
 
 # A client that does not read is left at most this far behind, plus one access unit: about a second of a 1080p camera at
 # 8 Mbit/s. Beyond it whole access units are left out up to the next key frame, so what it gets stays decodable.
 MAX_UNSENT_BYTES = 1024 * 1024
 # A client that has taken nothing for so long is gone, whatever TCP still hopes.
 STALL_S = 30.0
-
-_CHANNELS = re.compile(r"interleaved=(\d{1,3})(?:-(\d{1,3}))?")
-
-
-@dataclass(frozen=True, slots=True)
-class Channels:
-    """The two channel numbers on which RTP and RTCP are interleaved."""
-
-    rtp: int = 0
-    rtcp: int = 1
-
-    @classmethod
-    def from_transport(cls, transport: str) -> Channels | None:
-        """The channels of one transport of a SETUP's Transport header, if it is RTP over this connection.
-
-        Example:
-            >>> Channels.from_transport("RTP/AVP/TCP;unicast;interleaved=2-3")
-            Channels(rtp=2, rtcp=3)
-        """
-        protocol, _, parameters = transport.strip().partition(";")
-        if protocol.upper() != "RTP/AVP/TCP":
-            return None
-        match = _CHANNELS.search(parameters)
-        if match is None:
-            return cls()
-        rtp = int(match[1])
-        rtcp = int(match[2]) if match[2] else rtp + 1
-        return cls(rtp, rtcp) if max(rtp, rtcp) <= 255 and rtp != rtcp else None
 
 
 class InterleavedSubscriber(RtpSubscriber):

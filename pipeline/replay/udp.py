@@ -7,16 +7,15 @@ from which the client's RTSP connection comes, whatever it asks for, so that nob
 from __future__ import annotations
 
 import asyncio
-import re
 import socket
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from pipeline.errors import ReplayError
 from pipeline.replay.packetize import RtpUnit
 from pipeline.replay.subscriber import RtpSubscriber
+from pipeline.replay.transport import ClientPorts
 
 # A key frame of 200 kB at once fills Linux' default receive buffer of 208 kB, each datagram counting 2.3 kB there. So
 # many packets go at once, then the others a moment later: 230 Mbit/s at most, and 2 ms more for 58 kB more.
@@ -26,33 +25,8 @@ MAX_PENDING_PACKETS = 4000
 
 _ATTEMPTS = 50
 _DATAGRAM_BYTES = 1 << 16
-_CLIENT_PORTS = re.compile(r"client_port=(\d{1,5})(?:-(\d{1,5}))?")
 
 Address: TypeAlias = tuple[str, int]
-
-
-@dataclass(frozen=True, slots=True)
-class ClientPorts:
-    """Where a client wants its RTP and its RTCP."""
-
-    rtp: int
-    rtcp: int
-
-    @classmethod
-    def from_transport(cls, transport: str) -> ClientPorts | None:
-        """The ports of one transport of a SETUP's Transport header, if it is RTP over unicast UDP.
-
-        Example:
-            >>> ClientPorts.from_transport("RTP/AVP;unicast;client_port=4000-4001")
-            ClientPorts(rtp=4000, rtcp=4001)
-        """
-        protocol, _, parameters = transport.strip().partition(";")
-        match = _CLIENT_PORTS.search(parameters)
-        if protocol.upper() not in {"RTP/AVP", "RTP/AVP/UDP"} or "multicast" in parameters.lower() or match is None:
-            return None
-        rtp = int(match[1])
-        rtcp = int(match[2]) if match[2] else rtp + 1
-        return cls(rtp, rtcp) if 0 < rtp <= 65535 and 0 < rtcp <= 65535 else None
 
 
 class UdpPorts:
