@@ -13,8 +13,8 @@ of time, buffering or frame order is believed. For the peers the number is read 
 boxes. camfleet sends no pictures; there it follows from `frame_id`, which is checked against the pixels before the runs
 (`peers/verify.py`) and against the stream's time during them (`peers/consume_camfleet.py`).
 
-The age contains what is the same for all: some milliseconds of transport, and the 40 ms of one frame interval for which
-FFmpeg's parser waits, in each of these systems, to see that a frame is complete.
+The age contains the transport, and the decoding of each system: those that read cameras through FFmpeg as it comes wait
+one frame interval, 40 ms, for its parser to see that a frame is complete.
 
 Each system runs in its own process. camfleet and Ultralytics run in this environment, since camfleet depends on
 Ultralytics anyway; Roboflow's gets one of its own in a cache folder (7 GB, made on first use). Versions are in the

@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 
 UNKNOWN = -1
+NOTED_LATE_NS = 100_000_000
+"""Our replay server notes a departure once the socket has taken it, so a server that was preempted in between notes it
+after the boxes are there; such a frame has age 0. (GStreamer's is noted before.)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +72,9 @@ def age_ms(rows: Any, departures: Any) -> Any:
         left.setdefault((camera, number), []).append(at_ns)
     ages = np.full(len(rows), float(UNKNOWN))
     for index, (camera, number, at_ns) in enumerate(rows.tolist()):
-        before = [left_ns for left_ns in left.get((camera, number), []) if left_ns <= at_ns]
+        before = [left_ns for left_ns in left.get((camera, number), []) if left_ns <= at_ns + NOTED_LATE_NS]
         if before:
-            ages[index] = (at_ns - max(before)) / 1e6
+            ages[index] = max(0, at_ns - max(before)) / 1e6
     return ages
 
 

@@ -32,7 +32,7 @@ def python_of(name: str, packages: list[str], folder: Path) -> str:
         return str(python)
     print(f"making an environment with {', '.join(packages)} in {home} …", file=sys.stderr, flush=True)
     venv.create(home, with_pip=True)
-    install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *packages]
+    install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *packages]
     done = subprocess.run(install, capture_output=True, text=True, check=False)
     if done.returncode:
         lines = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]

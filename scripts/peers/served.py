@@ -79,7 +79,7 @@ def serve(recordings: list[Path], kind: str, folder: Path) -> Iterator[Served]:
 
 @contextmanager
 def _gstreamer(recordings: list[Path], log: Path) -> Iterator[list[str]]:
-    command = [SYSTEM_PYTHON, HERE / "gst_server.py", log, *recordings]
+    command = [SYSTEM_PYTHON, str(HERE / "gst_server.py"), str(log), *map(str, recordings)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None and process.stdout is not None
         try:

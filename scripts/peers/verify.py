@@ -12,7 +12,7 @@ from pipeline.camera.source import open_source
 from pipeline.clock import SystemClock
 from pipeline.config import load_fleet
 
-PICTURES = 60
+PICTURES = 30
 
 
 class _Always:
