@@ -2,7 +2,7 @@
 
     .venv/bin/python scripts/draw_boxes.py samples/*.mp4 --model samples/model/demo_openvino_model --at 5 6.5
 
-Runs a fleet over the recordings, as fast as they play, and draws the published boxes on the very frames they belong to:
+Runs a fleet over the recordings as fast as it detects, and draws the published boxes on the very frames they belong to:
 solid where the detector saw the object in that frame, dashed where the tracker filled in.
 """
 
@@ -44,7 +44,7 @@ def _watch(options: argparse.Namespace) -> list[FrameResult]:
     body = {
         "model": {"path": str(options.model.absolute())},
         "publish": {"bind": "tcp://127.0.0.1:0"},
-        "defaults": {"stride": options.stride, "track": {"fill": options.fill}},
+        "defaults": {"stride": options.stride, "pace": "fastest", "track": {"fill": options.fill}},
         "cameras": {path.stem: {"url": str(path.absolute())} for path in options.recordings},
     }
     results: list[FrameResult] = []
@@ -120,7 +120,9 @@ def _write(pictures: list[np.ndarray], columns: int, output: Path) -> None:
     cells = [cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA) for picture in pictures]
     cells += [np.zeros_like(cells[0])] * (-len(cells) % columns)
     rows = [np.hstack(cells[start : start + columns]) for start in range(0, len(cells), columns)]
-    cv2.imwrite(str(output), np.vstack(rows), [cv2.IMWRITE_JPEG_QUALITY, 85])
+    cv2.imwrite(
+        str(output), np.vstack(rows), [cv2.IMWRITE_JPEG_QUALITY, 85] if output.suffix in (".jpg", ".jpeg") else []
+    )
     print(f"wrote {output}")
 
 

@@ -135,7 +135,7 @@ def test_fleet_recordings_as_fast_as_they_go_wait_for_the_detector(
         model={"backend": "stub", "options": {"a_ms": 30}},
         worker={"max_batch": 1},
         slo={"p95_ms": 10},
-        defaults={"stride": 3, "pace": "fastest"},
+        defaults={"stride": 3, "pace": "fastest", "track": {"gmc": "sparse"}},
     )
     with running(path) as run:
         for _ in within(DEADLINE_S):

@@ -9,7 +9,7 @@ from pipeline.geometry import Letterbox
 from pipeline.link import Admitted, Tick
 from pipeline.track.fill import Filled, FillMode, filling
 from pipeline.track.tracker import Tracker, TrackerConfig
-from pipeline.worker.stream import Frame, Stream
+from pipeline.worker.stream import Frame, SessionStart, Stream
 
 WH = (640, 360)
 BOX = Letterbox.fit(WH, WH)
@@ -22,7 +22,7 @@ def tick(frame_id: int, admitted: Admitted = "slot") -> Tick:
 
 
 def stream(mode: FillMode = FillMode.PREDICT) -> Stream:
-    return Stream(1, "s", 0, WH, filling(mode, Tracker(TrackerConfig(), WH), max_delay_s=0.3))
+    return Stream(SessionStart(1, "s", 0, WH), filling(mode, Tracker(TrackerConfig(), WH), max_delay_s=0.3))
 
 
 def hear(into: Stream, *ticks: Tick) -> None:

@@ -57,6 +57,20 @@ class Track(Value):
         description="The longest that `interpolate` may hold a frame back, milliseconds. "
         "Set it to what the reader of the boxes can wait.",
     )
+    birth_score: Number = Field(
+        0.4,
+        ge=0,
+        le=1,
+        description="A detection from this score on begins an object. Lower it where small objects are missed, "
+        "raise it where things are seen that are not there.",
+    )
+    high_score: Number = Field(
+        0.3,
+        ge=0,
+        le=1,
+        description="A detection from this score on may continue any object; weaker ones only those just seen. "
+        "Keep it a little below birth_score.",
+    )
     gmc: Literal["off", "sparse"] = Field(
         default="off", description="Compensation of camera motion. Use `sparse` for cameras that pan, shake or drive."
     )

@@ -17,7 +17,7 @@ from pipeline.wire import FrameResult
 from pipeline.worker.compose import Composer
 from pipeline.worker.lanes import Picture
 from pipeline.worker.ledger import Ledger
-from pipeline.worker.stream import Frame, Job, Stream
+from pipeline.worker.stream import Frame, Job, Motion, SessionStart, Stream
 from pipeline.worker.stride import StrideBounds
 
 OVERDUE_SHARE = 0.9
@@ -37,6 +37,7 @@ class ChannelPlan:
         tracker: The tracker's parameters.
         waits: Whether the camera waits for the worker: a recording played as fast as it goes, for which no latency is
             promised and of which no admitted frame is given up.
+        gmc: Whether the camera moves and the tracker is told how, by optical flow.
     """
 
     camera_id: str
@@ -46,6 +47,7 @@ class ChannelPlan:
     max_delay_s: float
     tracker: TrackerConfig
     waits: bool = False
+    gmc: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,12 @@ class Channel:
                 return None
             lay(Picture(frame.pixels, letterbox))
             self.admission = msgspec.structs.replace(self.admission, taken=(frame.session, frame.frame_id))
-            return self._stream.start(frame.frame_id, letterbox, now_ns)
+            job = self._stream.start(frame.frame_id, letterbox, now_ns)
+            if self.plan.gmc:
+                from pipeline.track.gmc import shrink
+
+                job.small = shrink(frame.pixels)
+            return job
 
     def give_up(self, now_ns: int, patience: Patience) -> bool:
         """Fill frames that cannot wait any longer; True if the one in the slot is among them."""
@@ -159,12 +166,17 @@ class Channel:
         suffix = f".{first}" if first else ""
         tracker = Tracker(self.plan.tracker, tick.frame_wh)
         return Stream(
-            session=tick.session,
-            session_id=f"{tick.session:012x}{suffix}",
-            first_frame_id=first,
-            frame_wh=tick.frame_wh,
-            filling=filling(self.plan.fill, tracker, self.plan.max_delay_s),
+            SessionStart(tick.session, f"{tick.session:012x}{suffix}", first, tick.frame_wh),
+            filling(self.plan.fill, tracker, self.plan.max_delay_s),
+            self._motion(tracker, tick.frame_wh[0]),
         )
+
+    def _motion(self, tracker: Tracker, source_width: int) -> Motion | None:
+        if not self.plan.gmc:
+            return None
+        from pipeline.track.gmc import CameraMotion
+
+        return CameraMotion(tracker, source_width)
 
     def _compose(self, stream: Stream, finished: list[Filled[Frame]]) -> list[FrameResult]:
         results = []

@@ -140,8 +140,13 @@ def channel_plans(fleet: Fleet) -> list[ChannelPlan]:
             ),
             fill=FillMode(camera.track.fill),
             max_delay_s=camera.track.max_delay_ms / 1000,
-            tracker=TrackerConfig(max_fill_s=camera.track.max_fill_ms / 1000),
+            tracker=TrackerConfig(
+                high_score=camera.track.high_score,
+                birth_score=camera.track.birth_score,
+                max_fill_s=camera.track.max_fill_ms / 1000,
+            ),
             waits=camera.waits_for_worker,
+            gmc=camera.track.gmc == "sparse",
         )
         for index, (camera_id, camera) in enumerate(fleet.cameras.items())
     ]

@@ -10,7 +10,10 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.clock import NS_PER_S
 from pipeline.detections import Detections
@@ -64,6 +67,7 @@ class Job:
         taken_ns: When its picture was taken from the slot.
         done_ns: When its boxes were there; 0 until then.
         detections: In source pixels; None until done.
+        small: (h, w) uint8 grey, for the camera's motion; None where nobody asks for it.
         overdue_pts_s: Stream time of its frame, if that had to leave without it.
     """
 
@@ -73,31 +77,58 @@ class Job:
     taken_ns: int
     done_ns: int = 0
     detections: Detections | None = None
+    small: NDArray[np.uint8] | None = None
     overdue_pts_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionStart:
+    """Where a session begins.
+
+    Attributes:
+        session: The camera's own number of it.
+        session_id: Its name on the wire.
+        first_frame_id: The camera's number of the frame that is frame 0 on the wire.
+        frame_wh: Source picture, px; other geometry is another session.
+    """
+
+    session: int
+    session_id: str
+    first_frame_id: int
+    frame_wh: WidthHeight
+
+
+class Motion(Protocol):
+    """Learns how a camera moves from the pictures that are detected."""
+
+    def see(self, small: NDArray[np.uint8]) -> None:
+        """The (h, w) uint8 grey picture of the next detection."""
 
 
 class Stream:
     """The frames of one session that have not left yet."""
 
     def __init__(
-        self, session: int, session_id: str, first_frame_id: int, frame_wh: WidthHeight, filling: Filling[Frame]
+        self,
+        session: SessionStart,
+        filling: Filling[Frame],
+        motion: Motion | None = None,
     ) -> None:
         """Begin a session.
 
         Args:
-            session: The camera's own number of it.
-            session_id: Its name on the wire.
-            first_frame_id: The camera's number of the frame that is frame 0 on the wire.
-            frame_wh: Source picture, px; other geometry is another session.
+            session: Which.
             filling: Gives boxes to frames, in order.
+            motion: Sees the picture of each detection; None where the camera stands still.
         """
-        self.session = session
-        self.session_id = session_id
-        self.first_frame_id = first_frame_id
-        self.frame_wh = frame_wh
+        self.session = session.session
+        self.session_id = session.session_id
+        self.first_frame_id = session.first_frame_id
+        self.frame_wh = session.frame_wh
         self.account = Account()
         self._filling = filling
-        self._next_frame_id = first_frame_id
+        self._motion = motion
+        self._next_frame_id = session.first_frame_id
         self._frames: deque[Frame] = deque()
         self._jobs: dict[int, Job] = {}
         self._lost: Counter[str] = Counter()
@@ -148,6 +179,7 @@ class Stream:
         job.done_ns, job.detections = now_ns, detections
         if job.overdue_pts_s is not None and job.overdue_pts_s > self._learned_pts_s:
             self._learned_pts_s = job.overdue_pts_s
+            self._see(job)
             self._filling.learn(detections, job.overdue_pts_s)
 
     def waiting(self) -> Frame | None:
@@ -181,6 +213,7 @@ class Stream:
             frame = self._frames.popleft()
             if frame.reason is None and frame.job is not None and frame.job.detections is not None:
                 self._learned_pts_s = frame.tick.pts_s
+                self._see(frame.job)
                 finished += self._filling.detected(frame, frame.job.detections, frame.tick.pts_s, now_s)
             else:
                 finished += self._filling.skipped(frame, frame.tick.pts_s, now_s)
@@ -202,6 +235,11 @@ class Stream:
     def idle(self) -> bool:
         """Whether every frame has left."""
         return not self._frames and self._filling.due_s is None
+
+    def _see(self, job: Job) -> None:
+        """Before the tracker learns of a detection: how the camera moved since the one before."""
+        if self._motion is not None and job.small is not None:
+            self._motion.see(job.small)
 
     def _give_up_waiting(self, before: int, reason: FillReason) -> None:
         for frame in self._frames:
