@@ -52,7 +52,7 @@ class TrackerConfig:
         other_class_iou: Least IoU of a track and a detection of another class.
         lost_s: How long an unseen track can still be found again.
         max_missed_s: How long a track has boxes that the detector looked for and did not find: a missed detection is to
-            be bridged, an object that is gone has to end. 0.3 is alike, 0.1 costs 0.5, 1.0 costs 2.
+            be bridged, an object that is gone has to end. 0.3 is alike, 0.1 costs 0.5, 1.0 costs 1.3.
         max_fill_s: How long a track has boxes since it was last detected, at most.
         clip: Cut boxes off at the picture's edges. MOTChallenge's boxes reach beyond, so its evaluation does not.
     """
