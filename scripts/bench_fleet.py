@@ -1,167 +1,142 @@
-"""A whole fleet on real footage over RTSP: what is published, what is detected, how old it is.
+"""A whole fleet on real footage over RTSP: what is published, what is detected, how old it is, what it takes.
 
     .venv/bin/python scripts/bench_fleet.py
-    .venv/bin/python scripts/bench_fleet.py --cameras 12 --stride 4 --repeats 5 --json out.json
+    .venv/bin/python scripts/bench_fleet.py --cameras 12 --stride auto 4 --repeats 5 --json out.json
+    .venv/bin/python scripts/bench_fleet.py --stub --cameras 60 --size 640x360 --fps 15
 
-Recordings are served by a replay server in its own process, the fleet runs as `camfleet run` would run it, and an
-ordinary subscriber keeps the books. The bare detector is measured before each run, on the same machine at the same
-time, so that a noisy neighbour does not look like our fault. Medians over the repeats are printed, and every run in the
-JSON. Ages are from the camera's own capture time (RTCP sender report) to publication.
+The measuring is that of `camfleet bench`; this adds cameras, strides side by side and repeats. Recordings are served by
+a replay server in its own process. The bare detector is measured before each run, on the same machine at the same time,
+so that a noisy neighbour does not look like our fault. Medians over the repeats are printed, every run is in the JSON.
+Ages are from the camera's own capture time (RTCP sender report) to publication.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import statistics
+import sys
 import tempfile
-import threading
-import time
 from pathlib import Path
+from typing import Any
 
 import msgspec
-import numpy as np
-import psutil
 import yaml
 from footage import as_cameras, data_folder
 from rich.console import Console
 from rich.table import Table
 
-from pipeline.config import load_fleet
-from pipeline.detect import load_detector
-from pipeline.observe.watch import FleetWatch
+from pipeline.bench import machine
+from pipeline.bench.bare import measure_bare
+from pipeline.bench.decode import measure_decode
+from pipeline.bench.figures import BareDetector, FleetRun, Verdict
+from pipeline.bench.fleet import Span, measure_fleet
+from pipeline.bench.verdict import judge
+from pipeline.config import Fleet, load_fleet
 from pipeline.replay import serve_recordings
-from pipeline.supervise.supervisor import Supervisor
 
 FOOTAGE = ["town_people", "street_vehicles", "retail_people"]
-FIGURES = {
-    "bare_hz": "bare model /s",
-    "published_hz": "published /s",
-    "detected_hz": "detected /s",
-    "age_p50_ms": "age p50 ms",
-    "age_p95_ms": "age p95 ms",
-    "detected_age_p95_ms": "detected p95 ms",
-    "lost": "lost",
-    "worker_cpu": "worker cores",
-    "camera_cpu": "camera cores, all",
-    "worker_mb": "worker MB (PSS)",
-    "camera_mb": "camera MB (private)",
-}
+BARE_S, DECODE_S = 4.0, 2.0
+STUB = {"backend": "stub", "lanes": 2, "options": {"boxes": 20}}
+"""A detector at no cost that sees 20 objects: what remains is the pipeline."""
+
+Run = dict[str, float]
+Result = dict[str, Any]
 
 
 def main() -> None:
     """Measure each stride in turn, `--repeats` times, and print the medians."""
     options = _options()
-    model = options.model or data_folder() / "models" / "yolo26n_int8_openvino_model"
-    recordings = as_cameras(FOOTAGE, (1280, 720), 25)
-    runs: dict[int, list[dict[str, float]]] = {stride: [] for stride in options.stride}
+    width, height = map(int, options.size.split("x"))
+    recordings = as_cameras(FOOTAGE, (width, height), options.fps)
+    results: dict[str, list[Result]] = {stride: [] for stride in options.stride}
     for repeat in range(options.repeats):
         for stride in options.stride:
-            print(f"run {repeat + 1} of {options.repeats}, stride {stride} …", flush=True)
-            runs[stride].append(_run(recordings, model, stride, options))
-            print("   ", {name: round(value, 1) for name, value in runs[stride][-1].items()}, flush=True)
-    _print(runs, model, options)
+            print(f"run {repeat + 1} of {options.repeats}, stride {stride} …", file=sys.stderr, flush=True)
+            results[stride].append(_run(recordings, stride, options))
+            print("   ", results[stride][-1]["figures"], file=sys.stderr, flush=True)
+    _print({stride: [result["figures"] for result in runs] for stride, runs in results.items()}, options)
     if options.json:
-        machine = {"machine": platform.processor() or platform.machine(), "cores": os.cpu_count()}
-        options.json.write_text(json.dumps({**machine, "cameras": options.cameras, "runs": runs}, indent=2))
+        about = {"machine": machine.name(), "cores": machine.usable_cores(), "cameras": options.cameras}
+        options.json.write_text(json.dumps(about | {"strides": results}, indent=2) + "\n", encoding="utf-8")
 
 
-def _run(recordings: list[Path], model: Path, stride: int, options: argparse.Namespace) -> dict[str, float]:
+def _run(recordings: list[Path], stride: str, options: argparse.Namespace) -> Result:
     with tempfile.TemporaryDirectory() as folder, serve_recordings(recordings, cameras=options.cameras) as server:
-        fleet_file = Path(folder) / "bench.yaml"
-        fleet_file.write_text(yaml.safe_dump(_fleet(model, list(server.urls), stride)))
-        fleet = load_fleet(fleet_file)
-        bare_hz = _bare_hz(fleet.model)
-        with Supervisor(fleet) as supervisor:
-            endpoint = supervisor.open().endpoint
-            supervisor.run(options.warmup)
-            before = _cpu_s(supervisor)
-            with FleetWatch(endpoint, list(fleet.cameras)) as watch:
-                supervisor.run(options.seconds)
-            used = {name: seconds - before.get(name, 0.0) for name, seconds in _cpu_s(supervisor).items()}
-            memory = _memory_mb(supervisor)
-        figures = msgspec.to_builtins(watch.whole())
-    cameras = [name for name in used if name != "worker"]
+        fleet = _fleet(Path(folder) / "bench.yaml", list(server.urls), stride, options)
+        bare = measure_bare(fleet, BARE_S, _ignore)
+        cameras = measure_decode(fleet.cameras.values(), bare.input_wh, DECODE_S, _ignore)
+        run = measure_fleet(fleet, Span(options.warmup, options.seconds), _ignore)
+    verdict = judge(machine.usable_cores(), bare, cameras, run, fleet.slo.p95_ms)
+    parts = {"bare": bare, "cameras": cameras, "run": run, "verdict": verdict}
+    return {"figures": _figures(bare, run, verdict), **msgspec.to_builtins(parts)}
+
+
+def _figures(bare: BareDetector, run: FleetRun, verdict: Verdict) -> Run:
+    """The rows of the table, by heading."""
+    worker, *cameras = run.processes
     return {
-        "bare_hz": bare_hz,
-        **{name: figures[name] for name in FIGURES if name in figures},
-        "lost": sum(sum(camera["lost"].values()) for camera in figures["cameras"]),
-        "worker_cpu": used["worker"] / options.seconds,
-        "camera_cpu": sum(used[name] for name in cameras) / options.seconds,
-        "worker_mb": memory["worker"],
-        "camera_mb": statistics.median(memory[name] for name in cameras),
+        "bare model /s": bare.images_hz,
+        "published /s": run.published_hz,
+        "detected /s": run.detected_hz,
+        "% of what is possible": 100 * verdict.share,
+        "age p50 ms": run.age.p50_ms,
+        "age p95 ms": run.age.p95_ms,
+        "age p99 ms": run.age.p99_ms,
+        "detected p95 ms": run.detected_age.p95_ms,
+        "lost": float(sum(run.lost.values())),
+        "worker cores": worker.cores,
+        "camera cores, all": sum(process.cores for process in cameras),
+        "beyond decoding and detecting, ms a frame": verdict.overhead_ms,
+        "worker MB (PSS)": worker.memory_mb,
+        "camera MB (PSS)": statistics.median(process.memory_mb for process in cameras),
+        "other programs' cores": run.other_cores or 0.0,
     }
 
 
-def _fleet(model: Path, urls: list[str], stride: int) -> dict[str, object]:
-    return {
-        "model": {"path": str(model)},
-        "publish": {"bind": "tcp://127.0.0.1:0"},
-        "defaults": {"stride": stride},
+def _fleet(file: Path, urls: list[str], stride: str, options: argparse.Namespace) -> Fleet:
+    body = {
+        "model": STUB if options.stub else {"path": str(options.model)},
+        "defaults": {} if stride == "auto" else {"stride": int(stride)},
         "cameras": {f"cam{number}": {"url": url} for number, url in enumerate(urls)},
     }
+    file.write_text(yaml.safe_dump(body), encoding="utf-8")
+    return load_fleet(file)
 
 
-def _bare_hz(model: object, seconds: float = 4.0) -> float:
-    """Images a second of the detector alone, every lane kept busy."""
-    detector = load_detector(model, None)
-    detector.warm_up()
-    rng = np.random.default_rng(0)
-    for lane in range(detector.lanes):
-        detector.input(lane)[:] = rng.integers(0, 255, detector.input(lane).shape, np.uint8)
-    end_s, counts = time.monotonic() + seconds, [0] * detector.lanes
-
-    def work(lane: int) -> None:
-        while time.monotonic() < end_s:
-            detector.detect(lane, detector.max_batch)
-            counts[lane] += detector.max_batch
-
-    threads = [threading.Thread(target=work, args=(lane,)) for lane in range(detector.lanes)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    detector.close()
-    return sum(counts) / seconds
+def _ignore(progress: object) -> None:
+    """Nobody waits for progress here."""
 
 
-def _cpu_s(supervisor: Supervisor) -> dict[str, float]:
-    times = {status.name: psutil.Process(status.pid).cpu_times() for status in supervisor.status() if status.pid}
-    return {name: spent.user + spent.system for name, spent in times.items()}
-
-
-def _memory_mb(supervisor: Supervisor) -> dict[str, float]:
-    """What each process adds to the machine: the worker's PSS; a camera's private pages (USS)."""
-    memory = {}
-    for status in supervisor.status():
-        full = psutil.Process(status.pid).memory_full_info()
-        memory[status.name] = (full.pss if status.name == "worker" else full.uss) / 1e6
-    return memory
-
-
-def _print(runs: dict[int, list[dict[str, float]]], model: Path, options: argparse.Namespace) -> None:
-    table = Table(title=f"{options.cameras} cameras 1280×720 at 25 fps, {model.name}, median of {options.repeats}")
+def _print(runs: dict[str, list[Run]], options: argparse.Namespace) -> None:
+    model = "stub" if options.stub else options.model.name
+    table = Table(
+        title=f"{options.cameras} cameras {options.size} at {options.fps} fps, {model}, median of {options.repeats}"
+    )
     table.add_column("")
     for stride in runs:
         table.add_column(f"stride {stride}", justify="right")
-    for name, heading in FIGURES.items():
-        medians = [statistics.median(run[name] for run in runs[stride]) for stride in runs]
-        table.add_row(heading, *(f"{median:.2f}" if "cpu" in name else f"{median:.1f}" for median in medians))
+    for heading in next(iter(runs.values()))[0]:
+        medians = [statistics.median(run[heading] for run in runs[stride]) for stride in runs]
+        table.add_row(heading, *(f"{median:.2f}" if median < 10 else f"{median:.1f}" for median in medians))
     Console().print(table)
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cameras", type=int, default=6)
-    parser.add_argument("--stride", type=int, nargs="+", default=[2, 3])
+    parser.add_argument("--stride", nargs="+", default=["auto", "2", "3"], help="numbers, or auto")
+    parser.add_argument("--size", default="1280x720", help="of the pictures, WIDTHxHEIGHT")
+    parser.add_argument("--fps", type=int, default=25)
     parser.add_argument("--model", type=Path, help="default: YOLO26n INT8 OpenVINO of the test material")
+    parser.add_argument("--stub", action="store_true", help="a detector at no cost, to measure the rest")
     parser.add_argument("--seconds", type=float, default=20)
     parser.add_argument("--warmup", type=float, default=6)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--json", type=Path, help="write every run to this file")
-    return parser.parse_args()
+    options = parser.parse_args()
+    options.model = options.model or data_folder() / "models" / "yolo26n_int8_openvino_model"
+    return options
 
 
 if __name__ == "__main__":
