@@ -1,0 +1,120 @@
+"""Whole runs of small scenarios by the command: real servers, a real fleet with the stub detector, real faults."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+import yaml
+
+from pipeline.burst.result import read_report
+
+CAMFLEET = Path(sys.executable).parent / "camfleet"
+DEADLINE_S = 60.0
+
+SCENARIO = {
+    "cameras": 2,
+    "model": {"backend": "stub", "input_wh": [320, 192], "options": {"a_ms": 1}},
+    "slo": {"p95_ms": 1000},
+    "defaults": {"open_timeout_s": 3, "read_timeout_s": 2, "reconnect": {"initial_s": 0.1, "max_s": 0.2}},
+    "phases": [
+        {
+            "name": "calm",
+            "seconds": 2,
+            "expect": {"p95_ms": 900, "p99_ms": 0.001, "max_lost": 0, "max_clock_difference_ms": 500},
+        },
+        {
+            "name": "hangs up",
+            "seconds": 4,
+            "fault": {"name": "disconnect", "camera": "square-2", "at_s": 0.2},
+            "expect": {"max_recovery_s": 3, "min_cameras": 1},
+        },
+    ],
+}
+
+
+@pytest.fixture
+def scenario(tmp_path: Path, recording: Path) -> Path:
+    path = tmp_path / "small.yaml"
+    path.write_text(yaml.safe_dump({"recordings": [str(recording)], **SCENARIO}))
+    return path
+
+
+def test_burst_runs_a_scenario_judges_it_and_leaves_nothing(scenario: Path, tmp_path: Path):
+    out = tmp_path / "out"
+    done = subprocess.run(
+        [CAMFLEET, "burst", scenario, "--report", out],
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_S,
+        env={**os.environ, "COLUMNS": "100"},
+        check=False,
+    )
+    assert done.returncode == 1, done.stderr
+    assert "failed calm: p99_ms: " in done.stdout, "no frame is younger than a microsecond"
+    report = read_report(out)
+    assert [f"{name} {check.what}" for name, check in report.failures()] == ["calm p99_ms"], done.stdout
+    calm, fault = report.phases
+    assert [camera.camera_id for camera in calm.cameras] == ["square", "square-2"]
+    assert all(camera.published > 25 and camera.detected > 0 for camera in calm.cameras)
+    assert fault.target == "square-2" and fault.recovery_s is not None
+    assert report.truth.matched > 0.8 * report.truth.published > 0
+    assert report.truth.age.p50 is not None and report.truth.age.p50 > 0
+    assert [(mark.name, mark.camera, mark.error) for mark in report.faults] == [("disconnect", "square-2", "")]
+    assert any(event.subject == "camera square-2" and "retrying" in event.text for event in report.events)
+    assert {"worker", "supervisor", "replay server", "camera square", "burst lab"} <= {
+        process.name for process in report.processes
+    }
+    assert sorted(path.name for path in out.iterdir()) == ["fleet.log", "report.html", "report.json"]
+    assert "FAILED" in (out / "report.html").read_text()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_burst_that_is_interrupted_ends_everything(
+    scenario: Path, within: Callable, number: signal.Signals, tmp_path: Path
+):
+    with subprocess.Popen([CAMFLEET, "burst", scenario], stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if line.strip().endswith("calm"):
+                break
+        family = psutil.Process(process.pid).children(recursive=True)
+        assert len(family) >= 5, "a replay server, a supervisor, a worker, two cameras"
+        process.send_signal(number)
+        process.communicate(timeout=DEADLINE_S)
+    assert process.returncode in (130, 128 + number)
+    for _ in within(DEADLINE_S):
+        if not any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in family):
+            break
+        threading.Event().wait(0.05)
+
+
+def test_burst_with_a_model_that_cannot_be_loaded_says_so(scenario: Path):
+    body = yaml.safe_load(scenario.read_text())
+    body["model"]["options"] = {"speed": 1}
+    scenario.write_text(yaml.safe_dump(body))
+    done = subprocess.run(
+        [CAMFLEET, "burst", scenario], capture_output=True, text=True, timeout=DEADLINE_S, check=False
+    )
+    assert done.returncode == 2
+    assert "speed" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_burst_prints_json(scenario: Path):
+    body = yaml.safe_load(scenario.read_text())
+    body["phases"] = [{"name": "calm", "seconds": 1, "expect": {"p95_ms": 900}}]
+    scenario.write_text(yaml.safe_dump(body))
+    done = subprocess.run(
+        [CAMFLEET, "burst", "run", scenario, "--json"], capture_output=True, text=True, timeout=DEADLINE_S, check=False
+    )
+    told = json.loads(done.stdout)
+    assert (done.returncode, told["passed"], told["phases"][0]["name"]) == (0, True, "calm"), done.stderr
+    assert "series" not in told
