@@ -41,10 +41,11 @@ def main() -> None:
 
 def _watch(options: argparse.Namespace) -> list[FrameResult]:
     """Everything a fleet publishes about the recordings, played once."""
+    track = {"fill": options.fill, "birth_score": options.birth_score, "high_score": options.birth_score - 0.1}
     body = {
-        "model": {"path": str(options.model.absolute())},
+        "model": {"path": str(options.model.absolute()), "nms_iou": 0.5},
         "publish": {"bind": "tcp://127.0.0.1:0"},
-        "defaults": {"stride": options.stride, "pace": "fastest", "track": {"fill": options.fill}},
+        "defaults": {"stride": options.stride, "pace": "fastest", "track": track},
         "cameras": {path.stem: {"url": str(path.absolute())} for path in options.recordings},
     }
     results: list[FrameResult] = []
@@ -133,6 +134,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--at", type=float, nargs="+", default=[5.0], help="moments of each recording, s")
     parser.add_argument("--stride", type=int, default=2)
     parser.add_argument("--fill", default="predict", choices=["predict", "interpolate", "none"])
+    parser.add_argument(
+        "--birth-score", type=float, default=0.4, help="least score of a detection that begins an object"
+    )
     parser.add_argument("--columns", type=int, default=2)
     parser.add_argument("--output", type=Path, default=Path("boxes.jpg"))
     return parser.parse_args()
