@@ -30,8 +30,8 @@ def _overview(bench: Bench) -> Table:
         pad_edge=False,
         show_header=False,
     )
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(no_wrap=True)
+    table.add_column(style="bold", no_wrap=True, min_width=14)
+    table.add_column()
     table.add_column(justify="right", no_wrap=True)
     for number, section in enumerate(
         (_bare(bench), _cameras(bench), _run(bench.run), _stages(bench.run), _cores(bench))
@@ -70,7 +70,7 @@ def _cost(camera: CameraCost) -> str:
 
 def _run(run: FleetRun) -> Iterator[Row]:
     yield f"fleet, {run.seconds:.0f} s", "published a second", f"{run.published_hz:.1f}"
-    yield "", f"detected a second, of {run.wanted_hz:.1f} wanted", f"{run.detected_hz:.1f}"
+    yield "", f"detected a second ({run.wanted_hz:.1f} wanted)", f"{run.detected_hz:.1f}"
     yield "", "lost", f"{sum(run.lost.values())}"
     worker = [process for process in run.processes if process.name == _WORKER]
     cameras = [process for process in run.processes if process.name != _WORKER]
