@@ -171,7 +171,8 @@ def _detail(phase: Phase, plan: Plan) -> str:
 
 def _nothing_left(left: list[str]) -> Check:
     found = ", ".join(left) if left else "nothing"
-    return Check(what="nothing_left", expected="nothing", found=found, passed=not left, miss=found if left else "")
+    expected = "no process and no shared memory left behind"
+    return Check(what="nothing_left", expected=expected, found=found, passed=not left, miss=found if left else "")
 
 
 def _books(unbalanced: int) -> Check:

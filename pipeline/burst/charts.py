@@ -272,8 +272,8 @@ def _line(values: Sequence[float | None]) -> NDArray[np.float64]:
 def _ceiling(lines: Sequence[Sequence[float | None]], goal: float) -> float:
     """The top of an axis: all of nearly everything; one fault's outlier must not flatten the rest."""
     values = np.array([value for line in lines for value in line if value is not None] or [1.0])
-    usual = float(np.percentile(values, 97))
-    return max(1.15 * min(float(values.max()), max(2.5 * usual, 2 * goal)), 1.25 * goal, 1.0)
+    usual = float(np.percentile(values, 95))
+    return max(1.15 * min(float(values.max()), max(2 * usual, 2 * goal)), 1.25 * goal, 1.0)
 
 
 def _without_size(text: str) -> str:

@@ -30,8 +30,8 @@ th, td { padding: 5px 10px; border-bottom: 1px solid var(--line); vertical-align
 td { text-align: right; } th.l, td.l { text-align: left; } tr:last-child td { border-bottom: 0; }
 .good { color: var(--good); } .bad { color: var(--bad); } .dim { color: var(--dim); } .warn { color: var(--warn); }
 td.l > b:first-child { display: inline-block; min-width: 15em; }
-.checks div { padding-left: 1.3em; text-indent: -1.3em; } .checks div::before { display: inline-block; width: 1.3em; font-weight: 700;
-  text-indent: 0; }
+.checks div { padding-left: 1.3em; text-indent: -1.3em; }
+.checks div::before { display: inline-block; width: 1.3em; font-weight: 700; text-indent: 0; }
 .checks .good::before { content: "✓"; } .checks .bad::before { content: "✗"; }
 .key { display: inline-block; width: 12px; height: 12px; border-radius: 3px; vertical-align: -1px;
   margin: 0 4px 0 12px; }

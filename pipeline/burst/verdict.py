@@ -17,7 +17,7 @@ _BAR_WIDTH = 24
 def progress(plan: Plan, now: Snapshot) -> Table:
     """The phases, how far the present one is, and the fleet's figures of late."""
     title = f"{plan.scenario.name}: {now.doing}"
-    caption = f"{now.published_hz:.0f} frames/s published, p95 {now.age_p95_ms:.0f} ms by the fleet's own clock"
+    caption = f"{now.published_hz:.0f} frames/s, p95 {now.age_p95_ms:.0f} ms as the fleet says"
     table = Table(title=title, title_justify="left", caption=caption if now.published_hz else None, box=None)
     table.add_column("phase")
     table.add_column("")
@@ -35,7 +35,7 @@ def print_verdict(report: BurstReport, console: Console) -> None:
     """Print the phases with their figures, then what failed and by how much."""
     title = f"{report.scenario}, {report.duration_s:.0f} s; ages in ms from departure to publication"
     table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
-    table.add_column("phase", no_wrap=True)
+    table.add_column("phase")  # the only one that may be wrapped
     for heading in ("cams", "pub/s", "det/s", "p50", "p95", "p99", "lost", "back s"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
