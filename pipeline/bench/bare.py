@@ -7,6 +7,7 @@ GPU context) is gone when the fleet starts.
 from __future__ import annotations
 
 import multiprocessing
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -68,6 +69,7 @@ def _await(child: Connection, turn: Callable[[float], None]) -> BareDetector:
 
 
 def _measure_in_child(fleet: Fleet, seconds: float, parent: Connection) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     end_with_parent()
     lower_priority(fleet.worker.nice)
     try:
