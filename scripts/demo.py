@@ -11,6 +11,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -26,14 +27,20 @@ def main() -> int:
     os.environ["RTSP_PORT"] = str(options.port)
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(143))
     print("\nServing six recordings as cameras:", _shown(replay), sep="\n  ", flush=True)
-    with subprocess.Popen(
-        [CAMFLEET, *replay], cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True
-    ) as server:
+    with (
+        tempfile.TemporaryFile("w+") as server_log,
+        subprocess.Popen(
+            [CAMFLEET, *replay], cwd=ROOT, stdout=subprocess.PIPE, stderr=server_log, text=True, start_new_session=True
+        ) as server,
+    ):
         try:
             for _ in CAMERAS:
                 address = server.stdout.readline() if server.stdout else ""
                 if not address:
-                    return server.wait() or 1
+                    code = server.wait() or 1
+                    server_log.seek(0)
+                    print(server_log.read(), file=sys.stderr)
+                    return code
                 print("    " + address, end="")
             print("\nLaunching a fleet that watches them:", _shown(fleet), sep="\n  ", flush=True)
             print("Read along in another terminal with:", _shown(["subscribe", "--camera", "gate"]), sep="\n  ")

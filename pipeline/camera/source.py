@@ -25,12 +25,18 @@ from pipeline.camera.opening import (
     video_stream,
 )
 from pipeline.camera.pace import Pacer, Timeline, max_gap_s
-from pipeline.clock import NS_PER_S, Clock
+from pipeline.clock import NS_PER_MS, NS_PER_S, Clock
 from pipeline.config.camera import Camera
 from pipeline.errors import SourceError, SourceLost
 
 KEY_FRAME_S = 60.0
 """How long a camera may let its viewers wait for a key frame; those that save bandwidth send one in ten seconds."""
+
+WAITED_MS = 2
+"""A packet that was waited for so long is news. Before the first one, packets lie there that came while the connection
+was being opened, up to a second of them; their pictures are decoded and not shown: a camera begins with the present."""
+CATCH_UP_S = 3.0
+"""After so long, what comes is taken for the present whatever it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,16 +135,19 @@ class LiveSource:
             SourceLost: It ended, broke, fell silent, or sends no key frame.
         """
         decoder = Decoder(self._stream)
-        began = _arrival(self._clock)
-        begun = False
+        asked = began = _arrival(self._clock)
+        begun, current = False, not sends_pieces(self._camera)
         for packet in packets(self._camera, self._container, self._stream):
             arrival = _arrival(self._clock)
+            current = current or _is_current(arrival.ns - asked.ns, arrival.ns - began.ns)
             if not pulse.go_on():
                 return
             for unit in self._units(packet, stamp_of(packet, arrival)):
                 for decoded in decoder.decode(unit.packet, unit.stamp, key=unit.key):
                     begun = True
-                    yield self._picture(decoded, began)
+                    if current:
+                        yield self._picture(decoded, began)
+            asked = _arrival(self._clock)
             if not begun and arrival.ns - began.ns > KEY_FRAME_S * NS_PER_S:
                 raise SourceLost(
                     f"{self._camera.url} sent no key frame in {KEY_FRAME_S:g} s; set a shorter key-frame interval in it"
@@ -252,3 +261,7 @@ def _seconds(ticks: int, stream: av.VideoStream) -> float:
 
 def _arrival(clock: Clock) -> Arrival:
     return Arrival(clock.monotonic_ns(), clock.wall_ns())
+
+
+def _is_current(waited_ns: int, since_began_ns: int) -> bool:
+    return waited_ns > WAITED_MS * NS_PER_MS or since_began_ns > CATCH_UP_S * NS_PER_S

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from threading import Thread
+from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from pipeline.config.values import Fleet
     from pipeline.observe.tally import FleetTally
     from pipeline.observe.watch import FleetWatch
     from pipeline.supervise.supervisor import Supervisor
 
 REFRESH_HZ = 2
+PRINTING_END_S = 1.0
+"""How long the last log lines may take to come out; the fork server ends with this process and keeps its stderr."""
 
 
 def run(
@@ -41,7 +50,7 @@ def run(
     fleet = load_fleet(fleet_file)
     _check_writable(summary)
     configure_logs("fleet")
-    with Supervisor(fleet) as supervisor:
+    with _terminal(quiet) as terminal, Supervisor(fleet) as supervisor:
         _stop_on_signals(supervisor)
         typer.echo(f"loading {fleet.model.path or fleet.model.backend} …", err=True)
         ready = supervisor.open()
@@ -51,7 +60,8 @@ def run(
             err=True,
         )
         with FleetWatch(ready.endpoint, list(fleet.cameras)) as watch:
-            _show(supervisor, watch, fleet, duration or None, quiet)
+            with _table(terminal, watch, fleet):
+                supervisor.run(duration or None)
             # While the watch still listens: the last frames count too.
             supervisor.close()
     whole = watch.whole()
@@ -60,23 +70,57 @@ def run(
     _report(fleet, whole)
 
 
-def _show(supervisor: Supervisor, watch: FleetWatch, fleet: Fleet, duration_s: float | None, quiet: bool) -> None:
-    """Run the fleet, with a live table if there is a terminal to draw it on."""
+@contextmanager
+def _terminal(quiet: bool) -> Iterator[Console | None]:
+    """The terminal to draw a live table on, or None where there is none.
+
+    Meanwhile everything that is written to stderr, by this process and those it starts, comes out above the table
+    instead of across it.
+    """
     from rich.console import Console
+
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    own = os.dup(2)
+    reading, writing = os.pipe()
+    with os.fdopen(own, "w") as screen, os.fdopen(reading) as lines:
+        console = Console(file=screen, force_terminal=True)
+        os.dup2(writing, 2)
+        os.close(writing)
+        printing = Thread(target=_print_lines, args=(lines, console))
+        printing.start()
+        try:
+            yield console
+        finally:
+            # The last writing end closes with the last process; then the thread has read everything.
+            os.dup2(screen.fileno(), 2)
+            printing.join(PRINTING_END_S)
+
+
+def _print_lines(lines: IO[str], console: Console) -> None:
+    for line in lines:
+        console.out(line.rstrip("\n"), highlight=False)
+
+
+@contextmanager
+def _table(terminal: Console | None, watch: FleetWatch, fleet: Fleet) -> Iterator[None]:
+    """A live table on the terminal, if there is one."""
     from rich.live import Live
 
     from pipeline.observe.table import live_table
 
-    console = Console(stderr=True)
-    if quiet or not console.is_terminal:
-        supervisor.run(duration_s)
+    if terminal is None:
+        yield
         return
     with Live(
         get_renderable=lambda: live_table(watch.live(), fleet.name, fleet.slo.p95_ms),
-        console=console,
+        console=terminal,
         refresh_per_second=REFRESH_HZ,
+        redirect_stdout=False,
+        redirect_stderr=False,
     ):
-        supervisor.run(duration_s)
+        yield
 
 
 def _stop_on_signals(supervisor: Supervisor) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
+from rich import box
 from rich.table import Table
 from rich.text import Text
 
@@ -18,11 +19,11 @@ def live_table(fleet: FleetTally, name: str, p95_goal_ms: float) -> Table:
 
     `missed` are frames that were meant for the detector and did not get there in time; their boxes were filled.
     """
-    table = Table(title=f"fleet {name}", title_justify="left", expand=False)
-    table.add_column("camera")
-    table.add_column("state")
+    table = Table(title=f"fleet {name}", title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("camera", no_wrap=True)
+    table.add_column("state", no_wrap=True)
     for heading in ("dec/s", "det/s", "pub/s", "p50 ms", "p95 ms", "objects", "missed", "lost"):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", no_wrap=True)
     for camera in fleet.cameras:
         table.add_row(*_row(camera, p95_goal_ms))
     table.add_section()

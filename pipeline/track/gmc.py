@@ -12,6 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.track.tracker import Tracker
+
 SMALL_WIDTH = 320
 """Pixels; enough for a hundred corners. The slot's pictures are of about twice this width."""
 MAX_CORNERS = 200
@@ -36,6 +38,27 @@ def estimate(previous: NDArray[np.uint8], current: NDArray[np.uint8]) -> Affine:
     if affine is None or inliers.sum() < LEAST_CORNERS:
         return identity()
     return np.asarray(affine, np.float32)
+
+
+class CameraMotion:
+    """Tells a tracker how the camera moved between the pictures that were detected."""
+
+    def __init__(self, tracker: Tracker, source_width: int) -> None:
+        """For a new session.
+
+        Args:
+            tracker: Gets the motion before each `update`.
+            source_width: Of the pictures that its boxes belong to, px.
+        """
+        self._tracker = tracker
+        self._source_width = source_width
+        self._last: NDArray[np.uint8] | None = None
+
+    def see(self, small: NDArray[np.uint8]) -> None:
+        """The shrunk picture of the detection that the tracker is updated with next."""
+        if self._last is not None:
+            self._tracker.compensate(scaled(estimate(self._last, small), self._source_width / small.shape[1]))
+        self._last = small
 
 
 def identity() -> Affine:
