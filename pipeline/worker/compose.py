@@ -62,11 +62,11 @@ def _latency_ms(frame: Frame, now_ns: int) -> dict[str, float]:
 
     `capture`: camera to here, 0 unless the camera tells its own time. `decode`: until the picture was ready and in the
     slot. `slot`: until it was taken. `detect`: letterbox, inference, boxes. `publish`: waiting for the frames before
-    it, tracking, filling. A frame that was not detected has no `slot` and no `detect`.
+    it, tracking, filling. A frame that was not detected, or left before its detection was back, has no `slot` and no `detect`.
     """
     tick = frame.tick
     stages = {"capture": tick.received_ns - tick.captured_ns, "decode": tick.decoded_ns - tick.received_ns}
-    if frame.job is None:
+    if frame.job is None or not frame.job.done_ns:
         return {name: _ms(ns) for name, ns in (stages | {"publish": now_ns - tick.decoded_ns}).items()}
     stages["slot"] = frame.job.taken_ns - tick.decoded_ns
     stages["detect"] = frame.job.done_ns - frame.job.taken_ns
