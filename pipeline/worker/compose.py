@@ -62,7 +62,7 @@ def _latency_ms(frame: Frame, now_ns: int) -> dict[str, float]:
 
     `capture`: camera to here, 0 unless the camera tells its own time. `decode`: until the picture was ready and in the
     slot. `slot`: until it was taken. `detect`: letterbox, inference, boxes. `publish`: waiting for the frames before
-    it, tracking, filling. A frame that was not detected, or left before its detection was back, has no `slot` and no `detect`.
+    it, tracking, filling. A frame that left without a detection has no `slot` and no `detect`.
     """
     tick = frame.tick
     stages = {"capture": tick.received_ns - tick.captured_ns, "decode": tick.decoded_ns - tick.received_ns}
