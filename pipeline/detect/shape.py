@@ -14,7 +14,8 @@ def input_for(own: WidthHeight, cameras: Sequence[WidthHeight], stride: int) -> 
     """The smallest input that shows every camera as large as a square of the model's own side would.
 
     A 16:9 picture in a square of 640 × 640 is 44 % padding, which costs as much as picture does; 640 × 384 shows it at
-    the same scale (YOLO26n, bf16, 2 cores: 123 pictures a second instead of 78). A model whose own size is no square was made for a shape, and keeps it.
+    the same scale (YOLO26n, bf16, 2 cores: 123 pictures a second instead of 78). A model whose own size is no square
+    was made for a shape, and keeps it.
 
     Args:
         own: The size that the model was exported or trained for, px.
