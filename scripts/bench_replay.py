@@ -38,9 +38,11 @@ def serve(options: ReplayOptions, seconds: float, parent: Connection) -> None:
 
 
 async def _serve(options: ReplayOptions, seconds: float, parent: Connection) -> None:
+    from pipeline.replay.serve import hurry
     from pipeline.replay.server import ReplayServer
 
     configure_logs("replay", level="warning")
+    hurry()
     late_s: list[float] = []
     async with ReplayServer(options, observe=lambda departure: late_s.append(departure.late_s)) as server:
         parent.send(server.urls)

@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Literal, TypeAlias
 from urllib.parse import urlsplit
@@ -263,8 +264,9 @@ class _Writer:
             return
         if self._file is not None:
             self._file.close()
-            _log.warning("the camera has changed; a new file begins", file=str(self._name()), **_format(stream))
         path = self._name()
+        if self.files:
+            _log.warning("the camera has changed; a new file begins", file=str(path), **_format(stream))
         self._file = RecordingFile(path, stream, self._clock)
         self.files.append(path)
 
@@ -281,8 +283,11 @@ class _Writer:
             self._file = None
 
     def _name(self) -> Path:
-        number = len(self.files) + 1
-        return self._out if number == 1 else self._out.with_name(f"{self._out.stem}-{number}{self._out.suffix}")
+        """`out`, and after it the next numbered name that nobody has taken."""
+        if not self.files:
+            return self._out
+        numbered = (self._out.with_name(f"{self._out.stem}-{number}{self._out.suffix}") for number in count(2))
+        return next(path for path in numbered if not path.exists())
 
 
 def _format(stream: av.VideoStream) -> dict[str, str]:
