@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from enum import StrEnum
 from pathlib import Path
@@ -10,11 +11,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from pipeline.config.values import Fleet
     from pipeline.evaluate.mot import Sequence
+    from pipeline.evaluate.run import RunScores
     from pipeline.evaluate.score import Scores
     from pipeline.evaluate.tracking import Setup, Tracked
 
-app = typer.Typer(help="Score tracking against ground truth.", no_args_is_help=True)
+app = typer.Typer(help="Score tracking, or a whole run, against ground truth.", no_args_is_help=True)
 
 
 class Fill(StrEnum):
@@ -48,7 +53,7 @@ class Which(StrEnum):
 
 @app.callback()
 def evaluate() -> None:
-    """Score tracking against ground truth."""
+    """Score tracking, or a whole run, against ground truth."""
 
 
 @app.command()
@@ -118,6 +123,119 @@ def _print_table(combined: Scores, single: list[Scores], sequences: list[Sequenc
         table.add_column(name, justify="right")
     rows = [(s.name, scores, t.ms_per_frame) for s, scores, t in zip(sequences, single, tracked, strict=True)]
     for name, scores, ms in (*rows, ("combined", combined, _ms_per_frame(tracked))):
-        values = [f"{value:.2f}" if column != "IDSW" else f"{value:.0f}" for column, value in scores.as_dict().items()]
-        table.add_row(name, *values, f"{ms:.3f}", style="bold" if scores is combined else None)
+        table.add_row(name, *_values(scores, 2), f"{ms:.3f}", style="bold" if scores is combined else None)
     Console().print(table)
+
+
+def _values(scores: Scores, digits: int) -> list[str]:
+    return [f"{value:.{0 if name == 'IDSW' else digits}f}" for name, value in scores.as_dict().items()]
+
+
+@app.command()
+def run(
+    fleet_file: Annotated[
+        Path,
+        typer.Argument(metavar="FLEET.yaml", help="A fleet whose cameras are recordings.", show_default=False),
+    ],
+    ground_truth: Annotated[
+        Path | None,
+        typer.Option(help="Has a folder for each camera; without it, ground_truth/ beside each recording."),
+    ] = None,
+    stride: Annotated[int | None, typer.Option(min=1, max=100, help="Instead of what the file says.")] = None,
+    fill: Annotated[Fill | None, typer.Option(help="Instead of what the file says.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Run a fleet over recordings and score what it publishes with TrackEval, detector included.
+
+    Each camera is called as its folder of ground truth: gt/gt.txt and seqinfo.ini in MOTChallenge's format, and beside
+    them or one folder up labels.txt with the names of the classes. Objects less than 10 px high, 4 px wide or a quarter
+    visible are neither wanted nor false. With pace: fastest the scores do not depend on the machine's speed.
+
+    Example: camfleet evaluate run configs/evaluate.yaml --stride 3 --fill interpolate
+    """
+    from pipeline.config import load_fleet
+    from pipeline.evaluate.play import play, require_recordings
+    from pipeline.evaluate.run import find_grounds, score_run
+    from pipeline.logs import configure_logs
+
+    fleet = _changed(load_fleet(fleet_file), stride, fill)
+    configure_logs("evaluate", level="warning")
+    require_recordings(fleet)
+    grounds = find_grounds(fleet, ground_truth)
+    with _progress(fleet, sum(len(ground.sequence) for ground in grounds.values())) as turn:
+        played = play(fleet, turn)
+    scored = score_run(grounds, played)
+    if as_json:
+        print(json.dumps(_run_as_dict(fleet, scored), indent=2))
+    else:
+        _print_run(scored)
+
+
+def _changed(fleet: Fleet, stride: int | None, fill: Fill | None) -> Fleet:
+    """The fleet with another stride and filling, of all cameras."""
+    from pipeline.config.camera import Stride
+
+    cameras = {}
+    for camera_id, camera in fleet.cameras.items():
+        track = camera.track.model_copy(update={} if fill is None else {"fill": fill.value})
+        changes = {"track": track} if stride is None else {"track": track, "stride": Stride(min=stride, max=stride)}
+        cameras[camera_id] = camera.model_copy(update=changes)
+    return fleet.model_copy(update={"cameras": cameras})
+
+
+@contextlib.contextmanager
+def _progress(fleet: Fleet, frames: int) -> Iterator[Callable[[int], None]]:
+    """A bar on a terminal, a line elsewhere; on stderr, because stdout is for the result."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    words = f"running {len(fleet.cameras)} recordings, {frames} frames"
+    if not console.is_terminal:
+        typer.echo(f"{words} …", err=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(words, total=frames)
+        yield lambda count: progress.update(task, completed=count)
+
+
+def _run_as_dict(fleet: Fleet, scored: RunScores) -> dict[str, Any]:
+    return {
+        "fleet": fleet.name,
+        "combined": scored.combined.as_dict(),
+        "classes": {label: scores.as_dict() for label, scores in scored.classes.items()},
+        "cameras": {
+            camera.camera_id: camera.scores.as_dict()
+            | {
+                "stride": fleet.cameras[camera.camera_id].stride.model_dump(),
+                "fill": fleet.cameras[camera.camera_id].track.fill,
+                "pace": fleet.cameras[camera.camera_id].pace,
+                "frames": camera.frames,
+                "detected": camera.detected,
+                "filled": dict(camera.filled),
+                "lost": dict(camera.lost),
+            }
+            for camera in scored.cameras
+        },
+        "left_out": dict(scored.left_out),
+    }
+
+
+def _print_run(scored: RunScores) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column("camera", no_wrap=True)
+    for name in (*scored.combined.as_dict(), "detected", "filled", "lost"):
+        table.add_column(name, justify="right", no_wrap=True)
+    counts = [(c.detected, sum(c.filled.values()), sum(c.lost.values())) for c in scored.cameras]
+    for camera, count in zip(scored.cameras, counts, strict=True):
+        table.add_row(camera.camera_id, *_values(camera.scores, 1), *map(str, count))
+    totals = [str(sum(column)) for column in zip(*counts, strict=True)]
+    table.add_row("combined", *_values(scored.combined, 1), *totals, style="bold")
+    for label, scores in scored.classes.items():
+        table.add_row(f"  {label}", *_values(scores, 1))
+    console = Console()
+    console.print(table)
+    for name, count in scored.left_out.items():
+        console.print(f"left out: {count} boxes of “{name}”, which the ground truth does not know", highlight=False)

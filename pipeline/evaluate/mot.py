@@ -55,11 +55,11 @@ def read_sequence(folder: Path, *, second_half: bool) -> Sequence:
     Raises:
         EvaluationError: A file is missing or cannot be read.
     """
-    seqinfo = _read_seqinfo(folder / "seqinfo.ini")
+    seqinfo = read_seqinfo(folder / "seqinfo.ini")
     length = seqinfo.length
     start = length // 2 + 1 if second_half else 1
-    truth = _by_frame(_read_rows(_first_of(folder, "gt.txt", "gt/gt.txt"), least_columns=8), start, length)
-    found = _by_frame(_read_rows(_first_of(folder, "det.txt", "det/det.txt"), least_columns=7), start, length)
+    truth = by_frame(read_rows(first_of(folder, "gt.txt", "gt/gt.txt"), least_columns=8), start, length)
+    found = by_frame(read_rows(first_of(folder, "det.txt", "det/det.txt"), least_columns=7), start, length)
     return Sequence(
         name=seqinfo.name,
         picture_wh=seqinfo.picture_wh,
@@ -71,14 +71,21 @@ def read_sequence(folder: Path, *, second_half: bool) -> Sequence:
 
 
 @dataclass(frozen=True, slots=True)
-class _SeqInfo:
+class SeqInfo:
+    """What `seqinfo.ini` says: the sequence's name, frames, picture size and rate."""
+
     name: str
     length: int
     picture_wh: tuple[int, int]
     fps: float
 
 
-def _read_seqinfo(path: Path) -> _SeqInfo:
+def read_seqinfo(path: Path) -> SeqInfo:
+    """A sequence's description.
+
+    Raises:
+        EvaluationError: The file is missing, or none of MOTChallenge's.
+    """
     parser = configparser.ConfigParser()
     try:
         parser.read_string(path.read_text())
@@ -89,16 +96,20 @@ def _read_seqinfo(path: Path) -> _SeqInfo:
         raise EvaluationError(f"{path} is no MOTChallenge seqinfo.ini: {error}") from error
     if min(length, width, height, fps) <= 0:
         raise EvaluationError(f"{path}: seqLength, imWidth, imHeight and frameRate must be positive")
-    return _SeqInfo(section.get("name", path.parent.name), length, (width, height), fps)
+    return SeqInfo(section.get("name", path.parent.name), length, (width, height), fps)
 
 
-def _first_of(folder: Path, *names: str) -> Path:
+def first_of(folder: Path, *names: str) -> Path:
     """The first of `names` that exists, or the first."""
     return next((folder / name for name in names if (folder / name).exists()), folder / names[0])
 
 
-def _read_rows(path: Path, *, least_columns: int) -> NDArray[np.float64]:
-    """(N, at least `least_columns`) float64 of a comma-separated file."""
+def read_rows(path: Path, *, least_columns: int) -> NDArray[np.float64]:
+    """(N, at least `least_columns`) float64 of a comma-separated file.
+
+    Raises:
+        EvaluationError: The file is missing, holds something else, or has fewer columns.
+    """
     try:
         rows = np.loadtxt(path, delimiter=",", ndmin=2) if path.stat().st_size else np.zeros((0, least_columns))
     except (OSError, ValueError) as error:
@@ -108,7 +119,8 @@ def _read_rows(path: Path, *, least_columns: int) -> NDArray[np.float64]:
     return np.asarray(rows, np.float64)
 
 
-def _by_frame(rows: NDArray[np.float64], start: int, length: int) -> list[NDArray[np.float64]]:
+def by_frame(rows: NDArray[np.float64], start: int, length: int) -> list[NDArray[np.float64]]:
+    """The rows of each frame from `start` to `length`; their first column counts frames from 1."""
     rows = rows[np.argsort(rows[:, 0], kind="stable")]
     bounds = np.searchsorted(rows[:, 0], np.arange(start, length + 2))
     return [rows[a:b] for a, b in pairwise(bounds)]

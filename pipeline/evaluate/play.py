@@ -1,0 +1,115 @@
+"""A fleet of recordings, played once: everything that is published about them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Self
+
+from pipeline.client import Subscriber
+from pipeline.config.values import Fleet, Publish
+from pipeline.errors import EvaluationError, SubscriberTimeout
+from pipeline.redact import redact
+from pipeline.supervise.supervisor import Supervisor
+from pipeline.wire import CameraState, FrameResult
+
+PRIVATE = Publish(bind="tcp://127.0.0.1:0", queue=1_000_000)
+"""Not where a fleet of the same file may be publishing, and with room for all, so that nothing is lost on the way."""
+QUIET_S = 0.3
+"""After the fleet has ended: how long no message may come until all have been heard, s."""
+
+
+def require_recordings(fleet: Fleet) -> None:
+    """Check that every camera is a recording that comes to its end.
+
+    Raises:
+        EvaluationError: One is not.
+    """
+    for camera_id, camera in fleet.cameras.items():
+        if camera.url.kind != "file":
+            raise EvaluationError(
+                f"camera {camera_id}: {redact(str(camera.url))} is no recording; only what is the same "
+                "each time can be compared with ground truth. Record it with “camfleet record” and label that"
+            )
+        if camera.loop:
+            raise EvaluationError(f"camera {camera_id} has loop: true and would never end; take it out to evaluate")
+
+
+def play(fleet: Fleet, turn: Callable[[int], None]) -> dict[str, list[FrameResult]]:
+    """Every frame that was published of each camera, in order; blocks until all recordings have ended.
+
+    Args:
+        fleet: Published on a free local port, whatever its file says.
+        turn: Called from another thread with the number of frames so far; for progress.
+
+    Raises:
+        PipelineError: The fleet cannot be started.
+        EvaluationError: A camera delivered nothing, began anew on the way, or was not heard from its first frame on.
+    """
+    require_recordings(fleet)
+    with Supervisor(fleet.model_copy(update={"publish": PRIVATE})) as supervisor:
+        endpoint = supervisor.open().endpoint
+        with _Listener(endpoint, turn) as listener:
+            supervisor.run()
+            # While the listener still listens: the last frames count too.
+            supervisor.close()
+    played: dict[str, list[FrameResult]] = {camera_id: [] for camera_id in fleet.cameras}
+    for result in listener.results:
+        played[result.camera_id].append(result)
+    for camera_id, results in played.items():
+        _require_whole(camera_id, results, listener.states.get(camera_id))
+    return played
+
+
+class _Listener:
+    """A thread that keeps every message of a fleet.
+
+    Attributes:
+        results: In the order of arrival; complete after `__exit__`.
+        states: The last of each camera.
+    """
+
+    def __init__(self, endpoint: str, turn: Callable[[int], None]) -> None:
+        self.results: list[FrameResult] = []
+        self.states: dict[str, CameraState] = {}
+        self._endpoint, self._turn = endpoint, turn
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._listen, name="evaluate-listener", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _listen(self) -> None:
+        with Subscriber(self._endpoint, timeout_s=QUIET_S, queue=0) as subscriber:
+            self.states = subscriber.states
+            while True:
+                # Before the wait: what was published until then is heard before a wait can end without a message.
+                ends = self._stop.is_set()
+                try:
+                    self.results.append(subscriber.receive())
+                except SubscriberTimeout:
+                    if ends:
+                        return
+                    continue
+                self._turn(len(self.results))
+
+
+def _require_whole(camera_id: str, results: list[FrameResult], state: CameraState | None) -> None:
+    if not results:
+        why = state.detail if state is not None and state.detail else "the lines above may say more"
+        raise EvaluationError(f"camera {camera_id} never delivered a frame: {redact(why)}")
+    sessions = len({result.session_id for result in results})
+    if sessions > 1:
+        raise EvaluationError(
+            f"camera {camera_id} came in {sessions} sessions, and ground truth counts the frames of one: its process "
+            "was started again, or the recording's time or picture size jumps"
+        )
+    counts = results[-1].counts
+    missed = counts.decoded - sum(counts.lost.values()) - len(results)
+    if missed:
+        raise EvaluationError(f"camera {camera_id}: {missed} published frames were not heard; evaluate again")
