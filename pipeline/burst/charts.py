@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from pipeline.burst.result import BurstReport, ProcessSeries
+from pipeline.burst.sample import MACHINE
 
 INK = "#010203"
 """Stands for the page's text colour."""
@@ -159,6 +160,9 @@ def processors(figure: Figure, report: BurstReport) -> None:
     """Processor time by process, cameras together, and the machine's limit."""
     axes = figure.subplots()
     total = _stack(axes, report, "cores")
+    for machine in (process for process in report.processes if process.name == MACHINE):
+        axes.plot(machine.at_s, machine.cores, color=INK, linewidth=1, label="whole machine")
+        total = np.array([*total, *machine.cores])
     if total.max() > 0.7 * report.surroundings.cores:
         axes.axhline(report.surroundings.cores, color=FAULT, linewidth=1, linestyle=(0, (4, 3)), label="all cores")
     axes.set_ylim(bottom=0)
@@ -180,7 +184,7 @@ def grouped(
     at_s = np.arange(0, max(1, math.floor(end_s)) + 1, dtype=np.float64)
     groups: dict[str, NDArray[np.float64]] = {}
     for process in sorted(processes, key=lambda one: _ORDER.get(group_of(one.name), len(_ORDER))):
-        if not process.at_s:
+        if not process.at_s or process.name == MACHINE:
             continue
         # What was not looked at within a second and a half was not there.
         looked_s = np.array(process.at_s)

@@ -14,6 +14,8 @@ import psutil
 from pipeline.burst.result import ProcessSeries
 
 EVERY_S = 1.0
+MACHINE = "whole machine"
+"""The name under which all processes there are, ours and others, are together."""
 
 
 class Sampler:
@@ -61,6 +63,7 @@ class Sampler:
                     self._look(name, pid)
                 except psutil.Error:
                     self._spent.pop(pid, None)  # it has just died; what follows it is looked at next time
+            self._look_at_machine()
             if self._stop.wait(EVERY_S):
                 return
 
@@ -70,7 +73,16 @@ class Sampler:
         process = self._known[pid]
         with process.oneshot():
             times, memory, now_s = process.cpu_times(), process.memory_info(), time.monotonic()
-        spent_s = times.user + times.system
+        private = memory.rss - getattr(memory, "shared", 0)
+        self._note(name, pid, now_s, times.user + times.system, private)
+
+    def _look_at_machine(self) -> None:
+        """What else runs explains what a fleet cannot."""
+        times, now_s = psutil.cpu_times(), time.monotonic()
+        busy_s = sum(times[:3]) + sum(getattr(times, kind, 0.0) for kind in ("irq", "softirq", "steal"))
+        self._note(MACHINE, 0, now_s, busy_s, psutil.virtual_memory().used)
+
+    def _note(self, name: str, pid: int, now_s: float, spent_s: float, memory_bytes: int) -> None:
         before = self._spent.get(pid)
         self._spent[pid] = (now_s, spent_s)
         if before is None:
@@ -78,4 +90,4 @@ class Sampler:
         series = self._series.setdefault(name, ProcessSeries(name=name, at_s=[], cores=[], memory_mb=[]))
         series.at_s.append(now_s)
         series.cores.append(round((spent_s - before[1]) / max(now_s - before[0], 1e-3), 3))
-        series.memory_mb.append(round((memory.rss - getattr(memory, "shared", 0)) / 1e6, 1))
+        series.memory_mb.append(round(memory_bytes / 1e6, 1))
