@@ -237,5 +237,5 @@ def _print_run(scored: RunScores) -> None:
         table.add_row(f"  {label}", *_values(scores, 1))
     console = Console()
     console.print(table)
-    for name, count in scored.left_out.items():
-        console.print(f"left out: {count} boxes of “{name}”, which the ground truth does not know", highlight=False)
+    for name, boxes in scored.left_out.items():
+        console.print(f"left out: {boxes} boxes of “{name}”, which the ground truth does not know", highlight=False)

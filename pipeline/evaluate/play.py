@@ -57,7 +57,7 @@ def play(fleet: Fleet, turn: Callable[[int], None]) -> dict[str, list[FrameResul
     for result in listener.results:
         played[result.camera_id].append(result)
     for camera_id, results in played.items():
-        _require_whole(camera_id, results, listener.states.get(camera_id))
+        require_whole(camera_id, results, listener.states.get(camera_id))
     return played
 
 
@@ -99,7 +99,12 @@ class _Listener:
                 self._turn(len(self.results))
 
 
-def _require_whole(camera_id: str, results: list[FrameResult], state: CameraState | None) -> None:
+def require_whole(camera_id: str, results: list[FrameResult], state: CameraState | None) -> None:
+    """Check that a camera's messages are those of one session, from its first frame on; `state` is its last.
+
+    Raises:
+        EvaluationError: They are not, or there are none.
+    """
     if not results:
         why = state.detail if state is not None and state.detail else "the lines above may say more"
         raise EvaluationError(f"camera {camera_id} never delivered a frame: {redact(why)}")
