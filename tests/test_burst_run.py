@@ -27,12 +27,12 @@ SCENARIO = {
     "phases": [
         {
             "name": "calm",
-            "seconds": 2,
+            "seconds": 1.5,
             "expect": {"p95_ms": 900, "p99_ms": 0.001, "max_lost": 0, "max_clock_difference_ms": 500},
         },
         {
             "name": "hangs up",
-            "seconds": 4,
+            "seconds": 3,
             "fault": {"name": "disconnect", "camera": "square-2", "at_s": 0.2},
             "expect": {"max_recovery_s": 3, "min_cameras": 1},
         },
@@ -66,7 +66,7 @@ def test_burst_runs_a_scenario_judges_it_and_leaves_nothing(scenario: Path, tmp_
     )
     calm, fault = report.phases
     assert [camera.camera_id for camera in calm.cameras] == ["square", "square-2"]
-    assert all(camera.published > 25 and camera.detected > 0 for camera in calm.cameras)
+    assert all(camera.published > 20 and camera.detected > 0 for camera in calm.cameras)
     assert fault.target == "square-2" and fault.recovery_s is not None
     assert report.truth.matched > 0.8 * report.truth.published > 0
     assert report.truth.age.p50 is not None and report.truth.age.p50 > 0

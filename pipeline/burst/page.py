@@ -131,7 +131,7 @@ def _phases(report: BurstReport) -> str:
     whole = "".join(_check(check) for check in report.checks)
     return (
         "<section><h2>Phases</h2>"
-        "<p class='note'>Ages in ms, from departure to publication, over the seconds that are judged: 5+ begins with the fifth.</p>"
+        "<p class='note'>Ages in ms, from departure to publication, over the seconds that are judged.</p>"
         f"{_table(heads, rows, left=(1, 10))}"
         f'<p class="note">Over the whole run:</p><div class="checks">{whole}</div></section>'
     )
@@ -140,7 +140,7 @@ def _phases(report: BurstReport) -> str:
 def _phase(number: int, phase: PhaseReport) -> list[str]:
     seconds, fleet = phase.end_s - phase.judged_s, phase.fleet
     settle_s = phase.judged_s - phase.start_s
-    settled = f'<div class="dim">{settle_s:.0f}+</div>' if settle_s > 0 else ""
+    settled = f'<div class="dim nowrap">{settle_s:.0f} not judged</div>' if settle_s > 0 else ""
     return [
         str(number),
         f'<b>{escape(phase.name)}</b><div class="dim">{escape(phase.detail or phase.kind)}</div>',

@@ -2,9 +2,9 @@
 
 CSS = """
 :root { color-scheme: light dark; --ink: #1c2430; --dim: #5b6675; --line: #dfe4ea; --card: #ffffff; --page: #f4f6f8;
-  --good: #17803d; --bad: #c8322b; --warn: #b45309; }
+  --good: #17803d; --bad: #c8322b; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e4e8ee; --dim: #98a3b3; --line: #333c48; --card: #1b212a;
-  --page: #12161c; --good: #4ade80; --bad: #f87171; --warn: #fbbf24; } }
+  --page: #12161c; --good: #4ade80; --bad: #f87171; } }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--page); color: var(--ink); font: 15px/1.5 system-ui, -apple-system, "Segoe UI",
   Roboto, "Helvetica Neue", "DejaVu Sans", sans-serif; }
@@ -28,7 +28,7 @@ table { border-collapse: collapse; width: 100%; font-size: 13.5px; font-variant-
 th { text-align: right; color: var(--dim); font-weight: 600; }
 th, td { padding: 5px 10px; border-bottom: 1px solid var(--line); vertical-align: top; }
 td { text-align: right; } th.l, td.l { text-align: left; } tr:last-child td { border-bottom: 0; }
-.good { color: var(--good); } .bad { color: var(--bad); } .dim { color: var(--dim); } .warn { color: var(--warn); }
+.good { color: var(--good); } .bad { color: var(--bad); } .dim { color: var(--dim); } .nowrap { white-space: nowrap; }
 td.l > b:first-child { display: inline-block; min-width: 15em; }
 .checks div { padding-left: 1.3em; text-indent: -1.3em; }
 .checks div::before { display: inline-block; width: 1.3em; font-weight: 700; text-indent: 0; }
