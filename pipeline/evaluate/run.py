@@ -117,8 +117,8 @@ def _ground_folder(fleet: Fleet, camera_id: str, folder: Path | None) -> Path:
     found = (folder or recording.parent / BESIDE) / camera_id
     if not found.is_dir():
         raise EvaluationError(
-            f"camera {camera_id}: there is no ground truth {found}; name the folder that has a folder for each "
-            "camera with --ground-truth DIR, and the cameras as those"
+            f"camera {camera_id}: there is no ground truth {found}; --ground-truth DIR names the folder that holds one "
+            "folder for each camera, called as the camera is"
         )
     return found
 
