@@ -19,6 +19,7 @@ from pipeline.errors import EvaluationError
 from pipeline.evaluate.ground import Ground, read_ground
 from pipeline.evaluate.play import play, require_recordings, require_whole
 from pipeline.evaluate.run import find_grounds, published_tracks, score_run
+from pipeline.supervise.supervisor import Supervisor
 from tests.conftest import RECORDING_FRAMES
 
 pytest.importorskip("trackeval")
@@ -274,6 +275,20 @@ def test_play_a_recording_that_cannot_be_played_is_named_with_the_reason(fleet_f
     broken.write_bytes(b"no recording")
     with pytest.raises(EvaluationError, match=r"camera gate never delivered a frame: .*broken\.mp4"):
         play(load_fleet(fleet_file({"gate": str(broken)})), lambda count: None)
+
+
+@pytest.mark.timeout(60)
+def test_play_interrupted_ends_before_the_recordings(
+    fleet_file: FleetFile, recording: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(supervisor: Supervisor) -> None:
+        raise KeyboardInterrupt
+
+    counts = [0]
+    monkeypatch.setattr(Supervisor, "run", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        play(load_fleet(fleet_file({"gate": {"url": str(recording), "pace": "realtime"}})), counts.append)
+    assert counts[-1] < RECORDING_FRAMES
 
 
 @pytest.mark.parametrize(

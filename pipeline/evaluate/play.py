@@ -50,9 +50,11 @@ def play(fleet: Fleet, turn: Callable[[int], None]) -> dict[str, list[FrameResul
     with Supervisor(fleet.model_copy(update={"publish": PRIVATE})) as supervisor:
         endpoint = supervisor.open().endpoint
         with _Listener(endpoint, turn) as listener:
-            supervisor.run()
-            # While the listener still listens: the last frames count too.
-            supervisor.close()
+            try:
+                supervisor.run()
+            finally:
+                # While the listener still listens: the last frames count too, and after Ctrl-C no more shall come.
+                supervisor.close()
     played: dict[str, list[FrameResult]] = {camera_id: [] for camera_id in fleet.cameras}
     for result in listener.results:
         played[result.camera_id].append(result)
