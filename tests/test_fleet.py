@@ -127,6 +127,26 @@ def test_fleet_with_a_detector_too_slow_accounts_for_every_frame(
     )
 
 
+def test_fleet_detection_that_never_comes_back_costs_its_frame_and_no_worker(
+    fleet_file: Callable[..., Path], recording: Path, within: Callable
+):
+    path = fleet_file(
+        {"a": {"url": str(recording), "loop": True}},
+        model={"backend": "stub", "lanes": 2, "options": {"a_ms": 5, "hang_at": 4}},
+        defaults={"stride": 2},
+    )
+    with running(path) as run:
+        for _ in within(DEADLINE_S):
+            overdue = [result for result in run.results if result.filled_because == "overdue"]
+            if overdue and run.results[-1].frame_id > overdue[0].frame_id + 8 * 25:
+                break
+            threading.Event().wait(0.05)
+        assert run.restarts("worker") == 0
+    assert_books_are_right(run.results)
+    later = [result for result in run.results if result.frame_id > overdue[0].frame_id + 7 * 25]
+    assert {result.origin for result in later} == {"detected", "predicted"}
+
+
 def test_fleet_recordings_as_fast_as_they_go_wait_for_the_detector(
     fleet_file: Callable[..., Path], recording: Path, within: Callable
 ):

@@ -116,7 +116,7 @@ def test_stream_missing_ticks_are_lost_before_the_next_frame(ticks: list[Tick], 
 
 def test_stream_tick_that_comes_too_late_is_lost():
     frames = stream()
-    assert frames.add(tick(0, "stride"), 2 * NS_PER_S) is False
+    assert frames.add(tick(0, "stride"), 3 * NS_PER_S) is False
     frames.add(tick(1, "stride"), tick(1).decoded_ns)
     (only,) = frames.leave(0)
     assert (only.frame.tick.frame_id, dict(only.frame.lost_before)) == (1, {"late": 1})

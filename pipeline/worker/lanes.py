@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from pipeline.detect.protocol import PAD_GREY, Detector
 from pipeline.detections import Detections
+from pipeline.errors import DetectorError
 from pipeline.geometry import Letterbox
 
 J = TypeVar("J")
@@ -47,12 +48,27 @@ class Lane(Generic[J]):
     """One thread, one request at a time."""
 
     def __init__(
-        self, index: int, detector: Detector, nice: int, report: Callable[[Lane[J], Finished[J]], None]
+        self,
+        index: int,
+        detector: Detector,
+        nice: int,
+        report: Callable[[Lane[J], Finished[J]], None],
+        rebuild: bool = False,
     ) -> None:
+        """Prepare; nothing runs yet.
+
+        Args:
+            index: Which of the detector's lanes.
+            detector: Computes.
+            nice: Priority of the thread, as in nice(1).
+            report: Called by the thread with what it has finished.
+            rebuild: Take the place of a lane that hangs: renew its request first, and report that with no jobs.
+        """
         self.index = index
         self._nice = nice
         self._detector = detector
         self._report = report
+        self._rebuild = rebuild
         self._inbox: SimpleQueue[list[J] | None] = SimpleQueue()
         self._laid: list[Letterbox | None] = [None] * detector.max_batch
         self._thread = threading.Thread(target=self._run, name=f"lane-{index}", daemon=True)
@@ -80,11 +96,15 @@ class Lane(Generic[J]):
 
     def join(self, timeout_s: float) -> bool:
         """Wait for the thread's end; False if it has not ended within `timeout_s`."""
-        self._thread.join(timeout_s)
+        if self._thread.ident is not None:
+            self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
     def _run(self) -> None:
         lower_priority(self._nice)
+        if self._rebuild:
+            self._detector.rebuild(self.index)
+            self._report(self, Finished([], []))
         while (jobs := self._inbox.get()) is not None:
             try:
                 finished = Finished(jobs, self._detector.detect(self.index, len(jobs)))
@@ -97,9 +117,10 @@ class Lanes(Generic[J]):
     """All lanes of a detector."""
 
     def __init__(self, detector: Detector, nice: int = 0) -> None:
+        self._detector, self._nice = detector, nice
         self._lanes: list[Lane[J]] = [Lane(index, detector, nice, self._finish) for index in range(detector.lanes)]
         self._idle = list(self._lanes)
-        self._started_s: dict[int, float] = {}
+        self._running: dict[int, tuple[float, list[J]]] = {}
         self._finished: SimpleQueue[tuple[Lane[J], Finished[J]]] = SimpleQueue()
         self._event_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
 
@@ -127,15 +148,30 @@ class Lanes(Generic[J]):
         """How many lanes compute."""
         return len(self._lanes) - len(self._idle)
 
-    def longest_s(self, now_s: float) -> float:
-        """How long the lane computes that began first; 0 if none does."""
-        return now_s - min(self._started_s.values(), default=now_s)
-
     def submit(self, lane: Lane[J], jobs: list[J], now_s: float) -> None:
         """Let an idle lane compute on what was laid into it."""
         self._idle.remove(lane)
-        self._started_s[lane.index] = now_s
+        self._running[lane.index] = (now_s, jobs)
         lane.submit(jobs)
+
+    def abandon(self, started_before_s: float, now_s: float) -> list[J]:
+        """The jobs of lanes that began before then and have not come back; new lanes take their places.
+
+        Raises:
+            DetectorError: A lane that was to be rebuilt has not come back either: the device hangs.
+        """
+        abandoned: list[J] = []
+        for index, (started_s, jobs) in list(self._running.items()):
+            if started_s >= started_before_s:
+                continue
+            if not jobs:
+                raise DetectorError(f"lane {index} of the detector cannot be rebuilt; the device or its driver hangs")
+            abandoned += jobs
+            lane = Lane(index, self._detector, self._nice, self._finish, rebuild=True)
+            self._lanes[index] = lane
+            self._running[index] = (now_s, [])
+            lane.start()
+        return abandoned
 
     def collect(self) -> list[Finished[J]]:
         """What has been finished since the last call; never blocks."""
@@ -146,8 +182,10 @@ class Lanes(Generic[J]):
         results = []
         while not self._finished.empty():
             lane, finished = self._finished.get()
+            if self._lanes[lane.index] is not lane:
+                continue  # abandoned; what it brings now is too late
             self._idle.append(lane)
-            del self._started_s[lane.index]
+            del self._running[lane.index]
             results.append(finished)
         return results
 

@@ -22,9 +22,9 @@ from pipeline.link import Tick
 from pipeline.track.fill import Filled, Filling
 from pipeline.worker.ledger import Account
 
-LATE_S = 1.0
-"""A tick that reaches the worker older than this (it was stopped, or a camera's queue ran full) is counted as lost:
-publishing a second-old frame as news would only hold up the next ones."""
+LATE_S = 2.0
+"""A frame that reaches the worker older than this (the worker or the camera's process was stopped, or a queue ran full)
+is counted as lost: publishing it as news would only hold up the next ones."""
 
 FillReason = Literal["stride", "replaced", "stale", "overdue", "corrupt", "unwanted", "ended"]
 """Why a frame was not detected: not its turn; a newer one took its place in the slot; it grew too old there; its
@@ -142,7 +142,7 @@ class Stream:
         if gap := tick.frame_id - self._next_frame_id:
             self._lost["link"] += gap
         self._next_frame_id = tick.frame_id + 1
-        if now_ns - tick.received_ns > LATE_S * NS_PER_S:
+        if now_ns - tick.captured_ns > LATE_S * NS_PER_S:
             self._lost["late"] += 1
             return False
         frame = Frame(tick, now_ns, self._lost)
@@ -199,6 +199,12 @@ class Stream:
                 return
             frame.reason = "overdue"
             frame.job.overdue_pts_s = frame.tick.pts_s
+
+    def abandon(self, job: Job) -> None:
+        """Let the frame of a detection that will not come back leave without it, if it has not left yet."""
+        for frame in self._frames:
+            if frame.job is job and frame.reason is None:
+                frame.reason = "overdue"
 
     @property
     def oldest_captured_ns(self) -> int | None:

@@ -31,9 +31,9 @@ log = structlog.get_logger()
 
 DRAIN_S = 1.0
 """How long a worker that was told to stop waits for detections that are under way."""
-STUCK_S = 10.0
-"""A detection that takes longer is abandoned, and with it this worker: a thread that hangs in a driver cannot be ended
-by itself, its process can. Its successor begins with new lanes."""
+STUCK_S = 5.0
+"""A detection that takes longer is abandoned and its lane rebuilt. If that takes as long, the device hangs: a thread in
+a driver cannot be ended, its process can, and the successor of this worker begins anew."""
 SERVICE_SHARE = 0.2
 """Weight of the newest batch in the running mean of the service time."""
 
@@ -150,11 +150,14 @@ class Worker:
             if finished.error is not None:
                 raise DetectorError(f"the detector failed on a batch of {len(finished.jobs)}: {finished.error}")
             now_ns = self._clock.monotonic_ns()
+            self._meter.lanes_busy(self._lanes.busy, now_ns / NS_PER_S)
+            if not finished.jobs:
+                log.info("a lane of the detector was rebuilt")
+                continue
             for job, detections in zip(finished.jobs, finished.detections, strict=True):
                 job.stream.finish(job, detections, now_ns)
             self._learn_service_time((now_ns - finished.jobs[0].taken_ns) / NS_PER_S)
             self._meter.detections(len(finished.jobs))
-            self._meter.lanes_busy(self._lanes.busy, now_ns / NS_PER_S)
 
     def _learn_service_time(self, seconds: float) -> None:
         share = SERVICE_SHARE if self._service_s else 1.0
@@ -205,13 +208,19 @@ class Worker:
         if now_s < self._reconsider_s:
             return
         self._reconsider_s = now_s + INTERVAL_S
-        if self._lanes.longest_s(now_s) > STUCK_S:
-            raise DetectorError(f"a detection has not come back for {STUCK_S:g} s; the device or its driver hangs")
+        self._abandon_stuck(now_s)
         measured, fps = self._meter.read(now_s)
         for camera_id, stride in self._controller.update(measured, fps, now_s).items():
             channel = self._channels[camera_id]
             channel.set_stride(stride)
             self._link.admit(camera_id, channel.admission)
+
+    def _abandon_stuck(self, now_s: float) -> None:
+        abandoned = self._lanes.abandon(now_s - STUCK_S, now_s)
+        if abandoned:
+            log.error("a detection has not come back and is abandoned", frames=len(abandoned), after_s=STUCK_S)
+        for job in abandoned:
+            job.stream.abandon(job)
 
     def _now_s(self) -> float:
         return self._clock.monotonic_ns() / NS_PER_S
