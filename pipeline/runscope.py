@@ -160,8 +160,8 @@ def sweep(base: Path) -> list[str]:
     for directory in sorted(path for path in base.iterdir() if path.is_dir()):
         try:
             lock = _lock(directory / _LOCK, wait=False)
-        except BlockingIOError:
-            continue
+        except (BlockingIOError, FileNotFoundError):
+            continue  # it runs, or it is closing at this moment
         with lock:
             RunScope(directory.name, directory).cleanup()
         swept.append(directory.name)

@@ -327,3 +327,21 @@ def test_run_with_a_model_that_cannot_serve_says_so_before_the_first_frame(
     assert words in errors
     assert "Traceback" not in errors
     assert output == ""
+
+
+def test_fleet_successor_of_a_killed_worker_that_is_killed_while_it_loads_has_a_successor(
+    fleet_file: Callable[..., Path], recording: Path, within: Callable
+):
+    with running(fleet_file({"a": {"url": str(recording), "loop": True}})) as run:
+        for lives in range(2):
+            for _ in within(DEADLINE_S):
+                if run.restarts("worker") == lives and (pid := run.pid("worker")) is not None:
+                    break
+                threading.Event().wait(0.002)
+            os.kill(pid, signal.SIGKILL)
+        heard = len(run.results)
+        for _ in within(DEADLINE_S):
+            if len(run.results) > heard + 10:
+                break
+            threading.Event().wait(0.05)
+        assert run.restarts("worker") == 2

@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "scripts"))
 
 import make_samples
 from town.camera import Camera
+from town.chance import FAR, NEAR, Taste, random_camera, random_moment, random_town
 from town.look import KINDS, dress
 from town.measure import ExportedModel, Truth, box_iou, match, measure, recording
 from town.motion import Cast, cast_trips, circles, gap
@@ -164,6 +165,17 @@ def test_trips_never_run_into_each_other() -> None:
         cars = [body for body in bodies if body[0, 2] > 1]
         gaps = [gap(a, b) for i, a in enumerate(cars) for b in cars[:i]]
         assert min(gaps, default=1.0) >= 0.1
+
+
+@pytest.mark.parametrize(("taste", "beyond"), [pytest.param(NEAR, False, id="near"), pytest.param(FAR, True, id="far")])
+def test_taste_decides_how_far_off_anybody_is(taste: Taste, beyond: bool) -> None:
+    rng, town = np.random.default_rng(4), random_town(3000)
+    depths = []
+    for _ in range(12):
+        camera = random_camera(town, rng, taste)
+        spots = np.array([[*pose.spot, 0.8] for pose in random_moment(town, camera, rng, taste)]).reshape(-1, 3)
+        depths += camera.to_camera(spots)[:, 2].tolist()
+    assert (max(depths) > 55) == beyond
 
 
 BOX = (10.0, 10.0, 30.0, 50.0)

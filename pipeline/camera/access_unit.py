@@ -24,6 +24,7 @@ from typing import Any, Literal
 import av
 
 from pipeline.camera.decode import Stamp
+from pipeline.errors import SourceLost
 
 Codec = Literal["h264", "hevc"]
 
@@ -31,6 +32,8 @@ PROOF = 16
 """So many guesses must have been right, none wrong between them, before one is used."""
 MOST_ERRORS = 3
 """So many wrong guesses, and a connection is left to wait for the next picture for good."""
+MOST_BYTES = 32 << 20
+"""Of one coded picture; more is no picture, and must not fill the memory."""
 _START = b"\x00\x00\x00\x01"
 
 
@@ -65,6 +68,7 @@ class _Pieces:
     pts: int | None
     stamp: Stamp
     data: list[bytes] = field(default_factory=list)
+    size: int = 0
     slices: int = 0
     key: bool = False
     ends_in_slice: bool = False
@@ -91,11 +95,17 @@ class Assembler:
         return self._right >= PROOF and self._wrong < MOST_ERRORS
 
     def take(self, packet: av.Packet[Any], stamp: Stamp) -> Iterator[AccessUnit]:
-        """The access units that are complete with this piece: none, one, or the one before and this."""
+        """The access units that are complete with this piece: none, one, or the one before and this.
+
+        Raises:
+            SourceLost: The picture has no end.
+        """
         if self._now is None or packet.pts != self._now.pts:
             yield from self._finish()
             self._now = _Pieces(packet.pts, stamp)
         pieces = self._now
+        if pieces.size > MOST_BYTES:
+            raise SourceLost(f"a picture of more than {MOST_BYTES >> 20} MB: the camera's time stamps stand still")
         if pieces.given:
             self._come_late(bytes(packet))
             return
@@ -108,6 +118,7 @@ class Assembler:
     def _add(self, pieces: _Pieces, piece: bytes) -> None:
         begins = piece.startswith(_START)
         pieces.data.append(piece)
+        pieces.size += len(piece)
         if begins:
             self._note_nal_units(pieces, piece)
         if pieces.ends_in_slice:

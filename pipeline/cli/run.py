@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 REFRESH_HZ = 2
 PRINTING_END_S = 1.0
-"""How long the last log lines may take to come out; the fork server ends with this process and keeps its stderr."""
+"""How long the last log lines may take to come out."""
+LAST_LINE = "\x04 end of the log\n"
 
 
 def run(
@@ -84,22 +85,21 @@ def _terminal(quiet: bool) -> Iterator[Console | None]:
         return
     own = os.dup(2)
     reading, writing = os.pipe()
-    with os.fdopen(own, "w") as screen, os.fdopen(reading) as lines:
-        console = Console(file=screen, force_terminal=True)
-        os.dup2(writing, 2)
-        os.close(writing)
-        printing = Thread(target=_print_lines, args=(lines, console))
-        printing.start()
-        try:
-            yield console
-        finally:
-            # The last writing end closes with the last process; then the thread has read everything.
-            os.dup2(screen.fileno(), 2)
-            printing.join(PRINTING_END_S)
+    console = Console(file=os.fdopen(own, "w"), force_terminal=True)
+    printing = Thread(target=_print_lines, args=(os.fdopen(reading, errors="replace"), console), daemon=True)
+    os.dup2(writing, 2)
+    printing.start()
+    try:
+        yield console
+    finally:
+        os.dup2(own, 2)
+        # The fork server keeps the pipe open as long as this process lives, so its end would never be read.
+        os.write(writing, LAST_LINE.encode())
+        printing.join(PRINTING_END_S)
 
 
 def _print_lines(lines: IO[str], console: Console) -> None:
-    for line in lines:
+    for line in iter(lines.readline, LAST_LINE):
         console.out(line.rstrip("\n"), highlight=False)
 
 

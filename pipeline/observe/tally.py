@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -89,6 +90,29 @@ class FleetTally(msgspec.Struct, frozen=True, kw_only=True):
     cameras: list[CameraTally]
 
 
+@dataclass(slots=True)
+class Books:
+    """The counts of a camera's sessions, added up."""
+
+    decoded: int = 0
+    detected: int = 0
+    filled: Counter[str] = field(default_factory=Counter)
+    lost: Counter[str] = field(default_factory=Counter)
+    sessions: int = 0
+
+    def add(self, counts: Counts) -> None:
+        """Take in a session's last counts."""
+        self.decoded += counts.decoded
+        self.detected += counts.detected
+        self.filled.update(counts.filled)
+        self.lost.update(counts.lost)
+        self.sessions += counts.decoded > 0
+
+    def copy(self) -> Books:
+        """The same, to be added to."""
+        return Books(self.decoded, self.detected, Counter(self.filled), Counter(self.lost), self.sessions)
+
+
 class _Camera:
     """The books of one camera."""
 
@@ -96,7 +120,9 @@ class _Camera:
         self.camera_id = camera_id
         self.whole = Ages()
         self._recent: deque[tuple[float, Ages]] = deque()
-        self._counts: dict[str, Counts] = {}
+        self._ended = Books()
+        self._session_id = ""
+        self._counts = Counts(decoded=0, detected=0, filled={}, lost={})
         self._objects = 0
         self._stride = 0
         self._detected_s: float | None = None
@@ -105,7 +131,10 @@ class _Camera:
     def add(self, result: FrameResult, now_s: float) -> None:
         self.whole.add(result)
         self._bucket(now_s).add(result)
-        self._counts[result.session_id] = result.counts
+        if result.session_id != self._session_id:
+            self._ended.add(self._counts)
+            self._session_id = result.session_id
+        self._counts = result.counts
         self._objects, self._stride = len(result.tracks), result.stride
         if result.origin == "detected":
             if self._detected_s is not None:
@@ -116,7 +145,8 @@ class _Camera:
         return merged([ages for began_s, ages in self._recent if began_s >= since_s])
 
     def tally(self, state: CameraState | None, ages: Ages, span_s: float) -> CameraTally:
-        books = self._counts.values()
+        books = self._ended.copy()
+        books.add(self._counts)
         return CameraTally(
             camera_id=self.camera_id,
             state=state.state if state else ("live" if ages.frames else "unknown"),
@@ -129,12 +159,12 @@ class _Camera:
             age_p99_ms=ages.quantile_ms(0.99),
             detected_age_p95_ms=ages.detected_quantile_ms(0.95),
             objects=self._objects,
-            decoded=sum(book.decoded for book in books),
-            detected=sum(book.detected for book in books),
-            filled=dict(sum((Counter(book.filled) for book in books), Counter())),
-            lost=dict(sum((Counter(book.lost) for book in books), Counter())),
+            decoded=books.decoded,
+            detected=books.detected,
+            filled=dict(books.filled),
+            lost=dict(books.lost),
             longest_undetected_s=round(self._longest_undetected_s, 3),
-            sessions=len(self._counts),
+            sessions=books.sessions,
             stride=self._stride,
         )
 

@@ -54,7 +54,7 @@ class Child:
         self.last_exit: int | None = None
         self._context = ground.context
         self._clock = ground.clock
-        self._silent_ns = round(silent_s * NS_PER_S)
+        self._limit_s = silent_s
         self._target = target
         self._arguments = arguments
         self._budget = RestartBudget()
@@ -124,9 +124,14 @@ class Child:
         self._done = True
 
     @property
+    def silent_s(self) -> float:
+        """How long ago its heart beat last, or it was started; 0 while it does not run."""
+        return (self._clock.monotonic_ns() - self._beat.value) / NS_PER_S if self._process is not None else 0.0
+
+    @property
     def hung(self) -> bool:
         """Whether it runs and its heart has stopped."""
-        return self._process is not None and self._clock.monotonic_ns() - self._beat.value > self._silent_ns
+        return self.silent_s > self._limit_s
 
     def terminate(self) -> None:
         """Ask it to end."""

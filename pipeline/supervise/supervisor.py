@@ -6,7 +6,6 @@ nobody depends on anybody: each process is started again when it dies or when it
 
 from __future__ import annotations
 
-import contextlib
 import multiprocessing
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ import structlog
 from pipeline.camera.process import ENDED, FAILED, CameraSpec, run_camera
 from pipeline.clock import NS_PER_S, Clock, SystemClock
 from pipeline.config.values import Fleet
-from pipeline.errors import DetectorError, PipelineError
+from pipeline.errors import DetectorError, PipelineError, SlotError
 from pipeline.runscope import RunLease
 from pipeline.supervise.child import Child, Condition, Ground, exit_words
 from pipeline.worker.ledger import Ledger
@@ -30,7 +29,9 @@ log = structlog.get_logger()
 WATCH_S = 0.5
 """How often heartbeats are looked at, s."""
 WORKER_SILENT_S = 10.0
-"""A worker's loop turns twice a second; silent for so long, it hangs."""
+"""A worker's loop turns four times a second; silent for so long, it hangs."""
+WORKER_LOADING_S = 600.0
+"""How long a worker may take to load its model; a large one is exported and compiled meanwhile."""
 CAMERA_GRACE_S = 5.0
 """What a camera's heart may be silent beyond its own time-outs for opening and reading, s."""
 CAMERA_END_S, WORKER_END_S = 1.0, 1.5
@@ -88,18 +89,25 @@ class Supervisor:
         return ready
 
     def run(self, duration_s: float | None = None) -> None:
-        """Keep the fleet alive until `stop`, until `duration_s` is over, or until every recording has ended."""
+        """Keep the fleet alive until `stop`, until `duration_s` is over, or until every recording has ended.
+
+        Raises:
+            DetectorError: The worker died too often.
+        """
         end_s = None if duration_s is None else self._now_s() + duration_s
         while not self._stopping and not self._all_ended():
             if end_s is not None and self._now_s() >= end_s:
                 break
             self._wait(end_s)
             self._tend()
+            if self._worker.condition == "given up":
+                raise DetectorError("the worker died again and again and is given up; the lines above say why")
 
     def stop(self) -> None:
         """Make `run` return soon; safe in a signal handler."""
         self._stopping = True
-        self._waker.send_bytes(b"stop")
+        if not self._waker.closed:
+            self._waker.send_bytes(b"stop")
 
     def status(self) -> list[ProcessStatus]:
         """The worker first, then the cameras in the order of the fleet file."""
@@ -179,6 +187,19 @@ class Supervisor:
         ready: WorkerReady = word
         return ready
 
+    def _hear_successor(self) -> None:
+        """Read the word of a worker that was started again, if it has said one; a dead one is mourned, not heard."""
+        if self._report is None or self._ready or not self._report.poll():
+            return
+        try:
+            word = self._report.recv()
+        except EOFError:
+            self._close_report()
+            return
+        if isinstance(word, PipelineError):
+            log.error(f"the worker cannot serve the fleet: {word}")
+        self._ready = not isinstance(word, PipelineError)
+
     def _wait(self, end_s: float | None) -> None:
         children = (self._worker, *self._cameras.values())
         due = [at_s for at_s in (end_s, *(child.restart_due_s for child in children)) if at_s is not None]
@@ -190,11 +211,9 @@ class Supervisor:
 
     def _tend(self) -> None:
         """Look after every process once."""
-        if self._report is not None and not self._ready and self._report.poll():
-            with contextlib.suppress(PipelineError):  # the restart that follows says what happened
-                self._hear_worker(self._report)
-        if self._ready and self._worker.hung:
-            log.error("the worker hangs and is ended", silent_s=WORKER_SILENT_S)
+        self._hear_successor()
+        if self._worker.silent_s > (WORKER_SILENT_S if self._ready else WORKER_LOADING_S):
+            log.error("the worker hangs and is ended", silent_s=round(self._worker.silent_s))
             self._worker.kill()
         self._mourn(self._worker, lambda code: False)
         for camera in self._cameras.values():
@@ -207,7 +226,7 @@ class Supervisor:
         """If the child has died: free what it held, and plan its restart unless it has finished its work."""
         code = child.reap()
         if code is not None:
-            self._lease.scope.remove_dead()
+            self._free_what_it_held(child)
             if has_finished(code):
                 child.finish()
             elif (delay_s := child.plan_restart(self._now_s())) is None:
@@ -216,6 +235,12 @@ class Supervisor:
                 log.warning(f"{child.name} {exit_words(code)}; starting it again", delay_s=round(delay_s, 1))
         if child.restart_if_due(self._now_s()):
             log.info(f"{child.name} is started again", pid=child.pid, restarts=child.restarts)
+
+    def _free_what_it_held(self, child: Child) -> None:
+        try:
+            self._lease.scope.remove_dead()
+        except SlotError as error:
+            log.warning(f"what {child.name} held in shared memory stays until the fleet ends: {error}")
 
     def _all_ended(self) -> bool:
         return all(camera.condition in ("done", "given up") for camera in self._cameras.values())

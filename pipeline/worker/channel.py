@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import msgspec
+import structlog
 
 from pipeline.clock import NS_PER_S
 from pipeline.geometry import Letterbox, WidthHeight
@@ -17,8 +19,10 @@ from pipeline.wire import FrameResult
 from pipeline.worker.compose import Composer
 from pipeline.worker.lanes import Picture
 from pipeline.worker.ledger import Ledger
-from pipeline.worker.stream import Frame, Job, Motion, SessionStart, Stream
+from pipeline.worker.stream import LATE_S, Frame, Job, Motion, SessionStart, Stream
 from pipeline.worker.stride import StrideBounds
+
+log = structlog.get_logger()
 
 OVERDUE_SHARE = 0.9
 """Of the deadline; the rest is for publishing, so that a frame given up at the last moment is still within it."""
@@ -69,7 +73,8 @@ class Patience:
         At least half the deadline in the slot: a device too slow for the goal still gets frames, and its detections
         correct the tracker although their own frames have left.
         """
-        return cls(max(deadline_s - service_s, deadline_s / 2), OVERDUE_SHARE * deadline_s)
+        overdue_s = OVERDUE_SHARE * deadline_s
+        return cls(min(max(deadline_s - service_s, deadline_s / 2), overdue_s), overdue_s)
 
 
 class Channel:
@@ -127,7 +132,7 @@ class Channel:
             return False
         self._stream.give_up_overdue(now_ns - round(patience.overdue_s * NS_PER_S))
         frame = self._stream.waiting()
-        if frame is None or now_ns - frame.tick.captured_ns < patience.stale_s * NS_PER_S:
+        if frame is None or now_ns - frame.judged_from_ns < patience.stale_s * NS_PER_S:
             return False
         self._stream.give_up(frame, "stale")
         return True
@@ -139,6 +144,8 @@ class Channel:
     def end(self, now_ns: int) -> list[FrameResult]:
         """Messages of all frames that have not left; the session is over."""
         results = self._compose(self._stream, self._stream.end(now_ns)) if self._stream else []
+        if self._stream and (untold := self._stream.lost_last):
+            log.warning("frames lost at the end of a session", camera_id=self.plan.camera_id, lost=untold)
         self._stream = None
         return results
 
@@ -146,8 +153,8 @@ class Channel:
         """When this camera needs attention even if nothing happens, s of the monotonic clock."""
         if self._stream is None or self.plan.waits:
             return self._stream.fill_due_s if self._stream else None
-        waiting, oldest_ns = self._stream.waiting(), self._stream.oldest_captured_ns
-        stale_s = None if waiting is None else waiting.tick.captured_ns / NS_PER_S + patience.stale_s
+        waiting, oldest_ns = self._stream.waiting(), self._stream.oldest_ns
+        stale_s = None if waiting is None else waiting.judged_from_ns / NS_PER_S + patience.stale_s
         overdue_s = None if oldest_ns is None else oldest_ns / NS_PER_S + patience.overdue_s
         due = (stale_s, overdue_s, self._stream.fill_due_s)
         return min((at_s for at_s in due if at_s is not None), default=None)
@@ -169,6 +176,7 @@ class Channel:
             SessionStart(tick.session, f"{tick.session:012x}{suffix}", first, tick.frame_wh),
             filling(self.plan.fill, tracker, self.plan.max_delay_s),
             self._motion(tracker, tick.frame_wh[0]),
+            late_s=math.inf if self.plan.waits else LATE_S,
         )
 
     def _motion(self, tracker: Tracker, source_width: int) -> Motion | None:

@@ -11,6 +11,9 @@ from pipeline.worker.stride import Measured
 
 MISSES = ("replaced", "stale", "overdue")
 """Reasons of frames that were offered to the detector and not detected in time."""
+LOADED_STAGES = ("decode", "slot", "detect")
+"""What tells of load. Not `capture`, which a camera's wrong clock makes long, nor `publish`, where a frame may wait for
+the next detection, to be drawn between the two."""
 FPS_SHARE = 0.3
 """Weight of the newest interval in a camera's frame rate; the first interval counts whole."""
 
@@ -43,7 +46,7 @@ class Meter:
         """A frame has left."""
         self._frames[result.camera_id] += 1 + sum(result.lost.values())
         if result.origin == "detected":
-            self._ages_s.append(result.age_ms / 1000)
+            self._ages_s.append(sum(result.latency_ms.get(stage, 0.0) for stage in LOADED_STAGES) / 1000)
         elif result.filled_because in MISSES:
             self._missed += 1
 

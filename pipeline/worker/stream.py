@@ -26,6 +26,10 @@ LATE_S = 2.0
 """A frame that reaches the worker older than this (the worker or the camera's process was stopped, or a queue ran full)
 is counted as lost: publishing it as news would only hold up the next ones."""
 
+CLOCK_SLACK_NS = 50_000_000
+"""The most that is put down to a frame's way here when it is judged too old. A camera whose clock is a little slow (they
+are believed within a second) would otherwise never be detected; its messages tell the age by its clock."""
+
 FillReason = Literal["stride", "replaced", "stale", "overdue", "corrupt", "unwanted", "ended"]
 """Why a frame was not detected: not its turn; a newer one took its place in the slot; it grew too old there; its
 detection was not back in time (it still corrects the tracker); it was damaged; nobody had asked for frames yet; its
@@ -49,6 +53,11 @@ class Frame:
     lost_before: Mapping[str, int]
     job: Job | None = None
     reason: FillReason | None = None
+
+    @property
+    def judged_from_ns(self) -> int:
+        """From when on its age counts where something is given up for it."""
+        return max(self.tick.captured_ns, self.tick.received_ns - CLOCK_SLACK_NS)
 
     @property
     def settled(self) -> bool:
@@ -113,6 +122,7 @@ class Stream:
         session: SessionStart,
         filling: Filling[Frame],
         motion: Motion | None = None,
+        late_s: float = LATE_S,
     ) -> None:
         """Begin a session.
 
@@ -120,6 +130,7 @@ class Stream:
             session: Which.
             filling: Gives boxes to frames, in order.
             motion: Sees the picture of each detection; None where the camera stands still.
+            late_s: From which age on a frame is not worth publishing.
         """
         self.session = session.session
         self.session_id = session.session_id
@@ -128,6 +139,7 @@ class Stream:
         self.account = Account()
         self._filling = filling
         self._motion = motion
+        self._late_s = late_s
         self._next_frame_id = session.first_frame_id
         self._frames: deque[Frame] = deque()
         self._jobs: dict[int, Job] = {}
@@ -142,8 +154,11 @@ class Stream:
         if gap := tick.frame_id - self._next_frame_id:
             self._lost["link"] += gap
         self._next_frame_id = tick.frame_id + 1
-        if now_ns - tick.captured_ns > LATE_S * NS_PER_S:
+        for missed in [frame_id for frame_id in self._jobs if frame_id < tick.frame_id]:
+            del self._jobs[missed]
+        if now_ns - tick.captured_ns > self._late_s * NS_PER_S:
             self._lost["late"] += 1
+            self._jobs.pop(tick.frame_id, None)
             return False
         frame = Frame(tick, now_ns, self._lost)
         self._lost = Counter()
@@ -190,12 +205,12 @@ class Stream:
         """Do not detect this frame."""
         frame.reason = reason
 
-    def give_up_overdue(self, captured_before_ns: int) -> None:
-        """Let frames go that were captured before then and whose detection is not back."""
+    def give_up_overdue(self, older_than_ns: int) -> None:
+        """Let frames go whose age counts from before then and whose detection is not back."""
         for frame in self._frames:
             if frame.settled or frame.job is None:
                 continue
-            if frame.tick.captured_ns >= captured_before_ns:
+            if frame.judged_from_ns >= older_than_ns:
                 return
             frame.reason = "overdue"
             frame.job.overdue_pts_s = frame.tick.pts_s
@@ -207,9 +222,9 @@ class Stream:
                 frame.reason = "overdue"
 
     @property
-    def oldest_captured_ns(self) -> int | None:
-        """When the frame was captured that holds up the others; None if none does."""
-        return self._frames[0].tick.captured_ns if self._frames else None
+    def oldest_ns(self) -> int | None:
+        """From when the age of the frame counts that holds up the others; None if none does."""
+        return self._frames[0].judged_from_ns if self._frames else None
 
     def leave(self, now_ns: int) -> list[Filled[Frame]]:
         """Frames that can be published now, in order, with their boxes."""
@@ -231,6 +246,11 @@ class Stream:
             if not frame.settled:
                 frame.job, frame.reason = None, "ended"
         return self.leave(now_ns) + self._filling.flush()
+
+    @property
+    def lost_last(self) -> dict[str, int]:
+        """Frames lost since the last that is to be published, by cause: no message will tell of them."""
+        return dict(self._lost)
 
     @property
     def fill_due_s(self) -> float | None:

@@ -1,9 +1,8 @@
-"""camfleet, measured by an ordinary subscriber. A message carries no pixels: the frame's number is its `frame_id`.
+"""camfleet, measured by an ordinary subscriber. A message carries no pixels: the frame's number is told by its `pts_s`.
 
-Every client of the server gets the recording from its first frame on, over TCP, and `frame_id` counts the decoded
-frames of a session from 0, so the two are the same as long as no frame vanishes unseen before it is counted. That is
-not taken on trust: `verify` opens the same cameras by the very code of the camera process and reads the numbers out of
-the pixels, and in the run itself the stream's own time must go on by one frame's duration for each `frame_id`.
+Every client of the server gets the recording from its first frame on, over TCP, so a frame at n / FPS seconds is number
+n. That is not taken on trust: `verify` opens the same cameras by the very code of the camera process and reads the
+numbers out of the pixels, and in the run itself time must go on by one frame's duration for each `frame_id`.
 """
 
 from __future__ import annotations
@@ -37,10 +36,10 @@ class Numbers:
         """None where the two disagree, or another session has begun."""
         session = self._sessions.setdefault(result.camera_id, result.session_id)
         due_s = result.pts_s - result.frame_id / FPS
-        if result.frame_id == 0 or session != result.session_id:
-            return None  # FFmpeg has no time for a stream's first frame
+        if session != result.session_id:
+            return None
         offset_s = self._offset_s.setdefault(result.camera_id, due_s)
-        return result.frame_id if abs(due_s - offset_s) < 0.5 / FPS else None
+        return round(result.pts_s * FPS) if abs(due_s - offset_s) < 0.5 / FPS else None
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Whether camfleet's own source counts frames as the server does: by the numbers in the pixels."""
+"""Whether the time camfleet's own source gives a frame tells its number: by the numbers in the pixels."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from pipeline.camera.source import open_source
 from pipeline.clock import SystemClock
 from pipeline.config import load_fleet
 
-PICTURES = 30
+PICTURES = 20
+FPS = 25
 
 
 class _Always:
@@ -26,7 +27,7 @@ class _Always:
 
 
 def verify(recording: Path, kind: str) -> None:
-    """Open a camera as the camera process does; ends the program unless its n-th picture shows number n."""
+    """Open a camera as the camera process does; ends the program unless a picture at n / FPS seconds shows number n."""
     with tempfile.TemporaryDirectory() as folder, serve([recording], kind, Path(folder)) as cameras:
         file = Path(folder) / "verify.yaml"
         file.write_text(
@@ -34,10 +35,11 @@ def verify(recording: Path, kind: str) -> None:
         )
         source = open_source(load_fleet(file).cameras["cam0"], SystemClock())
         try:
-            pictures = zip(range(PICTURES), source.pictures(_Always()), strict=False)
-            for number, picture in pictures:
+            for _, picture in zip(range(PICTURES), source.pictures(_Always()), strict=False):
                 shown = None if picture.frame is None else read(picture.frame.to_ndarray(format="gray"))
-                if shown != number:
-                    sys.exit(f"camfleet's picture {number} shows number {shown}: its frame_id cannot stand for it")
+                if shown != round(picture.pts_s * FPS):
+                    sys.exit(
+                        f"camfleet's picture at {picture.pts_s:.2f} s shows number {shown}: pts_s cannot stand for it"
+                    )
         finally:
             source.close()
