@@ -27,8 +27,8 @@ LATE_S = 2.0
 is counted as lost: publishing it as news would only hold up the next ones."""
 
 CLOCK_SLACK_NS = 50_000_000
-"""The most that is put down to a frame's way here when it is judged too old. A camera whose clock is a little slow (they
-are believed within a second) would otherwise never be detected; its messages tell the age by its clock."""
+"""The most that is put down to a frame's way here when it is judged too old. A camera whose clock is a little slow
+(they are believed within a second) would otherwise never be detected; its messages tell the age by its clock."""
 
 FillReason = Literal["stride", "replaced", "stale", "overdue", "corrupt", "unwanted", "ended"]
 """Why a frame was not detected: not its turn; a newer one took its place in the slot; it grew too old there; its
