@@ -18,6 +18,7 @@ import argparse
 import os
 import sys
 from concurrent.futures import ProcessPoolExecutor
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from town.camera import HEIGHT_PX, WIDTH_PX
 from town.card import Facts, read_round, write_card
-from town.chance import random_camera, random_light, random_moment, random_town
+from town.chance import FAR, NEAR, Taste, random_camera, random_light, random_moment, random_town
 from town.export import NAME, export_openvino
 from town.learn import Lesson, describe_data, describe_model, quiet_ultralytics, study
 from town.look import KINDS
@@ -49,14 +50,19 @@ SAMPLES = Path(__file__).parent.parent / "samples"
 CAMERAS_A_TOWN = 8
 MOMENTS_A_CAMERA = 5
 TRAIN_TOWNS = range(1000, 1052)
+FAR_TOWNS = range(2000, 2012)
+"""Learnt from in the closing lesson as well: down long streets, mostly at dusk."""
 HELD_OUT_TOWNS = range(9000, 9005)
+PARTS = {"train": (TRAIN_TOWNS, NEAR), "far": (FAR_TOWNS, FAR), "val": (HELD_OUT_TOWNS, NEAR)}
+"""The folders of pictures, the towns they show and what is shown of them."""
 DEPTH, WIDTH = 0.5, 0.25
 """YOLO26n's own scale."""
 SMALL = Lesson("small", 320, 14 / 60, 0.003, 0.25, 16)
 """Half-size pictures first: a quarter of the time each, and the shapes learnt carry over."""
 FULL = Lesson("full", 640, 31 / 60, 0.0018, 0.02, 16)
 LAST = Lesson("last", 640, 14 / 60, 0.001, 0.02, 16)
-LESSONS = (SMALL, FULL, LAST)
+CLOSING = Lesson("closing", 640, 11.5 / 60, 0.0009, 0.01, 8, ("train", "far"), closing=True)
+LESSONS = (SMALL, FULL, LAST, CLOSING)
 RECORDING_STEP = 10
 """Every tenth frame of a recording is measured: neighbours show almost the same."""
 
@@ -71,7 +77,6 @@ def main() -> None:
     parser.add_argument("--steps", nargs="+", choices=STEPS, default=STEPS, help="what to do (default: all)")
     parser.add_argument("--seed", type=int, default=1, help="seed of the first weights (default: %(default)s)")
     parser.add_argument("--bits", type=int, choices=(8, 16), default=8, help="precision of the export (default: 8)")
-    parser.add_argument("--raw", action="store_true", help="export without the end-to-end head")
     parser.add_argument("--note", default="", help="a sentence for the model card")
     chosen = parser.parse_args()
     work = chosen.work.resolve()
@@ -93,20 +98,20 @@ def labelled(label: Label) -> bool:
     return large and label.visibility >= LEAST_VISIBILITY
 
 
-def render_town(seed: int, folder: Path, moments: int) -> int:
+def render_town(seed: int, folder: Path, moments: int, taste: Taste) -> int:
     """Write every picture and label file of one town; returns the number of pictures."""
     cv2.setNumThreads(1)
     rng = np.random.default_rng([19, seed])
     town = random_town(seed)
     painter = TownPainter(town)
-    light = random_light(rng)
+    light = random_light(rng, taste)
     for view in range(CAMERAS_A_TOWN):
         if view % 3 == 2:
-            light = random_light(rng)
-        camera = random_camera(town, rng)
+            light = random_light(rng, taste)
+        camera = random_camera(town, rng, taste)
         stage = Stage(painter.backdrop(camera, light))
         for index in range(moments):
-            picture, labels = stage.moment(random_moment(town, camera, rng), rng)
+            picture, labels = stage.moment(random_moment(town, camera, rng, taste), rng)
             name = f"{int(rng.integers(16**6)):06x}_{seed}_{view}_{index}"
             cv2.imwrite(str(folder / "images" / f"{name}.png"), picture, [cv2.IMWRITE_PNG_COMPRESSION, 1])
             (folder / "labels" / f"{name}.txt").write_text("".join(label_row(a) for a in labels if labelled(a)))
@@ -122,13 +127,15 @@ def label_row(label: Label) -> str:
 
 def render(work: Path) -> None:
     """Render what is missing of the training and held-out pictures."""
-    jobs = [("train", s) for s in TRAIN_TOWNS] + [("val", s) for s in HELD_OUT_TOWNS]
-    for part in ("train", "val"):
-        for kind in ("images", "labels"):
-            (work / part / kind).mkdir(parents=True, exist_ok=True)
-    missing = [(part, s) for part, s in jobs if not (work / part / f"{s}.done").exists()]
+    for part, kind in product(PARTS, ("images", "labels")):
+        (work / part / kind).mkdir(parents=True, exist_ok=True)
+    jobs = [(part, seed, taste) for part, (towns, taste) in PARTS.items() for seed in towns]
+    missing = [job for job in jobs if not (work / job[0] / f"{job[1]}.done").exists()]
     with ProcessPoolExecutor(os.cpu_count()) as pool:
-        waiting = [(part, s, pool.submit(render_town, s, work / part, MOMENTS_A_CAMERA)) for part, s in missing]
+        waiting = [
+            (part, seed, pool.submit(render_town, seed, work / part, MOMENTS_A_CAMERA, taste))
+            for part, seed, taste in missing
+        ]
         for number, (part, seed, result) in enumerate(waiting, start=1):
             result.result()
             (work / part / f"{seed}.done").touch()
@@ -146,19 +153,19 @@ def train(work: Path, seed: int) -> None:
 
 def export(work: Path, chosen: argparse.Namespace) -> None:
     """Export the last lesson's model, measure the export and write its card."""
-    checkpoint = work / "runs" / LAST.name / "weights" / "last.pt"
+    checkpoint = work / "runs" / LESSONS[-1].name / "weights" / "last.pt"
     folder = chosen.out / f"{NAME}_openvino_model"
-    xml = export_openvino(checkpoint, describe_data(work), folder, chosen.bits, end_to_end=not chosen.raw)
+    xml = export_openvino(checkpoint, describe_data(work), folder, chosen.bits)
     model = ExportedModel(xml)
     facts = Facts(
-        train_pictures=len(list((work / "train" / "images").glob("*.png"))),
+        pictures={part: len(list((work / part / "images").glob("*.png"))) for part in PARTS},
         train_towns=TRAIN_TOWNS,
+        far_towns=FAR_TOWNS,
         held_out_towns=HELD_OUT_TOWNS,
         seed=chosen.seed,
         parameters=parameter_count(checkpoint),
         rounds=[read_round(work / "runs" / lesson.name, lesson.image_px) for lesson in LESSONS],
         bits=chosen.bits,
-        end_to_end=not chosen.raw,
         megabytes=sum(path.stat().st_size for path in folder.iterdir()) / 1e6,
         held_out=shown("held-out towns", measure(model, held_out(work / "val"))),
         recordings={path.stem: _recorded(model, path) for path in sorted(SAMPLES.glob("*.mp4"))},

@@ -24,14 +24,14 @@ class Round:
 class Facts:
     """All that a card says: what it learnt from, how long, and what was measured on the exported model."""
 
-    train_pictures: int
+    pictures: dict[str, int]
     train_towns: range
+    far_towns: range
     held_out_towns: range
     seed: int
     parameters: int
     rounds: list[Round]
     bits: int
-    end_to_end: bool
     megabytes: float
     held_out: Precision
     recordings: dict[str, Precision]
@@ -48,11 +48,10 @@ def write_card(path: Path, facts: Facts) -> None:
     """Write the card as Markdown."""
     minutes = sum(part.minutes for part in facts.rounds)
     lessons = ", then ".join(f"{r.epochs} epochs at {r.image_px} px ({r.minutes:.0f} min)" for r in facts.rounds)
-    ending = "end to end: every object once" if facts.end_to_end else "raw: repeated boxes are left to the caller (NMS)"
     rows = [_row("held-out towns", facts.held_out)]
     rows += [_row(f"`{name}.mp4`", precision) for name, precision in facts.recordings.items()]
     numbers = "8-bit integers" if facts.bits == 8 else "16-bit floats"
-    learnt, kept = _towns(facts.train_towns), _towns(facts.held_out_towns)
+    learnt, far, kept = (_towns(towns) for towns in (facts.train_towns, facts.far_towns, facts.held_out_towns))
     table = chr(10).join(rows)
     path.write_text(f"""# The demo model
 
@@ -64,9 +63,10 @@ A YOLO26n ({facts.parameters / 1e6:.2f} M parameters) trained from scratch on pi
 |---|---|
 | files | `demo_openvino_model/`: OpenVINO, {numbers}, {facts.megabytes:.1f} MB |
 | input | 1×3×{IMAGE_HW[0]}×{IMAGE_HW[1]} (height × width), RGB, 0…1, letterboxed with grey 114 |
-| output | {ending} |
+| output | raw: repeated boxes are left to the caller (NMS) |
 | classes | {", ".join(f"{i} {kind}" for i, kind in enumerate(KINDS))} (a bicycle includes its rider) |
-| trained on | {facts.train_pictures} pictures of {learnt} |
+| trained on | {facts.pictures["train"]} pictures of {learnt} |
+| in the closing lesson also on | {facts.pictures["far"]} pictures of {far} |
 | held out | {facts.held_out.pictures} pictures of {kept} |
 | training | {lessons}; {minutes:.0f} min in all on two shared processor cores, without a GPU |
 | first weights | random, seed {facts.seed} |
@@ -82,7 +82,8 @@ The recordings show a town, cameras and actors that were not trained on.
 |---|---|---|{"---|" * len(KINDS)}---|---|
 {table}
 
-The columns of classes are AP50.{" " + facts.note if facts.note else ""}
+The columns of classes are AP50. Ranges of an 8-bit export are calibrated on the held-out pictures, without their
+labels. The last epoch of a lesson ends when its time is up.{" " + facts.note if facts.note else ""}
 """)
 
 

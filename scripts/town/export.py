@@ -13,16 +13,15 @@ IMAGE_HW = (384, 640)
 NAME = "demo"
 
 
-def export_openvino(checkpoint: Path, data: Path, out: Path, bits: int, *, end_to_end: bool = True) -> Path:
+def export_openvino(checkpoint: Path, data: Path, out: Path, bits: int) -> Path:
     """Write NAME.xml, NAME.bin and metadata.yaml to a folder; returns the XML. bits is 8 (calibrated on data) or 16.
 
-    An end-to-end model gives each object once; another leaves it to the caller to drop repeated boxes.
+    It leaves it to the caller to drop repeated boxes.
     """
     from ultralytics.models.yolo.model import YOLO
 
     model = YOLO(str(checkpoint), task="detect")
-    nms = False if end_to_end else None
-    made = Path(model.export(format="openvino", imgsz=IMAGE_HW, quantize=bits, nms=nms, data=str(data), device="cpu"))
+    made = Path(model.export(format="openvino", imgsz=IMAGE_HW, quantize=bits, data=str(data), device="cpu"))
     out.mkdir(parents=True, exist_ok=True)
     for kind in ("xml", "bin"):
         shutil.copyfile(next(made.glob(f"*.{kind}")), out / f"{NAME}.{kind}")

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +22,17 @@ AUGMENTATION = {
 }  # fmt: skip
 """Mild: the renderer varies the scenes. Without mosaic every picture keeps the shape the model is exported for."""
 
+CLOSING = {"scale": 0.12, "translate": 0.04, "hsv_s": 0.35, "hsv_v": 0.25, "warmup_epochs": 0, "val": False}
+"""Milder still, so that sizes become what they are where the model is used, and no time spent on measuring."""
+
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """One round of training: the longer side of its pictures, its length, its learning rate, the share left of it."""
+    """One round of training: the longer side of its pictures, its length, its learning rate, the share left of it.
+
+    parts are the folders of pictures it learns from. A closing lesson prepares the raw export: it drops the branch that
+    gives each object once, varies the pictures less, and follows the clock in lowering its rate.
+    """
 
     name: str
     image_px: int
@@ -29,6 +40,8 @@ class Lesson:
     learning_rate: float
     last_share: float
     batch: int
+    parts: tuple[str, ...] = ("train",)
+    closing: bool = False
 
 
 def quiet_ultralytics(work: Path) -> None:
@@ -60,11 +73,29 @@ def _lay_out_channels_last(trainer: Any) -> None:
     trainer.model.to(memory_format=torch.channels_last)
 
 
-def describe_data(work: Path) -> Path:
+def _follow_the_clock(lesson: Lesson) -> Callable[[Any], None]:
+    """A callback that sets the learning rate: rising for 60 batches, then falling by a cosine until time is up.
+
+    Ultralytics lowers it by epochs, too coarse for a lesson of three.
+    """
+    batches = count()
+
+    def set_rate(trainer: Any) -> None:
+        spent = min((time.time() - trainer.train_time_start) / (lesson.hours * 3600), 1.0)
+        share = lesson.last_share + (1 - lesson.last_share) * (1 + math.cos(math.pi * spent)) / 2
+        share *= min((next(batches) + 1) / 60, 1.0)
+        for group in trainer.optimizer.param_groups:
+            group["lr"] = lesson.learning_rate * share
+
+    return set_rate
+
+
+def describe_data(work: Path, parts: tuple[str, ...] = ("train",)) -> Path:
     """Write the data set's YAML for Ultralytics; returns its path."""
     path = work / "town.yaml"
+    folders = [f"{part}/images" for part in parts]
     names = dict(enumerate(KINDS))
-    path.write_text(yaml.safe_dump({"path": str(work), "train": "train/images", "val": "val/images", "names": names}))
+    path.write_text(yaml.safe_dump({"path": str(work), "train": folders, "val": "val/images", "names": names}))
     return path
 
 
@@ -84,16 +115,20 @@ def study(work: Path, start: Path, lesson: Lesson, seed: int) -> Path:
     from ultralytics.models.yolo.model import YOLO
 
     settings: dict[str, Any] = {
-        **AUGMENTATION, "data": str(describe_data(work)), "project": str(work / "runs"), "name": lesson.name,
-        "exist_ok": True, "imgsz": lesson.image_px, "rect": True, "batch": lesson.batch, "nbs": lesson.batch,
-        "time": lesson.hours, "optimizer": "AdamW", "lr0": lesson.learning_rate, "lrf": lesson.last_share,
-        "cos_lr": True,
+        **AUGMENTATION, "data": str(describe_data(work, lesson.parts)), "project": str(work / "runs"),
+        "name": lesson.name, "exist_ok": True, "imgsz": lesson.image_px, "rect": True, "batch": lesson.batch,
+        "nbs": lesson.batch, "time": lesson.hours, "optimizer": "AdamW", "lr0": lesson.learning_rate,
+        "lrf": lesson.last_share, "cos_lr": True,
         "weight_decay": 0.0005, "warmup_epochs": 0.6, "warmup_bias_lr": lesson.learning_rate, "warmup_momentum": 0.9,
         "momentum": 0.9, "cache": "ram", "workers": 0, "device": "cpu", "amp": False, "seed": seed, "epochs": 40,
         "pretrained": start.suffix == ".pt", "deterministic": False, "plots": False, "val": True, "save_period": 1,
         "patience": 0,
     }  # fmt: skip
-    model = YOLO(str(start), task="detect")
+    model: Any = YOLO(str(start), task="detect")
     model.add_callback("on_train_start", _lay_out_channels_last)
+    if lesson.closing:
+        settings |= CLOSING
+        model.model.yaml["end2end"] = False
+        model.add_callback("on_train_batch_start", _follow_the_clock(lesson))
     model.train(**settings)
     return work / "runs" / lesson.name / "weights" / "last.pt"
