@@ -37,7 +37,7 @@ IDLE_GROWTH = 1.06
 """Growth of the capacity in a calm interval below `LEARN_ABOVE`: so that a device that became faster is found out."""
 PRESSING_MISSES, PRESSING_AGE = 0.1, 0.85
 """Pressure: this share of offered frames missed, or detections this old, as a share of the deadline."""
-CALM_MISSES, CALM_AGE = 0.03, 0.7
+CALM_MISSES, CALM_AGE = 0.05, 0.8
 COME_BACK_AFTER_S = 1.0
 """Strides come down so long after the last step up, at the earliest."""
 LEAST_DARING, MOST_DARING, DARE = 0.85, 0.98, 0.005
