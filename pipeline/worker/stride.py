@@ -12,7 +12,7 @@ The policy, four times a second:
    the headroom; calm lets it grow again, five times slower.
 3. Strides are the smallest that fit the budget. Each step up goes to the camera that has most to give: lowest priority
    first, then the most detections a second for its weight; `min_detect_hz` is a floor no stride crosses.
-4. Up at once; down only when the new strides fit a smaller budget (by 15 % after trouble, by 2 % after half a minute
+4. Up at once; down only when the new strides fit a smaller budget (by 15 % after trouble, by 2 % after some seconds
    of calm), and a second after the last step up.
 
 Pure arithmetic: what was measured and the time are arguments.
@@ -40,7 +40,7 @@ PRESSING_MISSES, PRESSING_AGE = 0.1, 0.85
 CALM_MISSES, CALM_AGE = 0.05, 0.8
 COME_BACK_AFTER_S = 1.0
 """Strides come down so long after the last step up, at the earliest."""
-LEAST_DARING, MOST_DARING, DARE = 0.85, 0.98, 0.005
+LEAST_DARING, MOST_DARING, DARE = 0.85, 0.98, 0.01
 """Share of the budget that strides may fill when they come down; grows by `DARE` in a calm interval, and starts again
 under pressure, so that the last few detections a second are won slowly and lost seldom."""
 
