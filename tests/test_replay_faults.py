@@ -93,12 +93,14 @@ def test_refused_camera_with_a_port_of_its_own_has_it_closed_until_it_is_mended(
                 RawClient(server.urls[0]).close()
             except ConnectionRefusedError:
                 break
+            except ConnectionError:
+                continue  # it came just as the port was being closed
         RawClient(server.urls[1]).close()
         for _ in within(DEADLINE_S):
             try:
                 with RawClient(server.urls[0]) as back:
                     assert back.ask("DESCRIBE").status == 200
-            except ConnectionRefusedError:
+            except ConnectionError:
                 continue
             break
 
