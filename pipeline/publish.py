@@ -1,4 +1,4 @@
-"""Results out to whoever subscribes, over ZeroMQ PUB."""
+"""Results out to whoever subscribes, over ZeroMQ PUB: at once, or through the relay of several workers."""
 
 from __future__ import annotations
 
@@ -9,17 +9,20 @@ from pipeline.wire import CAMERAS, DETECTIONS, CameraState, FrameResult, encode,
 
 FAREWELL_MS = 200
 """How long the last messages may take to reach subscribers that read."""
+RECONNECT_MS = 20
+"""How soon a relay that was started again is found."""
 
 
 class Publisher:
     """One PUB socket; a subscriber that does not read loses messages, nobody waits for it. Not thread-safe."""
 
-    def __init__(self, bind: str, queue: int) -> None:
-        """Bind to `bind`; port 0 takes a free one, `endpoint` tells which.
+    def __init__(self, endpoint: str, queue: int, *, relayed: bool = False) -> None:
+        """Bind to `endpoint`; port 0 takes a free one, the attribute `endpoint` tells which.
 
         Args:
-            bind: A tcp:// or ipc:// endpoint.
+            endpoint: A tcp:// or ipc:// endpoint.
             queue: Messages kept for each subscriber that does not read fast enough (ZMQ_SNDHWM).
+            relayed: Connect instead, to a relay that is bound there, or will be; messages wait for it in the queue.
 
         Raises:
             PublishError: The address is in use, not of this machine, or not allowed.
@@ -27,12 +30,12 @@ class Publisher:
         self._socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.PUB)
         self._socket.set(zmq.SNDHWM, queue)
         self._socket.set(zmq.LINGER, 0)
-        try:
-            self._socket.bind(bind)
-        except zmq.ZMQError as error:
-            self._socket.close()
-            raise PublishError(f"cannot publish on {bind}: {error.strerror.lower()}; {_advice(error.errno)}") from error
-        self.endpoint: str = self._socket.get_string(zmq.LAST_ENDPOINT)
+        if relayed:
+            self._socket.set(zmq.RECONNECT_IVL, RECONNECT_MS)
+            self._socket.connect(endpoint)
+            self.endpoint = endpoint
+        else:
+            self.endpoint = bind_results(self._socket, endpoint)
 
     def publish(self, message: FrameResult | CameraState) -> None:
         """Hand the message to every subscriber of its topic; never blocks."""
@@ -42,6 +45,20 @@ class Publisher:
     def close(self) -> None:
         """Leave; messages that are still queued have a moment to go out."""
         self._socket.close(linger=FAREWELL_MS)
+
+
+def bind_results(socket: zmq.Socket[bytes], endpoint: str) -> str:
+    """Bind where subscribers look; the endpoint with its port.
+
+    Raises:
+        PublishError: The address is in use, not of this machine, or not allowed; the socket is closed then.
+    """
+    try:
+        socket.bind(endpoint)
+    except zmq.ZMQError as error:
+        socket.close()
+        raise PublishError(f"cannot publish on {endpoint}: {error.strerror.lower()}; {_advice(error.errno)}") from error
+    return socket.get_string(zmq.LAST_ENDPOINT)
 
 
 def _advice(code: int | None) -> str:

@@ -147,7 +147,8 @@ class Supervisor:
         self._close_report()
         self._report, theirs = multiprocessing.Pipe(duplex=False)
         self._ready = False
-        spec = WorkerSpec(self._fleet, self._lease.scope, self._link, self._bind)
+        cameras = tuple(self._fleet.cameras)
+        spec = WorkerSpec("worker", self._fleet, cameras, self._lease.scope, self._link, self._bind)
         return spec, self._ledger, theirs
 
     def _close_report(self) -> None:

@@ -34,7 +34,7 @@ class ChannelPlan:
 
     Attributes:
         camera_id: Its name in the fleet file.
-        index: Its place in the fleet file, from 0; staggers the cameras' phases.
+        index: Its place in the fleet file, from 0, and in the ledger.
         stride: Between which bounds the stride is chosen, and who gives way first.
         fill: What skipped frames get.
         max_delay_s: How long interpolation may hold a frame, s.
@@ -81,10 +81,27 @@ class Channel:
     """A camera's frames on their way through the worker. Not thread-safe."""
 
     def __init__(
-        self, plan: ChannelPlan, slot: SlotReader, ledger: Ledger, composer: Composer, input_wh: WidthHeight
+        self,
+        plan: ChannelPlan,
+        slot: SlotReader,
+        ledger: Ledger,
+        composer: Composer,
+        input_wh: WidthHeight,
+        *,
+        phase: int,
     ) -> None:
+        """Begin with no session.
+
+        Args:
+            plan: What does not change.
+            slot: Where its pictures come; closed by `close`.
+            ledger: What was published last, by whichever worker.
+            composer: Makes its messages.
+            input_wh: The model's input, px.
+            phase: Another one for each camera of a worker, so that they do not all ask for the detector at once.
+        """
         self.plan = plan
-        self.admission = Admission(stride=plan.stride.least, phase=plan.index, input_wh=input_wh)
+        self.admission = Admission(stride=plan.stride.least, phase=phase, input_wh=input_wh)
         self._slot = slot
         self._ledger = ledger
         self._composer = composer

@@ -1,4 +1,4 @@
-"""The worker's process: opens the parts, says that it is ready, works until it is told to stop."""
+"""A worker's process: opens the parts, says that it is ready, works until it is told to stop."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from pipeline.slot import SlotReader
 from pipeline.track.fill import FillMode
 from pipeline.track.tracker import TrackerConfig
 from pipeline.worker.channel import Channel, ChannelPlan
+from pipeline.worker.channels import Channels
 from pipeline.worker.compose import Composer
 from pipeline.worker.lanes import Lanes, lower_priority
 from pipeline.worker.ledger import Ledger, LedgerMemory
@@ -43,24 +44,30 @@ class WorkerSpec:
     """All a worker process needs to know.
 
     Attributes:
-        fleet: The whole fleet.
+        name: For people.
+        fleet: The whole fleet; its `model` is this worker's, for one device.
+        cameras: Those it serves from the beginning; any other of the fleet may come to it later.
         scope: Where the slots are.
         link: The endpoint to which the cameras connect.
-        bind: Where to publish; a restarted worker gets the very endpoint of the one before.
+        publish_to: Where to publish; a restarted worker gets the very endpoint of the one before.
+        relayed: Whether a relay is bound there, which brings the results of several workers together.
     """
 
+    name: str
     fleet: Fleet
+    cameras: tuple[str, ...]
     scope: RunScope
     link: str
-    bind: str
+    publish_to: str
+    relayed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerReady:
-    """The worker's word that it can serve the fleet: its detector is loaded and warm.
+    """A worker's word that it can serve the fleet: its detector is loaded and warm.
 
     Attributes:
-        endpoint: Where it publishes.
+        endpoint: Where it publishes; its relay's, if it has one.
         input_wh: The model's input, px.
         max_batch: Frames in one inference at most.
         lanes: Inferences in flight at once.
@@ -83,7 +90,7 @@ def run_worker(spec: WorkerSpec, memory: LedgerMemory, report: Connection, beat:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     end_with_parent()
-    configure_logs("worker")
+    configure_logs(spec.name)
     with contextlib.ExitStack() as stack:
         try:
             worker, ready = _open(spec, memory, beat, stack)
@@ -101,7 +108,7 @@ def _open(
 ) -> tuple[Worker, WorkerReady]:
     """Open every part; `stack` closes them in the reverse order."""
     fleet = spec.fleet
-    publisher = Publisher(spec.bind, fleet.publish.queue)
+    publisher = Publisher(spec.publish_to, fleet.publish.queue, relayed=spec.relayed)
     stack.callback(publisher.close)
     detector = _load_politely(fleet)
     stack.callback(detector.close)
@@ -110,15 +117,21 @@ def _open(
     link = WorkerLink(spec.link)
     stack.callback(link.close)
     ledger = Ledger(memory)
-    channels = {}
-    for plan in channel_plans(fleet):
+
+    def make(plan: ChannelPlan, phase: int) -> Channel:
         composer = Composer(fleet.name, plan.camera_id, detector.class_names, SystemClock())
         slot = SlotReader(spec.scope, plan.camera_id)
-        channels[plan.camera_id] = Channel(plan, slot, ledger, composer, detector.input_wh)
-        stack.callback(channels[plan.camera_id].close)
+        return Channel(plan, slot, ledger, composer, detector.input_wh, phase=phase)
+
+    plans = channel_plans(fleet)
+    channels = Channels(plans, make)
+    stack.callback(channels.close)
+    for camera_id in spec.cameras:
+        channels.open(camera_id)
     scheduler = Scheduler(BatchPolicy(detector.max_batch, fleet.worker.max_wait_ms / 1000))
     deadline_s = fleet.slo.p95_ms / 1000
-    controller = StrideController({name: channel.plan.stride for name, channel in channels.items()}, deadline_s)
+    # Told of all cameras; those that are served elsewhere have no frame rate here and so no part in its arithmetic.
+    controller = StrideController({plan.camera_id: plan.stride for plan in plans}, deadline_s)
     parts = WorkerParts(channels, lanes, scheduler, controller, link, publisher, SystemClock())
     worker = Worker(parts, deadline_s, beat)
     lanes.start()
@@ -126,7 +139,7 @@ def _open(
 
 
 def channel_plans(fleet: Fleet) -> list[ChannelPlan]:
-    """What the worker is to do with each camera, in the order of the fleet file."""
+    """What a worker is to do with each camera, in the order of the fleet file."""
     return [
         ChannelPlan(
             camera_id=camera_id,

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
 from ctypes import c_int64
 from dataclasses import dataclass
 from functools import partial
@@ -21,6 +20,7 @@ from pipeline.link import State, Tick, WorkerLink
 from pipeline.publish import Publisher
 from pipeline.wire import FrameResult
 from pipeline.worker.channel import Channel, Patience
+from pipeline.worker.channels import Channels
 from pipeline.worker.lanes import Lanes
 from pipeline.worker.meter import Meter
 from pipeline.worker.scheduler import Scheduler
@@ -42,7 +42,7 @@ SERVICE_SHARE = 0.2
 class WorkerParts:
     """What a worker joins."""
 
-    channels: Mapping[str, Channel]
+    channels: Channels
     lanes: Lanes[Job]
     scheduler: Scheduler
     controller: StrideController
@@ -98,7 +98,7 @@ class Worker:
         give_up_ns = self._clock.monotonic_ns() + round(DRAIN_S * NS_PER_S)
         while self._lanes.busy and self._clock.monotonic_ns() < give_up_ns:
             self.step()
-        for channel in self._channels.values():
+        for channel in self._channels:
             self._publish(channel.end(self._clock.monotonic_ns()))
 
     def step(self) -> None:
@@ -124,13 +124,21 @@ class Worker:
     def _hear_cameras(self) -> None:
         while (heard := self._link.receive()) is not None:
             camera_id, word = heard
-            channel = self._channels.get(camera_id)
+            channel = self._channels.get(camera_id) or self._adopt(camera_id)
             if channel is None:
                 log.warning("unknown camera", camera_id=camera_id)
             elif isinstance(word, Tick):
                 self._hear_tick(channel, word)
             else:
                 self._hear_state(channel, word)
+
+    def _adopt(self, camera_id: str) -> Channel | None:
+        """Serve a camera whose own worker was given up; None if it is none of this fleet."""
+        channel = self._channels.open(camera_id)
+        if channel is not None:
+            log.info("serves this camera from now on", camera_id=camera_id)
+            self._link.admit(camera_id, channel.admission)
+        return channel
 
     def _hear_tick(self, channel: Channel, tick: Tick) -> None:
         now_ns = self._clock.monotonic_ns()
