@@ -91,7 +91,7 @@ class FleetRun(msgspec.Struct, frozen=True, kw_only=True):
         filled_stages: The same of the others.
         lost: Frames that were never published, by cause.
         filled: Frames that were not detected, by reason.
-        processes: The worker first, then the cameras.
+        processes: The worker first, or the workers and what publishes for them, then the cameras.
         observer_cores: What this measurement itself took.
         other_cores: What the rest of the machine took meanwhile; None where that cannot be known (a share of a host).
         restarts: Processes that died meanwhile.
@@ -121,7 +121,7 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
         decode: Receiving and decoding: measured camera by camera, at the frame rates of the run.
         hand_over: The rest of the camera processes: scaling, shared memory, messages to the worker.
         detector: Detections of the run at the bare detector's CPU time.
-        worker_rest: The rest of the worker: batching, tracking, filling, publishing.
+        worker_rest: The rest of the workers: batching, tracking, filling, publishing.
         others: Other processes of the machine, and this measurement.
         idle: Nobody.
     """

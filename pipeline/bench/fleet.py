@@ -16,7 +16,8 @@ from pipeline.bench.figures import FleetRun, Percentiles, ProcessUse
 from pipeline.client import Subscriber
 from pipeline.config.values import Fleet, Publish
 from pipeline.errors import PipelineError, SubscriberTimeout
-from pipeline.supervise.supervisor import ProcessStatus, Supervisor
+from pipeline.supervise.status import ProcessStatus
+from pipeline.supervise.supervisor import Supervisor
 from pipeline.wire import FrameResult
 
 LOOK_S = 0.2

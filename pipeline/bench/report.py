@@ -9,8 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.bench.figures import Bench, CameraCost, FleetRun, Percentiles, ProcessUse
-
-_WORKER = "worker"
+from pipeline.supervise.status import role_of
 
 
 def report(bench: Bench) -> RenderableType:
@@ -72,10 +71,11 @@ def _run(run: FleetRun) -> Iterator[Row]:
     yield f"fleet, {run.seconds:.0f} s", "published a second", f"{run.published_hz:.1f}"
     yield "", f"detected a second ({run.wanted_hz:.1f} wanted)", f"{run.detected_hz:.1f}"
     yield "", "lost", f"{sum(run.lost.values())}"
-    worker = [process for process in run.processes if process.name == _WORKER]
-    cameras = [process for process in run.processes if process.name != _WORKER]
-    for words, processes in ((_WORKER, worker), (f"{len(cameras)} cameras together", cameras)):
-        yield "", f"cores / MB, {words}", _use(processes)
+    cameras = [process for process in run.processes if role_of(process.name) == "camera"]
+    for process in run.processes:
+        if process not in cameras:
+            yield "", f"cores / MB, {process.name}", _use([process])
+    yield "", f"cores / MB, {len(cameras)} cameras together", _use(cameras)
 
 
 def _stages(run: FleetRun) -> Iterator[Row]:

@@ -9,6 +9,7 @@ in, figures and words out.
 from __future__ import annotations
 
 from pipeline.bench.figures import BareDetector, Bottleneck, Budget, CameraCost, FleetRun, Verdict
+from pipeline.supervise.status import role_of
 
 ALL_SHARE = 0.95
 """Detections, as a share of what is wanted, from which there is no bottleneck but the cameras."""
@@ -55,8 +56,8 @@ def judge(cores: float, bare: BareDetector, cameras: list[CameraCost], run: Flee
 
 def share_out(cores: float, bare: BareDetector, cameras: list[CameraCost], run: FleetRun) -> Budget:
     """Where the cores went. What is measured alone is never taken for more than its process took in the run."""
-    worker = sum(process.cores for process in run.processes if process.name == "worker")
-    camera_processes = sum(process.cores for process in run.processes if process.name != "worker")
+    camera_processes = sum(process.cores for process in run.processes if role_of(process.name) == "camera")
+    worker = sum(process.cores for process in run.processes) - camera_processes
     decode = min(camera_processes, sum(camera.decode_cores for camera in cameras))
     detector = min(worker, run.detected_hz * bare.cpu_ms_per_image / 1000)
     others = (run.other_cores or 0.0) + run.observer_cores

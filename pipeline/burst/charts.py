@@ -207,13 +207,15 @@ def _stack(axes: Axes, report: BurstReport, figure: str) -> NDArray[np.float64]:
 
 
 _PROCESSES = (P95, P50, *FILLED[1:])
-_ORDER = {"worker": 0, "cameras": 1, "replay servers": 2, "supervisor": 3, "burst lab": 4}
+_ORDER = {"worker": 0, "workers": 0, "publisher": 0, "cameras": 1, "replay servers": 2, "supervisor": 3, "burst lab": 4}
 
 
 def group_of(name: str) -> str:
     """What a process is shown under."""
     if name.startswith("camera "):
         return "cameras"
+    if name.startswith("worker "):
+        return "workers"
     return "replay servers" if name.startswith("replay server") else name
 
 

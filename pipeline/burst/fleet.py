@@ -14,8 +14,9 @@ from typing import Self
 
 from pipeline.config import Fleet
 from pipeline.errors import BurstError, PipelineError
-from pipeline.supervise.supervisor import ProcessStatus, Supervisor
-from pipeline.worker.process import WorkerReady
+from pipeline.supervise.status import ProcessStatus, Role
+from pipeline.supervise.supervisor import Supervisor
+from pipeline.supervise.workers import FleetReady
 
 STATUS_S = 0.25
 """How often the processes are looked at for those that came back, s."""
@@ -36,8 +37,8 @@ class FleetProcess:
         self._status: list[ProcessStatus] = []
         self._lock = threading.Lock()
 
-    def open(self, timeout_s: float) -> WorkerReady:
-        """Start it; returns once the worker can serve the fleet.
+    def open(self, timeout_s: float) -> FleetReady:
+        """Start it; returns once the workers can serve the fleet.
 
         Raises:
             PipelineError: The fleet cannot start; the error is its own.
@@ -53,7 +54,7 @@ class FleetProcess:
             raise BurstError("the fleet ended before it was ready; its log says more") from None
         if isinstance(word, PipelineError):
             raise word
-        ready: WorkerReady = word
+        ready: FleetReady = word
         return ready
 
     @property
@@ -72,9 +73,14 @@ class FleetProcess:
                 self._status = []
             return self._status
 
-    def pid_of(self, name: str) -> int | None:
-        """The process id of `worker` or `camera gate`; None while it does not run."""
-        return next((status.pid for status in self.status() if status.name == name), None)
+    def pids_of(self, role: Role, which: str | None = None) -> list[int]:
+        """The process ids of all workers, or of the camera `which`; of those that run."""
+        found = [status for status in self.status() if status.role == role]
+        return [
+            status.pid
+            for status in found
+            if status.pid is not None and (which is None or status.name == f"{role} {which}")
+        ]
 
     def close(self) -> None:
         """End the fleet and wait for it. May be called again."""
@@ -132,7 +138,7 @@ def _run(supervisor: Supervisor, stopped: threading.Event, connection: Connectio
             except OSError:
                 return
         supervisor.run(STATUS_S)
-        if all(camera.condition in ("done", "given up") for camera in status[1:]):
+        if all(one.condition in ("done", "given up") for one in status if one.role == "camera"):
             stopped.wait(STATUS_S)
 
 

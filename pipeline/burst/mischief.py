@@ -33,7 +33,7 @@ class Mischief:
         self.camera_id = camera_id
         self._endpoint = endpoint
         self._folder = folder
-        self._stopped: psutil.Process | None = None
+        self._stopped: list[psutil.Process] = []
         self._deaf: zmq.Socket[bytes] | None = None
         self._parameters = dict(fault.parameters)
 
@@ -67,25 +67,27 @@ class Mischief:
         if self._deaf is not None:
             self._deaf.close(linger=0)
             self._deaf = None
-        if self._stopped is not None:
+        for process in self._stopped:
             # It may have been ended meanwhile, and its id be somebody else's: psutil looks at the start time.
-            if self._stopped.is_running():
-                self._stopped.resume()
-            self._stopped = None
+            if process.is_running():
+                process.resume()
+        self._stopped = []
 
     def _signal(self, fleet: FleetProcess) -> None:
-        process_name = "worker" if self.camera_id is None else f"camera {self.camera_id}"
-        pid = fleet.pid_of(process_name)
-        if pid is None:
-            raise BurstError(f"{process_name} does not run, so it cannot be signalled")
+        """Kill or stop the camera's process; without a camera all workers, because the whole fleet is meant."""
+        who = "worker" if self.camera_id is None else f"camera {self.camera_id}"
+        pids = fleet.pids_of("worker") if self.camera_id is None else fleet.pids_of("camera", self.camera_id)
+        if not pids:
+            raise BurstError(f"{who} does not run, so it cannot be signalled")
         try:
-            if self.plan.name.startswith("stop_"):
-                self._stopped = psutil.Process(pid)
-                self._stopped.suspend()
-            else:
-                os.kill(pid, signal.SIGKILL)
+            for pid in pids:
+                if self.plan.name.startswith("stop_"):
+                    self._stopped.append(psutil.Process(pid))
+                    self._stopped[-1].suspend()
+                else:
+                    os.kill(pid, signal.SIGKILL)
         except (psutil.NoSuchProcess, ProcessLookupError) as error:
-            raise BurstError(f"{process_name} has just ended by itself") from error
+            raise BurstError(f"{who} has just ended by itself") from error
 
     def _subscribe_and_do_not_read(self) -> zmq.Socket[bytes]:
         socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.SUB)

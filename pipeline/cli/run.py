@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pipeline.observe.tally import FleetTally
     from pipeline.observe.watch import FleetWatch
     from pipeline.supervise.supervisor import Supervisor
+    from pipeline.supervise.workers import FleetReady
 
 REFRESH_HZ = 2
 PRINTING_END_S = 1.0
@@ -55,11 +56,7 @@ def run(
         _stop_on_signals(supervisor)
         typer.echo(f"loading {fleet.model.path or fleet.model.backend} …", err=True)
         ready = supervisor.open()
-        typer.echo(
-            f"{len(fleet.cameras)} cameras → {ready.input_wh[0]}×{ready.input_wh[1]}, {ready.lanes} lanes of "
-            f"{ready.max_batch} → {ready.endpoint}",
-            err=True,
-        )
+        typer.echo(f"{len(fleet.cameras)} cameras → {_workers(ready)} → {ready.endpoint}", err=True)
         with FleetWatch(ready.endpoint, list(fleet.cameras)) as watch:
             with _table(terminal, watch, fleet):
                 supervisor.run(duration or None)
@@ -69,6 +66,17 @@ def run(
     if summary is not None:
         _write_summary(summary, fleet, whole)
     _report(fleet, whole)
+
+
+def _workers(ready: FleetReady) -> str:
+    """What detects: the model's input and its lanes, for each worker if there are several."""
+    words = {
+        name: f"{worker.input_wh[0]}×{worker.input_wh[1]}, {worker.lanes} lanes of {worker.max_batch}"
+        for name, worker in ready.workers.items()
+    }
+    if len(words) == 1:
+        return next(iter(words.values()))
+    return "; ".join(f"{name}: {what}" for name, what in words.items())
 
 
 @contextmanager

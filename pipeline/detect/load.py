@@ -27,7 +27,7 @@ def load_detector(model: Model, max_batch: int | None, cameras: Sequence[WidthHe
     May block for minutes the first time, where a model is exported for this machine.
 
     Args:
-        model: The fleet's `model:`.
+        model: The fleet's `model:`; of several devices the first, so ask its `per_device()` for a worker's own.
         max_batch: Pictures that one call must be able to take; None leaves it to the model.
         cameras: Sizes of the cameras' pictures, px, as far as they are known: they shape the input of a model that
             takes any size.
@@ -35,11 +35,6 @@ def load_detector(model: Model, max_batch: int | None, cameras: Sequence[WidthHe
     Raises:
         DetectorError: The model cannot be loaded, or cannot serve the fleet; says what to do.
     """
-    if model.devices and len(model.devices) > 1:
-        raise DetectorError(
-            f"model.devices: a worker process detects on one device, here it got {', '.join(model.devices)}; "
-            "name one as `device`"
-        )
     detector = _load(model.per_device()[0], max_batch, cameras)
     if max_batch is not None and detector.max_batch < max_batch:
         detector.close()

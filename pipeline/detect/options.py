@@ -21,6 +21,13 @@ class Options:
                     f"model.options: backend {backend!r} has no option {name!r}; {hint}allowed: {', '.join(allowed)}"
                 )
 
+    def text(self, name: str, default: str) -> str:
+        """The option as a text."""
+        value = self._values.get(name, default)
+        if not isinstance(value, str):
+            raise DetectorError(f"model.options.{name}: found {value!r}; expected a text")
+        return value
+
     def number(self, name: str, default: float) -> float:
         """The option as a number, not negative."""
         value = self._values.get(name, default)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from ctypes import c_int64
 from dataclasses import dataclass
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from typing import Any, Literal
 
-from pipeline.clock import NS_PER_S, Clock
+import structlog
+
+from pipeline.clock import NS_PER_S, Clock, SystemClock
 from pipeline.supervise.budget import RestartBudget
+
+log = structlog.get_logger()
 
 Condition = Literal["running", "waiting", "done", "given up"]
 
@@ -30,6 +34,7 @@ class Child:
         name: For people: `camera gate`, `worker`.
         restarts: How often it was started again.
         last_exit: Exit code of its last life; negative for a signal; None before the first end.
+        budget: How often it may be started again, and how soon.
     """
 
     def __init__(
@@ -52,12 +57,12 @@ class Child:
         self.name = name
         self.restarts = 0
         self.last_exit: int | None = None
+        self.budget = RestartBudget()
         self._context = ground.context
         self._clock = ground.clock
         self._limit_s = silent_s
         self._target = target
         self._arguments = arguments
-        self._budget = RestartBudget()
         self._beat: c_int64 = ground.context.Value("q", 0, lock=False)
         self._process: ForkServerProcess | None = None
         self._due_s: float | None = None
@@ -107,7 +112,7 @@ class Child:
 
     def plan_restart(self, now_s: float) -> float | None:
         """Start it again after a pause, which is returned; None if it died too often and is given up."""
-        delay_s = self._budget.next_delay_s(now_s)
+        delay_s = self.budget.next_delay_s(now_s)
         self._due_s = None if delay_s is None else now_s + delay_s
         return delay_s
 
@@ -122,6 +127,25 @@ class Child:
     def finish(self) -> None:
         """It has done its work and is not started again."""
         self._done = True
+
+    def look_after(self, free: Callable[[], None], finished: Container[int] = ()) -> None:
+        """If it has died, plan its restart, unless it has finished its work; if a restart is due, start it.
+
+        Args:
+            free: Frees what dead processes held, before another takes their place.
+            finished: Exit codes of a process that has done its work.
+        """
+        now_s = self._clock.monotonic_ns() / NS_PER_S
+        if (code := self.reap()) is not None:
+            free()
+            if code in finished:
+                self.finish()
+            elif (delay_s := self.plan_restart(now_s)) is None:
+                log.error(f"{self.name} {exit_words(code)} again and again and is given up")
+            else:
+                log.warning(f"{self.name} {exit_words(code)}; starting it again", delay_s=round(delay_s, 1))
+        if self.restart_if_due(now_s):
+            log.info(f"{self.name} is started again", pid=self.pid, restarts=self.restarts)
 
     @property
     def silent_s(self) -> float:
@@ -149,6 +173,18 @@ class Child:
             return True
         self._process.join(max(0.0, timeout_s))
         return not self._process.is_alive()
+
+
+def end(children: list[Child], within_s: float) -> None:
+    """Ask the children to end; those that still run after `within_s` are killed."""
+    for child in children:
+        child.terminate()
+    give_up_s = SystemClock().monotonic_ns() / NS_PER_S + within_s
+    for child in children:
+        if not child.join(give_up_s - SystemClock().monotonic_ns() / NS_PER_S):
+            child.kill()
+            child.join(within_s)
+        child.reap()
 
 
 def exit_words(code: int | None) -> str:

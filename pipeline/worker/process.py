@@ -35,6 +35,8 @@ from pipeline.worker.worker import Worker, WorkerParts
 
 log = structlog.get_logger()
 
+BROKEN = 1
+"""Exit code of a worker whose detector failed; it may work if it is started again."""
 REFUSED = 2
 """Exit code of a worker that cannot serve this fleet."""
 
@@ -100,7 +102,11 @@ def run_worker(spec: WorkerSpec, memory: LedgerMemory, report: Connection, beat:
         signal.signal(signal.SIGTERM, lambda number, frame: worker.stop())
         report.send(ready)
         report.close()
-        worker.run()
+        try:
+            worker.run()
+        except PipelineError as error:
+            log.error(str(error))
+            raise SystemExit(BROKEN) from None
 
 
 def _open(
