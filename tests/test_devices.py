@@ -11,12 +11,16 @@ from ctypes import c_int64
 from itertools import pairwise
 from pathlib import Path
 
+import msgspec
 import psutil
 import pytest
 import zmq
 from structlog.testing import capture_logs
 
 from pipeline import DetectorError, FrameResult, PublishError, Subscriber
+from pipeline.bench.bare import measure_bare
+from pipeline.bench.figures import Bench
+from pipeline.cli.bench import bench
 from pipeline.clock import SystemClock
 from pipeline.config import load_fleet
 from pipeline.config.camera import Camera
@@ -314,3 +318,28 @@ def test_run_on_two_devices_says_what_each_does_and_leaves_nothing_behind(
     assert "frames decoded" in output
     wait_until(within, lambda: not any(child.is_running() for child in seen))
     assert not list(Path("/dev/shm").glob(f"camfleet-{process.pid}-*"))
+
+
+def test_bench_measures_all_devices_at_once_and_each_worker(
+    fleet_file: Callable[..., Path],
+    recording: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+):
+    for name in ("BARE_S", "DECODE_S", "SETTLE_S"):
+        monkeypatch.setattr(f"pipeline.cli.bench.{name}", (0.3, 0.3))
+    model = {**TWO, "options": {"a_ms": 50}}
+    file = fleet_file({"a": {"url": str(recording), "loop": True}}, model=model, worker={"max_batch": 1})
+    bench(file, seconds=1.0, as_json=True)
+    told = msgspec.json.decode(capsys.readouterr().out, type=Bench)
+    assert (told.bare.devices, told.bare.lanes) == (2, 2)
+    assert told.bare.images_hz > 20, "what one device alone would do at most"
+    names = [process.name for process in told.run.processes]
+    assert names == ["worker cuda:0", "worker cuda:1", "publisher", "camera a"]
+    assert told.run.detected_hz > 0
+
+
+def test_bench_with_a_device_that_is_not_there_raises(fleet_file: Callable[..., Path], recording: Path, devices: Path):
+    (devices / "cuda:1").unlink()
+    with pytest.raises(DetectorError, match="there is no device"):
+        measure_bare(load_fleet(fleet_file({"a": str(recording)}, model=on(devices))), 0.1, lambda spent_s: None)

@@ -1,17 +1,20 @@
 """The detector alone: no cameras, no tracker, every lane busy. What it reaches is the limit of everything else.
 
-It runs in a process of its own, at the worker's priority, so that what its library leaves behind (threads, memory, a
-GPU context) is gone when the fleet starts.
+It runs in a process of its own for each device, all at once, at the workers' priority, so that what its library leaves
+behind (threads, memory, a GPU context) is gone when the fleet starts.
 """
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import signal
 import threading
 import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
+from typing import Any
 
 import numpy as np
 
@@ -23,12 +26,12 @@ from pipeline.detect import Detector, load_detector
 from pipeline.errors import DetectorError, PipelineError
 from pipeline.worker.lanes import lower_priority
 
-LOADED = "loaded"
+LOADED, BEGIN = "loaded", "begin"
 _TURN_S = 0.2
 
 
 def measure_bare(fleet: Fleet, seconds: float, turn: Callable[[float], None]) -> BareDetector:
-    """The fleet's detector alone for `seconds`; blocks, longer where a model is exported first.
+    """The fleet's detector alone for `seconds`, on all its devices; blocks, longer where a model is exported first.
 
     Args:
         fleet: Whose `model` and `worker`.
@@ -38,34 +41,71 @@ def measure_bare(fleet: Fleet, seconds: float, turn: Callable[[float], None]) ->
     Raises:
         DetectorError: The model cannot be loaded, or fails.
     """
+    with contextlib.ExitStack() as stack:
+        parts = [fleet.model_copy(update={"model": model}) for model in fleet.model.per_device()]
+        children = [_start(part, seconds, stack) for part in parts]
+        _words(children, lambda: turn(0.0))
+        for child in children:
+            child.send(BEGIN)
+        began_s = time.monotonic()
+        return together(_words(children, lambda: turn(time.monotonic() - began_s)))
+
+
+def together(devices: list[BareDetector]) -> BareDetector:
+    """The figures of all devices that were measured at the same time."""
+    if len(devices) == 1:
+        return devices[0]
+    images_hz, cores = sum(each.images_hz for each in devices), sum(each.cores for each in devices)
+    # Each of them takes the rest of the same machine for others, its fellows included.
+    busy_cores = sum(each.cores + each.other_cores for each in devices) / len(devices)
+    return BareDetector(
+        images_hz=round(images_hz, 1),
+        ms_per_image=round(1000 / images_hz, 3),
+        cpu_ms_per_image=round(1000 * cores / images_hz, 3),
+        cores=round(cores, 3),
+        other_cores=round(max(0.0, busy_cores - cores), 3),
+        lanes=sum(each.lanes for each in devices),
+        batch=max(each.batch for each in devices),
+        input_wh=devices[0].input_wh,
+        devices=len(devices),
+    )
+
+
+def _start(fleet: Fleet, seconds: float, stack: contextlib.ExitStack) -> Connection:
+    """Start the process of one device; `stack` ends it."""
     context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe(duplex=False)
+    ours, theirs = context.Pipe()
     process = context.Process(target=_measure_in_child, args=(fleet, seconds, theirs), daemon=True)
     process.start()
     theirs.close()
-    try:
-        return _await(ours, turn)
-    finally:
-        # Its word is spoken or it is broken; and after Ctrl-C nobody waits for a model to load.
-        process.kill()
-        process.join()
-        ours.close()
+    stack.callback(_end, process, ours)
+    return ours
 
 
-def _await(child: Connection, turn: Callable[[float], None]) -> BareDetector:
-    began_s: float | None = None
-    while True:
+def _end(process: SpawnProcess, pipe: Connection) -> None:
+    """Its word is spoken or it is broken; and after Ctrl-C nobody waits for a model to load."""
+    process.kill()
+    process.join()
+    pipe.close()
+
+
+def _words(children: list[Connection], turn: Callable[[], None]) -> list[Any]:
+    """The next word of each; `turn` is called while they are waited for.
+
+    Raises:
+        DetectorError: One broke off, or says why it cannot go on.
+    """
+    words = []
+    for child in children:
         while not child.poll(_TURN_S):
-            turn(0.0 if began_s is None else time.monotonic() - began_s)
+            turn()
         try:
-            word = child.recv()
+            words.append(child.recv())
         except EOFError:
             raise DetectorError("the detector's process broke off; the lines above say more") from None
-        if isinstance(word, PipelineError):
-            raise word
-        if isinstance(word, BareDetector):
-            return word
-        began_s = time.monotonic()
+        if isinstance(words[-1], PipelineError):
+            raise words[-1]
+    return words
 
 
 def _measure_in_child(fleet: Fleet, seconds: float, parent: Connection) -> None:
@@ -76,6 +116,7 @@ def _measure_in_child(fleet: Fleet, seconds: float, parent: Connection) -> None:
         detector = load_detector(fleet.model, fleet.worker.max_batch)
         detector.warm_up()
         parent.send(LOADED)
+        parent.recv()
         parent.send(run_bare(detector, seconds))
     except PipelineError as error:
         parent.send(error)

@@ -20,17 +20,18 @@ class Percentiles(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BareDetector(msgspec.Struct, frozen=True, kw_only=True):
-    """The detector alone, every lane busy.
+    """The detector alone, every lane of every device busy.
 
     Attributes:
-        images_hz: Images a second, all lanes together.
+        images_hz: Images a second, all lanes of all devices together.
         ms_per_image: Time between two images: 1000 / `images_hz`.
         cpu_ms_per_image: CPU time of all threads for one image.
         cores: CPU time a second; the cores it took.
         other_cores: What the rest of the machine took meanwhile; it is missing in `images_hz`.
-        lanes: Inferences in flight at once.
+        lanes: Inferences in flight at once, on all devices.
         batch: Images in each.
         input_wh: The model's input, px.
+        devices: On how many devices.
     """
 
     images_hz: float
@@ -41,6 +42,7 @@ class BareDetector(msgspec.Struct, frozen=True, kw_only=True):
     lanes: int
     batch: int
     input_wh: tuple[int, int]
+    devices: int = 1
 
 
 class CameraCost(msgspec.Struct, frozen=True, kw_only=True):

@@ -47,8 +47,10 @@ Row = tuple[str, str, str]
 
 def _bare(bench: Bench) -> Iterator[Row]:
     bare = bench.bare
+    lanes = f"{bare.lanes} lanes of {bare.batch}, {_size(bare.input_wh)}"
+    where = f"{bare.devices} devices together, {lanes}" if bare.devices > 1 else lanes
     yield "detector alone", "images a second", f"{bare.images_hz:.1f}"
-    yield "", f"ms an image ({bare.lanes} lanes of {bare.batch}, {_size(bare.input_wh)})", f"{bare.ms_per_image:.2f}"
+    yield "", f"ms an image ({where})", f"{bare.ms_per_image:.2f}"
     yield "", "ms of CPU time an image", f"{bare.cpu_ms_per_image:.2f}"
 
 

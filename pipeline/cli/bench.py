@@ -29,9 +29,9 @@ def bench(
 ) -> None:
     """Measure the detector alone, each camera's decoding alone, then the fleet; say where the time goes.
 
-    The fleet publishes on a free local port meanwhile, whatever its file says. For figures worth keeping, let nothing
-    else run: what other programs take is told, and not counted against the fleet. Exit code 1 says that a camera
-    could not be measured.
+    Several devices are measured at once. The fleet publishes on a free local port meanwhile, whatever its file says.
+    For figures worth keeping, let nothing else run: what other programs take is told, and not counted against the
+    fleet. Exit code 1 says that a camera could not be measured.
 
     Example: camfleet bench configs/demo.yaml --seconds 30 --json > bench.json
     """
