@@ -75,7 +75,8 @@ class Model(Value):
         default=None,
         min_length=1,
         description="Several devices, such as [cuda:0, cuda:1]: one worker process for each, the cameras spread over "
-        "them. Instead of `device`, where one GPU is not enough.",
+        "them; when one is gone for good, the others serve its cameras. Instead of `device`, where one GPU is not "
+        "enough.",
     )
     classes: tuple[str, ...] | None = Field(
         default=None,
