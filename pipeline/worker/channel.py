@@ -26,6 +26,8 @@ log = structlog.get_logger()
 
 OVERDUE_SHARE = 0.9
 """Of the deadline; the rest is for publishing, so that a frame given up at the last moment is still within it."""
+LEAST_SLOT_SHARE = 0.2
+"""Of the deadline: how long a frame may wait in the slot however slow the device is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +70,13 @@ class Patience:
 
     @classmethod
     def within(cls, deadline_s: float, service_s: float) -> Patience:
-        """What a deadline leaves, given how long a detection takes.
+        """What a deadline leaves, given how long most detections take.
 
-        At least half the deadline in the slot: a device too slow for the goal still gets frames, and its detections
-        correct the tracker although their own frames have left.
+        A frame that would come back too late is not worth a lane: a newer one is. But a device too slow for the goal
+        still gets frames, and its detections correct the tracker although their own frames have left.
         """
         overdue_s = OVERDUE_SHARE * deadline_s
-        return cls(min(max(deadline_s - service_s, deadline_s / 2), overdue_s), overdue_s)
+        return cls(max(overdue_s - service_s, LEAST_SLOT_SHARE * deadline_s), overdue_s)
 
 
 class Channel:

@@ -114,11 +114,16 @@ class Lane(Generic[J]):
 
 
 class Lanes(Generic[J]):
-    """All lanes of a detector."""
+    """All lanes of a detector.
+
+    Attributes:
+        limit: How many may compute at once.
+    """
 
     def __init__(self, detector: Detector, nice: int = 0) -> None:
         self._detector, self._nice = detector, nice
         self._lanes: list[Lane[J]] = [Lane(index, detector, nice, self._finish) for index in range(detector.lanes)]
+        self.limit = detector.lanes
         self._idle = list(self._lanes)
         self._running: dict[int, tuple[float, list[J]]] = {}
         self._finished: SimpleQueue[tuple[Lane[J], Finished[J]]] = SimpleQueue()
@@ -135,8 +140,8 @@ class Lanes(Generic[J]):
 
     @property
     def idle(self) -> Lane[J] | None:
-        """A lane that waits for work, or None."""
-        return self._idle[-1] if self._idle else None
+        """A lane that waits for work, or None while as many compute as may."""
+        return self._idle[-1] if self._idle and self.busy < self.limit else None
 
     @property
     def count(self) -> int:

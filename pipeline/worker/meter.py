@@ -21,8 +21,7 @@ FPS_SHARE = 0.3
 class Meter:
     """Counts between two readings. Times are monotonic s."""
 
-    def __init__(self, lanes: int, now_s: float) -> None:
-        self._lanes = lanes
+    def __init__(self, now_s: float) -> None:
         self._read_s = now_s
         self._busy = 0
         self._busy_since_s = now_s
@@ -50,12 +49,18 @@ class Meter:
         elif result.filled_because in MISSES:
             self._missed += 1
 
-    def read(self, now_s: float) -> tuple[Measured, dict[str, float]]:
-        """What was measured since the last reading, and the frame rate of each camera that is alive."""
+    def read(self, lanes: int, window_s: float, now_s: float) -> tuple[Measured, dict[str, float]]:
+        """What was measured since the last reading, and each living camera's frame rate.
+
+        Args:
+            lanes: How many might compute at once.
+            window_s: How long a frame might wait in the slot, s.
+            now_s: Monotonic time, s.
+        """
         self.lanes_busy(self._busy, now_s)
         interval_s = max(now_s - self._read_s, 1e-3)
         p95_s = float(np.percentile(self._ages_s, 95)) if self._ages_s else 0.0
-        measured = Measured(interval_s, self._detected, self._missed, self._busy_s, self._lanes, p95_s)
+        measured = Measured(interval_s, self._detected, self._missed, self._busy_s, lanes, p95_s, window_s)
         self._fps = {camera_id: self._rate(camera_id, interval_s) for camera_id in {*self._fps, *self._frames}}
         self._fps = {camera_id: fps for camera_id, fps in self._fps.items() if fps > 0.1}
         self._read_s, self._busy_s, self._detected, self._missed = now_s, 0.0, 0, 0

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from pipeline.worker.channel import Patience
+from pipeline.worker.concurrency import LaneLimit, ServiceTime
 from pipeline.worker.scheduler import BatchPolicy, Scheduler
 from pipeline.worker.stride import INTERVAL_S, Measured, StrideController
 
@@ -25,7 +26,8 @@ class Scene:
 
     Attributes:
         fps: Frame rate of each camera; 0 while it is off.
-        service_s: How long a lane needs for a frame, with all lanes at work; infinite while the device stalls.
+        service_s: How long a lane needs for a frame; infinite while the device stalls.
+        contention: How much longer it needs for each other lane at work, as a share of `service_s`.
         lanes: How many lanes.
         deadline_s: The age promised.
     """
@@ -34,6 +36,7 @@ class Scene:
     service_s: Callable[[float], float]
     lanes: int = 2
     deadline_s: float = 0.15
+    contention: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +46,17 @@ class Moment:
     Attributes:
         at_s: Its end.
         strides: By camera.
-        detected: Frames detected in it, by camera.
+        detected: Frames detected in it, by camera, in time or not.
+        late: How many of them were not in time.
+        lanes: How many lanes may compute at once.
         age_p95_s: 95th percentile of the age at which frames left in it, detected or given up.
     """
 
     at_s: float
     strides: Mapping[str, int]
     detected: Mapping[str, int]
+    late: int
+    lanes: int
     age_p95_s: float
 
 
@@ -57,6 +64,7 @@ class Moment:
 class _State:
     due_s: dict[str, float]
     frame_id: dict[str, int]
+    limit: LaneLimit
     slot_s: dict[str, float] = field(default_factory=dict)
     running: list[tuple[float, float, float, str]] = field(default_factory=list)
     """(end, start, captured, camera) of each busy lane, soonest end first."""
@@ -64,19 +72,25 @@ class _State:
     detected_ages_s: list[float] = field(default_factory=list)
     detected: dict[str, int] = field(default_factory=dict)
     missed: int = 0
+    late: int = 0
     busy_s: float = 0.0
-    service_s: float = 0.0
+    service: ServiceTime = field(default_factory=ServiceTime)
 
 
 def simulate(scene: Scene, controller: StrideController, seconds: float) -> list[Moment]:
     """What the controller does in this scene, one `Moment` an interval."""
     scheduler = Scheduler(BatchPolicy(max_batch=1, max_wait_s=0.0))
     names = list(scene.fps)
-    state = _State({name: 0.007 * index for index, name in enumerate(names)}, dict.fromkeys(names, 0))
+    overdue_s = Patience.within(scene.deadline_s, 0.0).overdue_s
+    state = _State(
+        {name: 0.007 * index for index, name in enumerate(names)},
+        dict.fromkeys(names, 0),
+        LaneLimit(scene.lanes, overdue_s),
+    )
     trace = []
     for step in range(round(seconds / STEP_S)):
         now_s = step * STEP_S
-        _finish(state, now_s)
+        _finish(state, overdue_s, now_s)
         _capture(scene, state, scheduler, controller.strides, now_s)
         _give_up(scene, state, scheduler, now_s)
         _dispatch(scene, state, scheduler, now_s)
@@ -86,13 +100,20 @@ def simulate(scene: Scene, controller: StrideController, seconds: float) -> list
     return trace
 
 
-def _finish(state: _State, now_s: float) -> None:
+def _finish(state: _State, overdue_s: float, now_s: float) -> None:
     while state.running and state.running[0][0] <= now_s:
         end_s, start_s, captured_s, name = heapq.heappop(state.running)
-        state.ages_s.append(end_s - captured_s)
-        state.detected_ages_s.append(end_s - captured_s)
+        age_s = end_s - captured_s
+        late = age_s > overdue_s
+        state.ages_s.append(min(age_s, overdue_s))
+        if late:
+            state.late += 1
+            state.missed += 1
+        else:
+            state.detected_ages_s.append(age_s)
         state.detected[name] = state.detected.get(name, 0) + 1
-        state.service_s += 0.2 * (end_s - start_s - state.service_s)
+        state.limit.note(late=late)
+        state.service.learn(end_s - start_s)
 
 
 def _capture(scene: Scene, state: _State, scheduler: Scheduler, strides: Mapping[str, int], now_s: float) -> None:
@@ -109,7 +130,7 @@ def _capture(scene: Scene, state: _State, scheduler: Scheduler, strides: Mapping
 
 
 def _give_up(scene: Scene, state: _State, scheduler: Scheduler, now_s: float) -> None:
-    patience = Patience.within(scene.deadline_s, state.service_s)
+    patience = Patience.within(scene.deadline_s, state.service.expected_s)
     for name, captured_s in list(state.slot_s.items()):
         if now_s - captured_s >= patience.stale_s:
             del state.slot_s[name]
@@ -119,9 +140,10 @@ def _give_up(scene: Scene, state: _State, scheduler: Scheduler, now_s: float) ->
 
 
 def _dispatch(scene: Scene, state: _State, scheduler: Scheduler, now_s: float) -> None:
-    while len(state.running) < scene.lanes and (batch := scheduler.next_batch(now_s)):
+    while len(state.running) < state.limit.lanes and (batch := scheduler.next_batch(now_s)):
         (name,) = batch
-        end_s = now_s + scene.service_s(now_s)
+        service_s = scene.service_s(now_s) * (1 + scene.contention * len(state.running))
+        end_s = now_s + service_s
         if math.isinf(end_s):
             end_s = _stall_end(scene, now_s)
         heapq.heappush(state.running, (end_s, now_s, state.slot_s.pop(name), name))
@@ -136,10 +158,13 @@ def _stall_end(scene: Scene, now_s: float) -> float:
 def _decide(scene: Scene, state: _State, controller: StrideController, now_s: float) -> Moment:
     detected = sum(state.detected.values())
     p95_s = float(np.percentile(state.detected_ages_s, 95)) if state.detected_ages_s else 0.0
-    measured = Measured(INTERVAL_S, detected, state.missed, state.busy_s, scene.lanes, p95_s)
+    window_s = Patience.within(scene.deadline_s, state.service.expected_s).stale_s
+    measured = Measured(INTERVAL_S, detected, state.missed, state.busy_s, state.limit.lanes, p95_s, window_s)
+    state.limit.update(state.service.mean_s, now_s)
     controller.update(measured, {name: fps(now_s) for name, fps in scene.fps.items() if fps(now_s) > 0}, now_s)
     age_p95_s = float(np.percentile(state.ages_s, 95)) if state.ages_s else 0.0
-    moment = Moment(now_s, dict(controller.strides), dict(state.detected), age_p95_s)
+    strides, found = dict(controller.strides), dict(state.detected)
+    moment = Moment(now_s, strides, found, state.late, state.limit.lanes, age_p95_s)
     state.ages_s, state.detected_ages_s, state.detected = [], [], {}
-    state.missed, state.busy_s = 0, 0.0
+    state.missed, state.late, state.busy_s = 0, 0, 0.0
     return moment

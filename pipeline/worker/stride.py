@@ -12,7 +12,9 @@ The policy, four times a second:
    the headroom; calm lets it grow again, five times slower.
 3. Strides are the smallest that fit the budget. Each step up goes to the camera that has most to give: lowest priority
    first, then the most detections a second for its weight; `min_detect_hz` is a floor no stride crosses.
-4. Up at once; down only when the new strides fit a smaller budget (by 15 % after trouble, by 2 % after some seconds
+4. Whatever the budget, frames are offered often enough that a lane that becomes idle soon finds one that is fresh: on
+   a device whose detections take most of the deadline, a frame that had to wait comes back too late.
+5. Up at once; down only when the new strides fit a smaller budget (by 15 % after trouble, by 2 % after some seconds
    of calm), and a second after the last step up.
 
 Pure arithmetic: what was measured and the time are arguments.
@@ -38,6 +40,8 @@ IDLE_GROWTH = 1.06
 PRESSING_MISSES, PRESSING_AGE = 0.1, 0.85
 """Pressure: this share of offered frames missed, or detections this old, as a share of the deadline."""
 CALM_MISSES, CALM_AGE = 0.05, 0.8
+OFFERS_IN_WINDOW = 2.0
+"""Frames offered, on average, in the time that one can wait in the slot and still come back in time."""
 COME_BACK_AFTER_S = 1.0
 """Strides come down so long after the last step up, at the earliest."""
 LEAST_DARING, MOST_DARING, DARE = 0.85, 0.98, 0.01
@@ -81,6 +85,7 @@ class Measured:
         busy_s: Time that lanes computed, summed over lanes, s.
         lanes: How many lanes there are.
         detected_p95_s: 95th percentile of the age of detected frames at their publication, s; 0 without any.
+        window_s: How long a frame may wait in the slot and still come back in time, s.
     """
 
     interval_s: float
@@ -89,6 +94,7 @@ class Measured:
     busy_s: float
     lanes: int
     detected_p95_s: float
+    window_s: float = math.inf
 
     @property
     def utilisation(self) -> float:
@@ -141,8 +147,9 @@ class StrideController:
         budget_hz = self._budget_hz
         if budget_hz is None:
             return {}
-        tight = self._fit(budget_hz, fps)
-        loose = self._fit(budget_hz * self._daring, fps)
+        fresh_hz = OFFERS_IN_WINDOW / measured.window_s
+        tight = self._fit(max(budget_hz, fresh_hz), fps)
+        loose = self._fit(max(budget_hz * self._daring, fresh_hz), fps)
         changed = {}
         for camera_id in fps:
             stride = self._next(camera_id, tight[camera_id], loose[camera_id], now_s)

@@ -20,6 +20,7 @@ from pipeline.link import State, Tick, WorkerLink
 from pipeline.publish import Publisher
 from pipeline.wire import FrameResult
 from pipeline.worker.channel import Channel, Patience
+from pipeline.worker.concurrency import LaneLimit, ServiceTime
 from pipeline.worker.channels import Channels
 from pipeline.worker.lanes import Lanes
 from pipeline.worker.meter import Meter
@@ -34,8 +35,6 @@ DRAIN_S = 1.0
 STUCK_S = 5.0
 """A detection that takes longer is abandoned and its lane rebuilt. If that takes as long, the device hangs: a thread in
 a driver cannot be ended, its process can, and the successor of this worker begins anew."""
-SERVICE_SHARE = 0.2
-"""Weight of the newest batch in the running mean of the service time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +70,12 @@ class Worker:
         self._clock = parts.clock
         self._deadline_s = deadline_s
         self._beat = beat
-        self._service_s = 0.0
+        self._service = ServiceTime()
+        self._limit = LaneLimit(parts.lanes.count, Patience.within(deadline_s, 0.0).overdue_s)
         self._stop_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._stopping = False
         self._active: set[Channel] = set()
-        self._meter = Meter(parts.lanes.count, self._now_s())
+        self._meter = Meter(self._now_s())
         self._reconsider_s = self._now_s() + INTERVAL_S
         self._poller = zmq.Poller()
         for readable in (self._link.socket, self._lanes.fileno(), self._stop_fd):
@@ -164,12 +164,9 @@ class Worker:
                 continue
             for job, detections in zip(finished.jobs, finished.detections, strict=True):
                 job.stream.finish(job, detections, now_ns)
-            self._learn_service_time((now_ns - finished.jobs[0].taken_ns) / NS_PER_S)
+                self._limit.note(late=job.overdue_pts_s is not None)
+            self._service.learn((now_ns - finished.jobs[0].taken_ns) / NS_PER_S)
             self._meter.detections(len(finished.jobs))
-
-    def _learn_service_time(self, seconds: float) -> None:
-        share = SERVICE_SHARE if self._service_s else 1.0
-        self._service_s += share * (seconds - self._service_s)
 
     def _give_up_late(self) -> None:
         now_ns, patience = self._clock.monotonic_ns(), self._patience()
@@ -178,7 +175,7 @@ class Worker:
                 self._scheduler.withdraw(channel.plan.camera_id)
 
     def _patience(self) -> Patience:
-        return Patience.within(self._deadline_s, self._service_s)
+        return Patience.within(self._deadline_s, self._service.expected_s)
 
     def _fill_lanes(self) -> None:
         while (lane := self._lanes.idle) is not None:
@@ -217,11 +214,17 @@ class Worker:
             return
         self._reconsider_s = now_s + INTERVAL_S
         self._abandon_stuck(now_s)
-        measured, fps = self._meter.read(now_s)
+        measured, fps = self._meter.read(self._lanes.limit, self._patience().stale_s, now_s)
+        self._limit_lanes(now_s)
         for camera_id, stride in self._controller.update(measured, fps, now_s).items():
             channel = self._channels[camera_id]
             channel.set_stride(stride)
             self._link.admit(camera_id, channel.admission)
+
+    def _limit_lanes(self, now_s: float) -> None:
+        if self._limit.update(self._service.mean_s, now_s):
+            self._lanes.limit = self._limit.lanes
+            log.info("lanes that compute at once", lanes=self._limit.lanes, of=self._lanes.count)
 
     def _abandon_stuck(self, now_s: float) -> None:
         abandoned = self._lanes.abandon(now_s - STUCK_S, now_s)

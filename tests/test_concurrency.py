@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import pytest
+
+from pipeline.worker.concurrency import FIRST_PAUSE_S, JUDGED, LaneLimit, ServiceTime
+from pipeline.worker.simulate import Moment, Scene, simulate
+from pipeline.worker.stride import StrideBounds, StrideController
+
+OVERDUE_S = 0.135
+
+
+def after(limit: LaneLimit, *, late: int, of: int = JUDGED, service_s: float = 0.05, now_s: float = 0.0) -> int:
+    for index in range(of):
+        limit.note(late=index < late)
+    limit.update(service_s, now_s)
+    return limit.lanes
+
+
+def scene(alone_s: float, contention: float, until_s: float = float("inf")) -> Scene:
+    cameras = {f"cam{index}": (lambda at_s: 25.0) for index in range(6)}
+    return Scene(cameras, lambda at_s: alone_s if at_s < until_s else alone_s / 3, contention=contention)
+
+
+def play(scene: Scene, seconds: float = 30.0) -> list[Moment]:
+    bounds = {name: StrideBounds(1, 8) for name in scene.fps}
+    return simulate(scene, StrideController(bounds, scene.deadline_s), seconds)
+
+
+def in_time_hz(trace: list[Moment]) -> float:
+    return sum(sum(moment.detected.values()) - moment.late for moment in trace) / (0.25 * len(trace))
+
+
+@pytest.mark.parametrize(
+    ("late", "lanes"),
+    [
+        pytest.param(0, 4, id="all in time"),
+        pytest.param(2, 4, id="a quarter late is not yet too much"),
+        pytest.param(3, 3, id="more than a quarter late"),
+        pytest.param(8, 3, id="all late: one lane at a time"),
+    ],
+)
+def test_lane_limit_gives_a_lane_up_when_detections_come_late(late: int, lanes: int):
+    assert after(LaneLimit(4, OVERDUE_S), late=late) == lanes
+
+
+def test_lane_limit_does_not_judge_by_a_few():
+    assert after(LaneLimit(2, OVERDUE_S), late=7, of=JUDGED - 1) == 2
+
+
+def test_lane_limit_keeps_the_last_lane():
+    limit = LaneLimit(1, OVERDUE_S)
+    assert after(limit, late=8) == 1
+
+
+def test_lane_limit_takes_a_lane_back_when_there_is_room_and_time_has_passed():
+    limit = LaneLimit(2, OVERDUE_S)
+    after(limit, late=8, now_s=0.0)
+    assert after(limit, late=0, service_s=0.02, now_s=FIRST_PAUSE_S - 0.1) == 1
+    assert after(limit, late=0, service_s=0.075, now_s=FIRST_PAUSE_S) == 1
+    assert after(limit, late=0, service_s=0.02, now_s=FIRST_PAUSE_S) == 2
+
+
+def test_lane_limit_waits_longer_after_each_failure():
+    limit = LaneLimit(2, OVERDUE_S)
+    after(limit, late=8, now_s=0.0)
+    after(limit, late=0, service_s=0.02, now_s=FIRST_PAUSE_S)
+    after(limit, late=8, now_s=FIRST_PAUSE_S)
+    assert after(limit, late=0, service_s=0.02, now_s=2.9 * FIRST_PAUSE_S) == 1
+    assert after(limit, late=0, service_s=0.02, now_s=3 * FIRST_PAUSE_S) == 2
+
+
+def test_service_time_expects_more_than_the_mean_where_it_varies():
+    steady, varying = ServiceTime(), ServiceTime()
+    for index in range(100):
+        steady.learn(0.05)
+        varying.learn(0.03 if index % 2 else 0.07)
+    assert steady.expected_s == pytest.approx(0.05)
+    assert varying.mean_s == pytest.approx(0.05, abs=0.005)
+    assert varying.expected_s > 0.06
+    assert ServiceTime().expected_s == 0
+
+
+def test_slow_device_detects_in_time_with_fewer_lanes():
+    trace = play(scene(alone_s=0.073, contention=0.8))
+    assert {moment.lanes for moment in trace[-40:]} == {1}
+    assert in_time_hz(trace[-80:]) >= 0.9 / 0.073
+    assert max(moment.age_p95_s for moment in trace[4:]) <= 0.15
+
+
+def test_slow_device_is_offered_frames_that_are_fresh():
+    trace = play(scene(alone_s=0.04, contention=0.9))
+    assert {moment.lanes for moment in trace} == {2}
+    assert in_time_hz(trace[-80:]) >= 0.9 * 2 / (0.04 * 1.9)
+
+
+def test_device_that_becomes_fast_gets_its_lanes_back():
+    trace = play(scene(alone_s=0.073, contention=0.8, until_s=15.0), 60)
+    assert trace[55].lanes == 1
+    assert trace[-1].lanes == 2
+    assert in_time_hz(trace[-20:]) >= 35
