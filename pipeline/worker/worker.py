@@ -20,8 +20,8 @@ from pipeline.link import State, Tick, WorkerLink
 from pipeline.publish import Publisher
 from pipeline.wire import FrameResult
 from pipeline.worker.channel import Channel, Patience
-from pipeline.worker.concurrency import LaneLimit, ServiceTime
 from pipeline.worker.channels import Channels
+from pipeline.worker.concurrency import LaneLimit, ServiceTime
 from pipeline.worker.lanes import Lanes
 from pipeline.worker.meter import Meter
 from pipeline.worker.scheduler import Scheduler
