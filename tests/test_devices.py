@@ -26,7 +26,7 @@ from pipeline.config import load_fleet
 from pipeline.config.camera import Camera
 from pipeline.publish import Publisher
 from pipeline.relay import Relay, RelaySpec
-from pipeline.supervise import workers
+from pipeline.supervise import child, workers
 from pipeline.supervise.budget import RestartBudget
 from pipeline.supervise.spread import spread
 from pipeline.supervise.status import role_of
@@ -281,6 +281,19 @@ def test_fleet_whose_last_worker_is_given_up_ends(
         assert conditions == {"given up"}
 
 
+def test_fleet_whose_publisher_is_given_up_ends(
+    fleet_file: Callable[..., Path], recording: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(child, "RestartBudget", lambda: RestartBudget(most=0))
+    with Supervisor(load_fleet(fleet_file(looped(recording), model=TWO))) as supervisor:
+        supervisor.open()
+        pid = next(status.pid for status in supervisor.status() if status.role == "publisher")
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        with pytest.raises(PublishError, match="again and again"):
+            supervisor.run(DEADLINE_S)
+
+
 def test_fleet_on_two_devices_whose_address_is_taken_says_so(fleet_file: Callable[..., Path], recording: Path):
     taken = Publisher("tcp://127.0.0.1:0", 10)
     path = fleet_file({"a": str(recording)}, model=TWO, publish={"bind": taken.endpoint})
@@ -341,5 +354,5 @@ def test_bench_measures_all_devices_at_once_and_each_worker(
 
 def test_bench_with_a_device_that_is_not_there_raises(fleet_file: Callable[..., Path], recording: Path, devices: Path):
     (devices / "cuda:1").unlink()
-    with pytest.raises(DetectorError, match="there is no device"):
+    with pytest.raises(DetectorError, match=r"^cuda:1: there is no device"):
         measure_bare(load_fleet(fleet_file({"a": str(recording)}, model=on(devices))), 0.1, lambda spent_s: None)

@@ -21,7 +21,7 @@ import numpy as np
 from pipeline.bench import machine
 from pipeline.bench.figures import BareDetector
 from pipeline.child import end_with_parent
-from pipeline.config.values import Fleet
+from pipeline.config.values import Fleet, Model
 from pipeline.detect import Detector, load_detector
 from pipeline.errors import DetectorError, PipelineError
 from pipeline.worker.lanes import lower_priority
@@ -42,8 +42,7 @@ def measure_bare(fleet: Fleet, seconds: float, turn: Callable[[float], None]) ->
         DetectorError: The model cannot be loaded, or fails.
     """
     with contextlib.ExitStack() as stack:
-        parts = [fleet.model_copy(update={"model": model}) for model in fleet.model.per_device()]
-        children = [_start(part, seconds, stack) for part in parts]
+        children = [_start(fleet, model, seconds, stack) for model in fleet.model.per_device()]
         _words(children, lambda: turn(0.0))
         for child in children:
             child.send(BEGIN)
@@ -71,11 +70,12 @@ def together(devices: list[BareDetector]) -> BareDetector:
     )
 
 
-def _start(fleet: Fleet, seconds: float, stack: contextlib.ExitStack) -> Connection:
-    """Start the process of one device; `stack` ends it."""
+def _start(fleet: Fleet, model: Model, seconds: float, stack: contextlib.ExitStack) -> Connection:
+    """Start the process of one device, for which `model` is; `stack` ends it."""
+    part, prefix = fleet.model_copy(update={"model": model}), "" if model is fleet.model else f"{model.device}: "
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_measure_in_child, args=(fleet, seconds, theirs), daemon=True)
+    process = context.Process(target=_measure_in_child, args=(part, seconds, theirs, prefix), daemon=True)
     process.start()
     theirs.close()
     stack.callback(_end, process, ours)
@@ -108,7 +108,7 @@ def _words(children: list[Connection], turn: Callable[[], None]) -> list[Any]:
     return words
 
 
-def _measure_in_child(fleet: Fleet, seconds: float, parent: Connection) -> None:
+def _measure_in_child(fleet: Fleet, seconds: float, parent: Connection, prefix: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     end_with_parent()
     lower_priority(fleet.worker.nice)
@@ -119,7 +119,7 @@ def _measure_in_child(fleet: Fleet, seconds: float, parent: Connection) -> None:
         parent.recv()
         parent.send(run_bare(detector, seconds))
     except PipelineError as error:
-        parent.send(error)
+        parent.send(type(error)(f"{prefix}{error}"))
 
 
 def run_bare(detector: Detector, seconds: float) -> BareDetector:

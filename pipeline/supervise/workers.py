@@ -13,6 +13,7 @@ from typing import Any
 
 import structlog
 
+from pipeline.config.camera import Camera
 from pipeline.config.values import Fleet
 from pipeline.errors import DetectorError, PublishError
 from pipeline.relay import RelayReady, RelaySpec, run_relay
@@ -94,17 +95,7 @@ class Workers:
         if self._relay is not None and self._relay.child.condition == "given up":
             raise PublishError("the publisher died again and again and is given up; the lines above say why")
         for number in [n for n in self._serves if self._workers[n].child.condition == "given up"]:
-            orphans = [self._fleet.cameras[camera_id] for camera_id in self._serves.pop(number)]
-            if not self._serves:
-                raise DetectorError("the worker died again and again and is given up; the lines above say why")
-            served = {n: [self._fleet.cameras[camera_id] for camera_id in ids] for n, ids in self._serves.items()}
-            moved = spread(orphans, served)
-            self._turn_links(moved)
-            words = ", ".join(f"{camera_id} → {self._name(n)}" for camera_id, n in moved.items())
-            log.warning(f"{self._name(number)} is gone, others serve its cameras: {words or 'it had none'}")
-            if len(self._serves) == 1:
-                for last in self._serves:
-                    self._workers[last].child.budget = RestartBudget()
+            self._move_cameras_of(number)
 
     def close(self) -> None:
         """End them all. May be called again."""
@@ -149,6 +140,18 @@ class Workers:
         """Where to publish: a process that was started again takes the very endpoint of the one before."""
         return self._fleet.publish.bind if service.ready is None else service.ready.endpoint
 
+    def _move_cameras_of(self, number: int) -> None:
+        orphans = self._cameras(self._serves.pop(number))
+        if not self._serves:
+            raise DetectorError("the worker died again and again and is given up; the lines above say why")
+        moved = spread(orphans, {n: self._cameras(served) for n, served in self._serves.items()})
+        self._turn_links(moved)
+        words = ", ".join(f"{camera_id} → {self._name(n)}" for camera_id, n in moved.items())
+        log.warning(f"{self._name(number)} is gone, others serve its cameras: {words or 'it had none'}")
+        if len(self._serves) == 1:
+            (last,) = self._serves
+            self._workers[last].child.budget = RestartBudget()
+
     def _turn_links(self, workers: dict[str, int]) -> None:
         """Let each of these cameras find the worker of that number; also while its process runs."""
         for camera_id, number in workers.items():
@@ -156,6 +159,9 @@ class Workers:
             new = self._scope.directory / "camera.new"
             new.symlink_to(f"worker-{number}")
             new.replace(self._scope.directory / f"camera-{self._index[camera_id]}")
+
+    def _cameras(self, camera_ids: list[str]) -> list[Camera]:
+        return [self._fleet.cameras[camera_id] for camera_id in camera_ids]
 
     def _name(self, number: int) -> str:
         return self._workers[number].child.name
