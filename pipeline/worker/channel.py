@@ -27,7 +27,7 @@ log = structlog.get_logger()
 OVERDUE_SHARE = 0.9
 """Of the deadline; the rest is for publishing, so that a frame given up at the last moment is still within it."""
 LEAST_SLOT_SHARE = 0.2
-"""Of the deadline: how long a frame may wait in the slot however slow the device is."""
+"""Of the deadline: how long a frame may wait in the slot however old it is and however slow the device."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,21 +62,33 @@ class Patience:
 
     Attributes:
         stale_s: In the slot: a detection that began later would come too late.
+        slot_s: How long it may wait in the slot nevertheless.
         overdue_s: In detection: it leaves without, so that the promised latency is kept.
     """
 
     stale_s: float
+    slot_s: float
     overdue_s: float
+
+    @property
+    def window_s(self) -> float:
+        """How long a frame may wait in the slot that got there as soon as it was captured."""
+        return max(self.stale_s, self.slot_s)
+
+    def stale_at_s(self, frame: Frame) -> float:
+        """When a frame in the slot is not worth a detection any more, monotonic s."""
+        return max(frame.judged_from_ns / NS_PER_S + self.stale_s, frame.tick.decoded_ns / NS_PER_S + self.slot_s)
 
     @classmethod
     def within(cls, deadline_s: float, service_s: float) -> Patience:
         """What a deadline leaves, given how long most detections take.
 
-        A frame that would come back too late is not worth a lane: a newer one is. But a device too slow for the goal
-        still gets frames, and its detections correct the tracker although their own frames have left.
+        A frame that would come back too late is not worth a lane: a newer one is. But where every frame would, because
+        the device is too slow for the goal, they are detected all the same, and correct the tracker although their own
+        frames have left.
         """
         overdue_s = OVERDUE_SHARE * deadline_s
-        return cls(max(overdue_s - service_s, LEAST_SLOT_SHARE * deadline_s), overdue_s)
+        return cls(overdue_s - service_s, LEAST_SLOT_SHARE * deadline_s, overdue_s)
 
 
 class Channel:
@@ -151,7 +163,7 @@ class Channel:
             return False
         self._stream.give_up_overdue(now_ns - round(patience.overdue_s * NS_PER_S))
         frame = self._stream.waiting()
-        if frame is None or now_ns - frame.judged_from_ns < patience.stale_s * NS_PER_S:
+        if frame is None or now_ns / NS_PER_S < patience.stale_at_s(frame):
             return False
         self._stream.give_up(frame, "stale")
         return True
@@ -173,7 +185,7 @@ class Channel:
         if self._stream is None or self.plan.waits:
             return self._stream.fill_due_s if self._stream else None
         waiting, oldest_ns = self._stream.waiting(), self._stream.oldest_ns
-        stale_s = None if waiting is None else waiting.judged_from_ns / NS_PER_S + patience.stale_s
+        stale_s = None if waiting is None else patience.stale_at_s(waiting)
         overdue_s = None if oldest_ns is None else oldest_ns / NS_PER_S + patience.overdue_s
         due = (stale_s, overdue_s, self._stream.fill_due_s)
         return min((at_s for at_s in due if at_s is not None), default=None)

@@ -132,7 +132,7 @@ def _capture(scene: Scene, state: _State, scheduler: Scheduler, strides: Mapping
 def _give_up(scene: Scene, state: _State, scheduler: Scheduler, now_s: float) -> None:
     patience = Patience.within(scene.deadline_s, state.service.expected_s)
     for name, captured_s in list(state.slot_s.items()):
-        if now_s - captured_s >= patience.stale_s:
+        if now_s - captured_s >= patience.window_s:
             del state.slot_s[name]
             scheduler.withdraw(name)
             state.missed += 1
@@ -158,7 +158,7 @@ def _stall_end(scene: Scene, now_s: float) -> float:
 def _decide(scene: Scene, state: _State, controller: StrideController, now_s: float) -> Moment:
     detected = sum(state.detected.values())
     p95_s = float(np.percentile(state.detected_ages_s, 95)) if state.detected_ages_s else 0.0
-    window_s = Patience.within(scene.deadline_s, state.service.expected_s).stale_s
+    window_s = Patience.within(scene.deadline_s, state.service.expected_s).window_s
     measured = Measured(INTERVAL_S, detected, state.missed, state.busy_s, state.limit.lanes, p95_s, window_s)
     state.limit.update(state.service.mean_s, now_s)
     controller.update(measured, {name: fps(now_s) for name, fps in scene.fps.items() if fps(now_s) > 0}, now_s)

@@ -214,7 +214,7 @@ class Worker:
             return
         self._reconsider_s = now_s + INTERVAL_S
         self._abandon_stuck(now_s)
-        measured, fps = self._meter.read(self._lanes.limit, self._patience().stale_s, now_s)
+        measured, fps = self._meter.read(self._lanes.limit, self._patience().window_s, now_s)
         self._limit_lanes(now_s)
         for camera_id, stride in self._controller.update(measured, fps, now_s).items():
             channel = self._channels[camera_id]
