@@ -100,6 +100,12 @@ class Stride(Value):
     max: WholeStride = Field(
         8, description="The stride that is never exceeded, whatever the load. Lower it for fast or small objects."
     )
+    policy: Literal["equal", "content"] = Field(
+        "equal",
+        description="How cameras share a detector that is short. `equal` gives all the same; `content` gives more "
+        "where boxes go wrong sooner and lets empty or still scenes wait, for fleets in which some cameras see much "
+        "and others little.",
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> Stride:

@@ -20,7 +20,7 @@ def describe(error: ErrorDetails, path: KeyPath, found: str | None, schema: Sche
     if kind == "mistake":
         return error["msg"]
     if kind == "extra_forbidden":
-        return _unknown(str(path[-1]), at(schema, path[:-1]), schema)
+        return _unknown(str(path[-1]), _mapping(at(schema, path[:-1])), schema)
     allowed = at(schema, path)
     if kind == "missing":
         return f"is missing; expected {expected(allowed, schema)}"
@@ -37,6 +37,7 @@ def at(schema: Schema, path: KeyPath) -> Schema:
             places = node.get("prefixItems", [])
             node = places[step] if step < len(places) else node.get("items", {})
         else:
+            node = _mapping(node)
             others = (*node.get("patternProperties", {}).values(), node.get("additionalProperties"))
             node = node.get("properties", {}).get(step) or others[0] or {}
         node = _resolve(node if isinstance(node, dict) else {}, schema)
@@ -59,6 +60,11 @@ def expected(node: Schema, schema: Schema) -> str:
         return f"text such as {node['examples'][0]}"
     words = {"boolean": "true or false", "string": "text", "object": "a mapping (lines of “key: value”)"}
     return words.get(kind, "another value") if isinstance(kind, str) else "text"
+
+
+def _mapping(node: Schema) -> Schema:
+    """Of several things that a value may be, the one with keys."""
+    return next((choice for choice in node.get("anyOf", ()) if "properties" in choice), node)
 
 
 def _list(node: Schema, schema: Schema) -> str:
@@ -113,6 +119,7 @@ def _sections_with(key: str, schema: Schema) -> list[str]:
         "model.cuda": ("model", "cuda"),
         "a camera": ("cameras", "*"),
         "track": ("defaults", "track"),
+        "stride": ("defaults", "stride"),
         "reconnect": ("defaults", "reconnect"),
     }
-    return [name for name, path in sections.items() if key in at(schema, path).get("properties", {})]
+    return [name for name, path in sections.items() if key in _mapping(at(schema, path)).get("properties", {})]

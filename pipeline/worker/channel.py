@@ -13,6 +13,7 @@ from pipeline.clock import NS_PER_S
 from pipeline.geometry import Letterbox, WidthHeight
 from pipeline.link import Admission, Tick
 from pipeline.slot import SlotReader
+from pipeline.track.drift import WatchedTracker
 from pipeline.track.fill import Filled, FillMode, filling
 from pipeline.track.tracker import Tracker, TrackerConfig
 from pipeline.wire import FrameResult
@@ -120,10 +121,16 @@ class Channel:
         self._ledger = ledger
         self._composer = composer
         self._stream: Stream | None = None
+        self._tracker: Tracker | None = None
 
     def set_stride(self, stride: int) -> None:
         """From now on, every how many frames one is wanted; `admission` has to be told to the camera."""
         self.admission = msgspec.structs.replace(self.admission, stride=stride)
+
+    @property
+    def wrong_hz(self) -> float | None:
+        """Boxes that go wrong a second where nobody looks; None where it is not known or not asked for."""
+        return self._tracker.drift.wrong_hz if isinstance(self._tracker, WatchedTracker) else None
 
     def hear(self, tick: Tick, now_ns: int) -> tuple[bool, list[FrameResult]]:
         """Note a decoded frame; a tick of another session ends the one before.
@@ -177,7 +184,7 @@ class Channel:
         results = self._compose(self._stream, self._stream.end(now_ns)) if self._stream else []
         if self._stream and (untold := self._stream.lost_last):
             log.warning("frames lost at the end of a session", camera_id=self.plan.camera_id, lost=untold)
-        self._stream = None
+        self._stream = self._tracker = None
         return results
 
     def due_s(self, patience: Patience) -> float | None:
@@ -202,7 +209,8 @@ class Channel:
     def _open(self, tick: Tick) -> Stream:
         first = self._ledger.next_frame(self.plan.index, tick.session)
         suffix = f".{first}" if first else ""
-        tracker = Tracker(self.plan.tracker, tick.frame_wh)
+        watches = WatchedTracker if self.plan.stride.by_content else Tracker
+        self._tracker = tracker = watches(self.plan.tracker, tick.frame_wh)
         return Stream(
             SessionStart(tick.session, f"{tick.session:012x}{suffix}", first, tick.frame_wh),
             filling(self.plan.fill, tracker, self.plan.max_delay_s),

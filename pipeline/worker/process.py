@@ -156,6 +156,7 @@ def channel_plans(fleet: Fleet) -> list[ChannelPlan]:
                 rank=("low", "normal", "high").index(camera.priority),
                 weight=camera.weight,
                 min_detect_hz=camera.min_detect_hz,
+                by_content=camera.stride.policy == "content",
             ),
             fill=FillMode(camera.track.fill),
             max_delay_s=camera.track.max_delay_ms / 1000,

@@ -16,6 +16,8 @@ The policy, four times a second:
    a device whose detections take most of the deadline, a frame that had to wait comes back too late.
 5. Up at once; down only when the new strides fit a smaller budget (by 15 % after trouble, by 2 % after some seconds
    of calm), and a second after the last step up.
+6. Cameras with `policy: content` share what they have together by what a detection is worth there (`worth`). Steps up
+   that only make room for another of them are not counted as steps up: nothing was short.
 
 Pure arithmetic: what was measured and the time are arguments.
 """
@@ -25,6 +27,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+
+from pipeline.worker.worth import Worth
 
 INTERVAL_S = 0.25
 """How often strides are reconsidered."""
@@ -59,6 +63,7 @@ class StrideBounds:
         rank: 0 gives way first: low priority 0, normal 1, high 2.
         weight: A camera of weight 2 keeps twice the detections of its equals.
         min_detect_hz: Its detections a second do not fall below, whatever the load.
+        by_content: Whether its share depends on what it sees.
     """
 
     least: int
@@ -66,6 +71,7 @@ class StrideBounds:
     rank: int = 1
     weight: float = 1.0
     min_detect_hz: float = 0.0
+    by_content: bool = False
 
     def ceiling(self, fps: float) -> int:
         """The largest stride allowed at this frame rate."""
@@ -89,7 +95,7 @@ class Measured:
     """
 
     interval_s: float
-    detected: int
+    detected: float
     missed: int
     busy_s: float
     lanes: int
@@ -129,24 +135,31 @@ class StrideController:
         self._headroom = START_HEADROOM
         self._daring = LEAST_DARING
         self._raised_s = -math.inf
+        self._by_content = {camera_id for camera_id, bound in bounds.items() if bound.by_content}
+        self._worth = Worth()
+        self._worths: dict[str, float] = {}
 
     @property
     def adapts(self) -> bool:
         """Whether there is anything to decide."""
         return any(bound.most > bound.least for bound in self._bounds.values())
 
-    def update(self, measured: Measured, fps: Mapping[str, float], now_s: float) -> dict[str, int]:
+    def update(
+        self, measured: Measured, fps: Mapping[str, float], now_s: float, wrong_hz: Mapping[str, float] | None = None
+    ) -> dict[str, int]:
         """Strides from now on, for the cameras whose stride changes.
 
         Args:
             measured: Since the last call.
             fps: Frames decoded a second by camera; cameras without frames are left out.
             now_s: Monotonic time, s.
+            wrong_hz: Boxes that go wrong a second where nobody looks, by camera, as far as it was measured.
         """
         self._learn(measured)
         budget_hz = self._budget_hz
         if budget_hz is None:
             return {}
+        self._worths = self._weigh(wrong_hz or {}, fps)
         fresh_hz = OFFERS_IN_WINDOW / measured.window_s
         tight = self._fit(max(budget_hz, fresh_hz), fps)
         loose = self._fit(max(budget_hz * self._daring, fresh_hz), fps)
@@ -155,7 +168,8 @@ class StrideController:
             stride = self._next(camera_id, tight[camera_id], loose[camera_id], now_s)
             if stride != self.strides[camera_id]:
                 changed[camera_id] = stride
-        if any(stride > self.strides[camera_id] for camera_id, stride in changed.items()):
+        short = not self._by_content or self._asked_hz(self.strides, fps) > max(budget_hz, fresh_hz)
+        if short and any(stride > self.strides[camera_id] for camera_id, stride in changed.items()):
             self._raised_s = now_s
         self.strides.update(changed)
         return changed
@@ -200,7 +214,7 @@ class StrideController:
     def _fit(self, budget_hz: float, fps: Mapping[str, float]) -> dict[str, int]:
         """The smallest strides whose detections together stay within the budget."""
         strides = {camera_id: self._bounds[camera_id].least for camera_id in fps}
-        asked_hz = sum(fps[camera_id] / stride for camera_id, stride in strides.items())
+        asked_hz = self._asked_hz(strides, fps)
         while asked_hz > budget_hz:
             giving = [camera_id for camera_id in fps if strides[camera_id] < self._ceiling(camera_id, fps)]
             if not giving:
@@ -210,6 +224,21 @@ class StrideController:
             strides[camera_id] += 1
         return strides
 
+    def _weigh(self, wrong_hz: Mapping[str, float], fps: Mapping[str, float]) -> dict[str, float]:
+        """What a detection is worth at the cameras that share by content, each among its equals of priority."""
+        sharing = self._by_content & fps.keys()
+        self._worth.update({camera_id: rate for camera_id, rate in wrong_hz.items() if camera_id in sharing})
+        worths: dict[str, float] = {}
+        for rank in {self._bounds[camera_id].rank for camera_id in sharing}:
+            equals = {name: self._bounds[name] for name in sharing if self._bounds[name].rank == rank}
+            worths |= self._worth.among({name: bound.weight for name, bound in equals.items()}, fps)
+        return worths
+
+    @staticmethod
+    def _asked_hz(strides: Mapping[str, int], fps: Mapping[str, float]) -> float:
+        """Detections a second that these strides ask for."""
+        return sum(hz / strides[camera_id] for camera_id, hz in fps.items())
+
     def _ceiling(self, camera_id: str, fps: Mapping[str, float]) -> int:
         return self._bounds[camera_id].ceiling(fps[camera_id])
 
@@ -218,4 +247,5 @@ class StrideController:
     ) -> tuple[int, float, str]:
         """Smallest for the camera that is to give way next; the name makes it the same one every time."""
         bound = self._bounds[camera_id]
-        return bound.rank, -fps[camera_id] / strides[camera_id] / bound.weight, camera_id
+        weight = bound.weight * self._worths.get(camera_id, 1.0)
+        return bound.rank, -fps[camera_id] / strides[camera_id] / weight, camera_id

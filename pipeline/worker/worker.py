@@ -216,7 +216,8 @@ class Worker:
         self._abandon_stuck(now_s)
         measured, fps = self._meter.read(self._lanes.limit, self._patience().window_s, now_s)
         self._limit_lanes(now_s)
-        for camera_id, stride in self._controller.update(measured, fps, now_s).items():
+        wrong_hz = {name: hz for name in fps if (hz := self._channels[name].wrong_hz) is not None}
+        for camera_id, stride in self._controller.update(measured, fps, now_s, wrong_hz).items():
             channel = self._channels[camera_id]
             channel.set_stride(stride)
             self._link.admit(camera_id, channel.admission)
