@@ -164,13 +164,19 @@ class Channel:
                 job.small = shrink(frame.pixels)
             return job
 
-    def give_up(self, now_ns: int, patience: Patience) -> bool:
-        """Fill frames that cannot wait any longer; True if the one in the slot is among them."""
+    def give_up(self, now_ns: int, patience: Patience, free_s: float) -> bool:
+        """Fill frames that cannot wait any longer, or would in vain; True if the one in the slot is among them.
+
+        Args:
+            now_ns: Monotonic time, ns.
+            patience: How long frames may wait.
+            free_s: When a lane will presumably take a picture, monotonic s.
+        """
         if self._stream is None or self.plan.waits:
             return False
         self._stream.give_up_overdue(now_ns - round(patience.overdue_s * NS_PER_S))
         frame = self._stream.waiting()
-        if frame is None or now_ns / NS_PER_S < patience.stale_at_s(frame):
+        if frame is None or max(now_ns / NS_PER_S, free_s) < patience.stale_at_s(frame):
             return False
         self._stream.give_up(frame, "stale")
         return True

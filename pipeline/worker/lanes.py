@@ -143,6 +143,12 @@ class Lanes(Generic[J]):
         """A lane that waits for work, or None while as many compute as may."""
         return self._idle[-1] if self._idle and self.busy < self.limit else None
 
+    def free_s(self, service_s: float, now_s: float) -> float:
+        """When a lane will presumably take a picture, monotonic s, if a detection takes `service_s`."""
+        if self.idle is not None or not self._running:
+            return now_s
+        return max(now_s, min(started_s for started_s, _ in self._running.values()) + service_s)
+
     @property
     def count(self) -> int:
         """How many lanes there are."""

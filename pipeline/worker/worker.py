@@ -170,8 +170,9 @@ class Worker:
 
     def _give_up_late(self) -> None:
         now_ns, patience = self._clock.monotonic_ns(), self._patience()
+        free_s = self._lanes.free_s(self._service.mean_s, now_ns / NS_PER_S)
         for channel in self._active:
-            if channel.give_up(now_ns, patience):
+            if channel.give_up(now_ns, patience, free_s):
                 self._scheduler.withdraw(channel.plan.camera_id)
 
     def _patience(self) -> Patience:
