@@ -65,6 +65,17 @@ def run(detected_hz: float, **changes: Any) -> FleetRun:
     [
         pytest.param(run(66.0), bare(), cameras(), "detector", id="detector at what it is left"),
         pytest.param(run(40.0), bare(), cameras(), "pipeline", id="detector far below what it is left"),
+        pytest.param(
+            run(
+                10.0,
+                detected_stages={"detect": Percentiles(p50_ms=105, p95_ms=125, p99_ms=130)},
+                filled={"overdue": 60},
+            ),
+            bare(),
+            cameras(),
+            "deadline",
+            id="detections take most of the goal",
+        ),
         pytest.param(run(149.0), bare(400.0, 2.0), cameras(), "cameras", id="everything is detected"),
         pytest.param(run(74.0, wanted_hz=75.0), bare(), cameras(), "cameras", id="everything at the least stride"),
         pytest.param(
@@ -141,3 +152,9 @@ def test_judge_fleet_that_published_nothing_divides_by_nothing() -> None:
 def test_judge_words_say_what_a_reader_must_know(changes: dict[str, Any], other_cores: float, said: str) -> None:
     verdict = judge(2.0, bare(other_cores=other_cores), cameras(), run(66.0, **changes), 150)
     assert said in " ".join(verdict.words)
+
+
+def test_judge_late_detections_are_work_of_the_detector():
+    in_time, late = (judge(2.0, bare(), cameras(), run(10.0, filled=filled), 150) for filled in ({}, {"overdue": 200}))
+    assert late.budget.detector == pytest.approx(2 * in_time.budget.detector)
+    assert late.overhead_ms < in_time.overhead_ms

@@ -6,9 +6,10 @@ from typing import Literal
 
 import msgspec
 
-Bottleneck = Literal["cameras", "decode", "detector", "pipeline"]
+Bottleneck = Literal["cameras", "decode", "detector", "deadline", "pipeline"]
 """What holds detections back: there are no more frames to detect; decoding takes the cores; the detector is at the
-limit of what it is left; none of them, so the time goes into the pipeline itself or is not used."""
+limit of what it is left; a detection takes so long that few can be back within the latency goal; none of them, so the
+time goes into the pipeline itself or is not used."""
 
 
 class Percentiles(msgspec.Struct, frozen=True, kw_only=True):

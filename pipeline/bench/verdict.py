@@ -15,6 +15,8 @@ ALL_SHARE = 0.95
 """Detections, as a share of what is wanted, from which there is no bottleneck but the cameras."""
 LIMIT_SHARE = 0.85
 """Detections, as a share of the ceiling, from which the detector is at its limit."""
+LONG_SHARE = 0.5
+"""A detection's time, as a share of the goal, from which most frames that had to wait would be late."""
 NOISE_SHARE = 0.1
 """Share of the cores that other programs may take while the detector is measured alone, before it is told."""
 
@@ -35,7 +37,7 @@ def judge(cores: float, bare: BareDetector, cameras: list[CameraCost], run: Flee
     reachable_hz = min(ceiling_hz, run.wanted_hz)
     share = run.detected_hz / reachable_hz if reachable_hz > 0 else 0.0
     overhead_cores = budget.hand_over + budget.worker_rest
-    bottleneck = find_bottleneck(budget, run, ceiling_hz)
+    bottleneck = find_bottleneck(budget, run, ceiling_hz, slo_p95_ms)
     verdict = Verdict(
         budget=budget,
         left_cores=round(left_cores, 3),
@@ -59,7 +61,7 @@ def share_out(cores: float, bare: BareDetector, cameras: list[CameraCost], run: 
     camera_processes = sum(process.cores for process in run.processes if role_of(process.name) == "camera")
     worker = sum(process.cores for process in run.processes) - camera_processes
     decode = min(camera_processes, sum(camera.decode_cores for camera in cameras))
-    detector = min(worker, run.detected_hz * bare.cpu_ms_per_image / 1000)
+    detector = min(worker, (run.detected_hz + _late_hz(run)) * bare.cpu_ms_per_image / 1000)
     others = (run.other_cores or 0.0) + run.observer_cores
     return Budget(
         cores=cores,
@@ -72,12 +74,19 @@ def share_out(cores: float, bare: BareDetector, cameras: list[CameraCost], run: 
     )
 
 
-def find_bottleneck(budget: Budget, run: FleetRun, ceiling_hz: float) -> Bottleneck:
+def _late_hz(run: FleetRun) -> float:
+    """Detections a second that came back after their frame had left: no less work than the others."""
+    return run.filled.get("overdue", 0) / run.seconds
+
+
+def find_bottleneck(budget: Budget, run: FleetRun, ceiling_hz: float, slo_p95_ms: float) -> Bottleneck:
     """What holds detections back."""
     if run.detected_hz >= ALL_SHARE * run.wanted_hz:
         return "cameras"
     if run.detected_hz < LIMIT_SHARE * ceiling_hz:
-        return "pipeline"
+        detect = run.detected_stages.get("detect")
+        is_long = detect is not None and detect.p50_ms > LONG_SHARE * slo_p95_ms
+        return "deadline" if is_long else "pipeline"
     return "decode" if budget.decode > budget.detector else "detector"
 
 
@@ -116,6 +125,12 @@ def _bottleneck_words(verdict: Verdict, run: FleetRun) -> str:
         return (
             "Bottleneck: the detector; it uses what it is left. A smaller model, an input of the cameras' shape "
             "(model.input_wh), INT8, or a GPU detects more."
+        )
+    if verdict.bottleneck == "deadline":
+        return (
+            f"Bottleneck: the latency goal; a detection takes {run.detected_stages['detect'].p50_ms:.0f} ms here, so "
+            f"few frames can be back in time, and {_late_hz(run):.1f} a second are not (they still correct the tracks). "
+            "A smaller model or input, a faster device, or a larger slo.p95_ms detects more."
         )
     return (
         f"Bottleneck: the pipeline; {verdict.budget.idle:.2f} cores idle, {verdict.budget.worker_rest:.2f} taken by "
