@@ -129,7 +129,7 @@ def _bottleneck_words(verdict: Verdict, run: FleetRun) -> str:
     if verdict.bottleneck == "deadline":
         return (
             f"Bottleneck: the latency goal; a detection takes {run.detected_stages['detect'].p50_ms:.0f} ms here, so "
-            f"few frames can be back in time, and {_late_hz(run):.1f} a second are not (they still correct the tracks). "
+            f"few frames can be back in time, and {_late_hz(run):.1f} a second are not (they correct the tracks). "
             "A smaller model or input, a faster device, or a larger slo.p95_ms detects more."
         )
     return (
