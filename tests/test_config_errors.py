@@ -81,6 +81,21 @@ def bind(endpoint: str) -> str:
             id="a key in the wrong place",
         ),
         pytest.param(
+            gate("stride: {policy: contents}"),
+            "cameras.gate.stride.policy: found “contents”, expected one of equal, content; did you mean “content”?",
+            id="a typing mistake in a policy",
+        ),
+        pytest.param(
+            gate("stride: {x: 1}"),
+            "cameras.gate.stride.x: is no key; allowed here: min, max, policy",
+            id="an unknown key of something that may be a number",
+        ),
+        pytest.param(
+            gate("policy: content"),
+            "cameras.gate.policy: is no key; it belongs under stride; allowed here: stride, priority",
+            id="a policy outside its stride",
+        ),
+        pytest.param(
             gate("xyzzy: 1"),
             "cameras.gate.xyzzy: is no key; allowed here: stride, priority, weight",
             id="an unknown key",
