@@ -100,6 +100,11 @@ def test_drift_somebody_who_walks_in_counts_at_once_and_is_forgotten_slowly():
     assert (told[-1] or 0) <= 0
 
 
+def test_drift_people_who_are_never_confirmed_count():
+    everybody_new = [[(60 + 150 * (index % 8), 100)] for index in range(40)]
+    assert (seen_hz(everybody_new, 0.8)[-1] or 0) > 1
+
+
 def test_drift_does_not_depend_on_how_often_is_looked():
     rng = np.random.default_rng(0)
     corners = np.cumsum(rng.normal(0, 3, (600, 8, 2)), axis=0) + 300

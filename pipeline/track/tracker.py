@@ -112,6 +112,11 @@ class Tracker:
             return Tracks.empty()
         return self._now(max(at_s, self._at_s))
 
+    @property
+    def first_seen(self) -> int:
+        """How many objects the last `update` saw for the first time; they have boxes if the next one confirms them."""
+        return int(np.count_nonzero(~(self._rows.confirmed | self._rows.ended)))
+
     def interpolate(self, at_s: float) -> Tracks:
         """Objects on a frame between the last two `update`s, or on the earlier of them, knowing both.
 
