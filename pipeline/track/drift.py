@@ -8,8 +8,8 @@ An empty corridor has none of them, and neither has a full parking place at nigh
 
 Missing is also an object that was detected for the first time and has no box yet. At long gaps it may never get one,
 because nobody stands where he was a second ago: births of boxes fall from 0.3 a second to none on a road on which
-people come and go, from stride 1 to stride 16, and such a camera would be left alone for being empty. First sights stay
-the same, 0.2 to 0.3 a second.
+people come and go, from stride 1 to stride 16, and such a camera would be left alone for being empty. First sights do
+not: there are 0.2 to 0.3 a second at stride 1, and 0.3 to 0.7 at strides 8 and 16.
 
 Detectors tremble: boxes of the same thing differ by 0.04 to 0.08 in IoU however short the time (MOT17-02, 05, 10, 11,
 gaps from 1/30 s to 1/2 s, carried back to a gap of 0). That is no drift, and at short gaps it would be most of what is
