@@ -158,6 +158,8 @@ def _syntax(file: Path, error: yaml.YAMLError, text: str) -> str:
     mark: yaml.Mark | None = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     where = f"{file}:{mark.line + 1}:{mark.column + 1}" if mark else str(file)
     problem = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
+    if mark and "nesting depth" in problem:  # since PyYAML 6.0.4 its scanner has a limit of its own, far beyond ours
+        return f"{file}:{mark.line + 1}: is nested deeper than {MAX_DEPTH} levels"
     context = getattr(error, "context", None)
     line = text.splitlines()[mark.line] if mark and mark.line < text.count("\n") else ""
     hint = "; between { and }, a text with ${…} needs quotes" if "${" in line and "{" in line.replace("${", "") else ""
