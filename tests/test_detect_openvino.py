@@ -384,7 +384,7 @@ def detect_file(detector: Any, image: np.ndarray) -> Detections:
 def test_openvino_finds_what_ultralytics_finds_with_the_same_model(name: str) -> None:
     from ultralytics import YOLO
 
-    detector = load_detector(Model(path=str(MODELS / name), confidence=0.1), None)
+    detector = load_detector(Model(path=str(MODELS / name), confidence=0.1, input_wh=(640, 640)), None)
     reference = YOLO(str(MODELS / name), task="detect")
     compared = 0
     for file in sorted((DATA / "coco" / "images").glob("*.jpg"))[:3]:

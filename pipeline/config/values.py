@@ -100,8 +100,9 @@ class Model(Value):
     )
     input_wh: tuple[SidePx, SidePx] | None = Field(
         default=None,
-        description="Width and height of the model's input, px, where it can be chosen. Without it, a model that takes "
-        "any size gets the cameras' shape at its own width: [640, 384] for 16:9, so that no padding is computed.",
+        description="Width and height of the model's input, px. Without it, 16:9 at the model's own width, [640, 384], "
+        "so that no padding is computed; OpenVINO models exported for a square only are cropped to it. Give [640, 480] "
+        "for 4:3 cameras, [640, 640] for upright ones beside others.",
     )
     lanes: Whole | None = Field(
         default=None,

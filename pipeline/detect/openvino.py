@@ -23,6 +23,7 @@ from pipeline.detect.classes import Wanted, select
 from pipeline.detect.heads import Head, choose_head
 from pipeline.detect.openvino_network import (
     Wish,
+    cropped,
     fit,
     model_file,
     network_metadata,
@@ -120,7 +121,9 @@ def load(model: Model, max_batch: int | None, cameras: Sequence[WidthHeight] = (
     network = read_network(core, file)
     metadata = network_metadata(network, file)
     wanted = Wanted(model.confidence, model.nms_iou, select(metadata.class_names, model.classes))
-    batch = fit(network, file, Wish(max_batch, model.input_wh, cameras), metadata)
+    wish = Wish(max_batch, model.input_wh, cameras)
+    network = cropped(network, wish, metadata)
+    batch = fit(network, file, wish, metadata)
     compiled = _compile(core, with_u8_input(network), device, model)
     head = choose_head(_output_shape(compiled), len(metadata.class_names), wanted)
     lanes = model.lanes or compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")

@@ -12,6 +12,7 @@ import openvino as ov
 from openvino.preprocess import PrePostProcessor
 
 from pipeline.detect.metadata import Metadata, from_values, read_metadata
+from pipeline.detect.openvino_crop import NotCroppable, crop
 from pipeline.detect.shape import input_for
 from pipeline.detect.weights import exported, find_weights
 from pipeline.errors import DetectorError
@@ -118,6 +119,21 @@ class _Input:
             (width.get_length(), height.get_length()) if width.is_static and height.is_static else None,
             layout,
         )
+
+
+def cropped(network: Any, wish: Wish, metadata: Metadata) -> Any:
+    """A network made for one size, cropped to the wished or to the cameras' shape; as it is where that cannot be."""
+    found = _Input.of(network)
+    if found.batch is None or found.input_wh is None or found.layout != "NCHW":
+        return network
+    wanted = wish.input_wh or input_for(found.input_wh, wish.cameras, metadata.stride)
+    fits_in = all(new <= own and new % metadata.stride == 0 for new, own in zip(wanted, found.input_wh, strict=True))
+    if wanted == found.input_wh or not fits_in:
+        return network
+    try:
+        return crop(network, wanted, metadata.stride)
+    except NotCroppable:
+        return network
 
 
 def fit(network: Any, file: Path, wish: Wish, metadata: Metadata) -> int:
