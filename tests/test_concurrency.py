@@ -23,7 +23,7 @@ def scene(alone_s: float, contention: float, until_s: float = float("inf")) -> S
 
 def play(scene: Scene, seconds: float = 30.0) -> list[Moment]:
     bounds = {name: StrideBounds(1, 8) for name in scene.fps}
-    return simulate(scene, StrideController(bounds, scene.deadline_s), seconds)
+    return simulate(scene, StrideController(bounds), seconds)
 
 
 def in_time_hz(trace: list[Moment]) -> float:

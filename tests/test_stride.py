@@ -20,15 +20,17 @@ def cameras(count: int, fps: float = 25.0) -> dict[str, Callable[[float], float]
 
 def run(scene: Scene, seconds: float, bounds: Mapping[str, StrideBounds] | None = None) -> list[Moment]:
     limits = {name: StrideBounds(1, 8) for name in scene.fps} | dict(bounds or {})
-    return simulate(scene, StrideController(limits, DEADLINE_S), seconds)
+    return simulate(scene, StrideController(limits), seconds)
 
 
 def between(trace: list[Moment], from_s: float, to_s: float) -> list[Moment]:
     return [moment for moment in trace if from_s < moment.at_s <= to_s]
 
 
-def detected_hz(trace: list[Moment]) -> float:
-    return sum(sum(moment.detected.values()) for moment in trace) / (0.25 * len(trace))
+def detected_hz(trace: list[Moment], name: str | None = None) -> float:
+    """Of one camera, or of all."""
+    found = (moment.detected.get(name, 0) if name else sum(moment.detected.values()) for moment in trace)
+    return sum(found) / (0.25 * len(trace))
 
 
 def turns(trace: list[Moment], name: str) -> int:
@@ -40,7 +42,7 @@ def turns(trace: list[Moment], name: str) -> int:
 
 def test_stride_steady_load_settles_and_uses_the_device():
     trace = run(Scene(cameras(6), lambda at_s: SERVICE_S), 30)
-    assert detected_hz(between(trace, 10, 30)) >= 0.85 * 75
+    assert detected_hz(between(trace, 10, 30)) >= 0.96 * 75
     assert max(moment.age_p95_s for moment in between(trace, 1, 30)) <= DEADLINE_S
     assert all(turns(trace, name) <= 2 for name in trace[0].strides)
 
@@ -80,17 +82,21 @@ def test_stride_device_that_stalls_for_a_second_comes_back():
 
 def test_stride_camera_three_times_as_fast_pays_for_itself():
     fast = cameras(5) | {"fast": lambda at_s: 75.0}
-    end = run(Scene(fast, lambda at_s: SERVICE_S), 15)[-1].strides
-    assert end["fast"] >= 2 * max(stride for name, stride in end.items() if name != "fast")
+    late = between(run(Scene(fast, lambda at_s: SERVICE_S), 30), 10, 30)
+    others = [detected_hz(late, name) for name in cameras(5)]
+    assert detected_hz(late, "fast") <= 1.25 * sum(others) / len(others)
+    assert detected_hz(late) >= 0.95 * 75
 
 
 def test_stride_high_priority_keeps_its_own_until_the_others_have_given_all():
     bounds = {"cam00": StrideBounds(1, 8, rank=2), "cam01": StrideBounds(1, 8, rank=0)}
-    trace = run(Scene(cameras(6), lambda at_s: SERVICE_S), 15, bounds)
-    end = trace[-1].strides
-    assert end["cam00"] == 1
-    assert end["cam01"] == 8
-    assert all(1 < end[name] < 8 for name in ("cam02", "cam03", "cam04", "cam05"))
+    trace = run(Scene(cameras(6), lambda at_s: SERVICE_S), 30, bounds)
+    assert trace[-1].strides["cam00"] == 1
+    assert trace[-1].strides["cam01"] == 8
+    found = {name: detected_hz(between(trace, 10, 30), name) for name in cameras(6)}
+    assert found["cam00"] >= 0.96 * 25
+    assert found["cam01"] <= 25 / 8 + 0.1
+    assert all(9 <= found[name] <= 14 for name in ("cam02", "cam03", "cam04", "cam05"))
 
 
 def test_stride_floor_holds_when_everything_else_gives_way():
@@ -114,13 +120,13 @@ def test_stride_fixed_is_never_changed():
 @pytest.mark.parametrize(
     "measured",
     [
-        pytest.param(Measured(0.25, 0, 0, 0.0, 2, 0.0), id="nothing happened"),
-        pytest.param(Measured(0.25, 0, 5, 0.5, 2, 0.0), id="busy and nothing came back"),
-        pytest.param(Measured(0.25, 1, 0, 0.0, 1, 9.0), id="one frame, very old"),
+        pytest.param(Measured(0.25, 0, 0.0, 2), id="nothing happened"),
+        pytest.param(Measured(0.25, 0, 0.5, 2), id="busy and nothing came back"),
+        pytest.param(Measured(0.25, 1, 0.001, 1), id="one frame at no cost"),
     ],
 )
 def test_stride_from_the_first_moment_on_stays_within_its_bounds(measured: Measured):
-    controller = StrideController({"a": StrideBounds(2, 5)}, DEADLINE_S)
+    controller = StrideController({"a": StrideBounds(2, 5)})
     for turn in range(20):
         controller.update(measured, {"a": 25.0}, 0.25 * turn)
         assert 2 <= controller.strides["a"] <= 5

@@ -65,13 +65,11 @@ def test_worth_small_changes_are_not_believed():
 def settled(
     bounds: Mapping[str, StrideBounds], wrong_hz: Mapping[str, float], capacity_hz: float, fps: float = 25.0
 ) -> dict[str, int]:
-    """Strides after some seconds in which the device was always busy and served that many."""
-    controller = StrideController(bounds, DEADLINE_S)
+    """Strides that are due after some seconds in which the device was always busy and served that many."""
+    controller = StrideController(bounds)
     for turn in range(80):
-        controller.update(
-            Measured(0.25, capacity_hz / 4, 0, 0.5, 2, 0.05), dict.fromkeys(bounds, fps), turn / 4, wrong_hz
-        )
-    return controller.strides
+        controller.update(Measured(0.25, capacity_hz / 4, 0.5, 2), dict.fromkeys(bounds, fps), turn / 4, wrong_hz)
+    return {name: round(fps / hz) for name, hz in controller.due_hz.items()}
 
 
 def test_stride_content_lively_camera_gets_more_and_still_ones_wait():
@@ -110,7 +108,7 @@ class Watching(StrideController):
     """Told what goes wrong as a function of the time in s."""
 
     def __init__(self, bounds: Mapping[str, StrideBounds], wrong_hz: Mapping[str, Callable[[float], float]]) -> None:
-        super().__init__(bounds, DEADLINE_S)
+        super().__init__(bounds)
         self._wrong_hz = wrong_hz
 
     def update(
@@ -152,8 +150,8 @@ def test_stride_content_camera_that_becomes_lively_gets_the_detections_and_gives
 
 def test_stride_content_room_is_made_at_once():
     bounds = dict.fromkeys("abcdef", CONTENT)
-    controller = StrideController(bounds, DEADLINE_S)
-    fps, measured = dict.fromkeys(bounds, 25.0), Measured(0.25, 10, 0, 0.5, 2, 0.05)
+    controller = StrideController(bounds)
+    fps, measured = dict.fromkeys(bounds, 25.0), Measured(0.25, 10, 0.5, 2)
     for turn in range(40):
         controller.update(measured, fps, turn / 4, dict.fromkeys(bounds, 1.0))
     lively_from_s = 10.0

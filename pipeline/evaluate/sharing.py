@@ -14,14 +14,13 @@ from typing import TYPE_CHECKING, Literal
 from pipeline.link import Admission
 from pipeline.track.drift import WatchedTracker
 from pipeline.track.fill import Filled, Filling, FillMode, filling
-from pipeline.worker.stride import INTERVAL_S, MOST_HEADROOM, Measured, StrideBounds, StrideController
+from pipeline.worker.stride import INTERVAL_S, LEAST_OFFERED, MOST_OFFERED, Measured, StrideBounds, StrideController
 
 if TYPE_CHECKING:
     from pipeline.detections import Tracks
     from pipeline.evaluate.mot import Sequence
     from pipeline.track.tracker import TrackerConfig
 
-DEADLINE_S = 0.15
 NO_INPUT_WH = (1, 1)
 
 
@@ -89,7 +88,7 @@ class _Camera:
 def share_out(sequences: Mapping[str, tuple[Sequence, TrackerConfig]], share: Share) -> Shared:
     """Every frame of every sequence with its boxes; they begin together and each is over when it ends."""
     cameras = {name: _open(*sequence, index, share) for index, (name, sequence) in enumerate(sequences.items())}
-    controller = StrideController(dict.fromkeys(cameras, share.bounds), DEADLINE_S)
+    controller = StrideController(dict.fromkeys(cameras, share.bounds))
     next_s = INTERVAL_S
     for at_s, name, frame in _frames(cameras):
         while at_s >= next_s:
@@ -125,8 +124,10 @@ def _reconsider(cameras: Mapping[str, _Camera], controller: StrideController, sh
     """As the worker does, for a device that is always busy and serves what is to be shared out."""
     fps = {name: camera.sequence.fps for name, camera in cameras.items() if now_s < camera.seconds}
     wrong_hz = {name: hz for name, camera in cameras.items() if (hz := camera.tracker.drift.wrong_hz) is not None}
-    frames = sum(fps.values()) / share.stride / MOST_HEADROOM * INTERVAL_S
-    measured = Measured(INTERVAL_S, frames, 0, INTERVAL_S, 1, 0.0)
+    # Every frame that is offered here is detected, so the device is one that is slower by the surplus.
+    surplus = (LEAST_OFFERED + MOST_OFFERED) / 2
+    frames = sum(fps.values()) / share.stride / surplus * INTERVAL_S
+    measured = Measured(INTERVAL_S, frames, INTERVAL_S, 1)
     for name, stride in controller.update(measured, fps, now_s, wrong_hz).items():
         camera = cameras[name]
         camera.admission = Admission(stride, camera.admission.phase, NO_INPUT_WH)

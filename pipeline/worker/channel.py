@@ -28,7 +28,7 @@ log = structlog.get_logger()
 OVERDUE_SHARE = 0.9
 """Of the deadline; the rest is for publishing, so that a frame given up at the last moment is still within it."""
 LEAST_SLOT_SHARE = 0.2
-"""Of the deadline: how long a frame may wait in the slot however old it is and however slow the device."""
+"""Of the deadline: how long a frame may wait in the slot at least, however old it is and however slow the device."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,22 +63,27 @@ class Patience:
 
     Attributes:
         stale_s: In the slot: a detection that began later would come too late.
-        slot_s: How long it may wait in the slot nevertheless.
+        slot_s: How long it may wait in the slot at least, however old it is.
+        queue_s: How long it may wait in the slot at most, if that is more: by then a lane has been free, and another
+            frame was more urgent.
         overdue_s: In detection: it leaves without, so that the promised latency is kept.
     """
 
     stale_s: float
     slot_s: float
+    queue_s: float
     overdue_s: float
 
     @property
     def window_s(self) -> float:
         """How long a frame may wait in the slot that got there as soon as it was captured."""
-        return max(self.stale_s, self.slot_s)
+        return max(min(self.stale_s, self.queue_s), self.slot_s)
 
     def stale_at_s(self, frame: Frame) -> float:
         """When a frame in the slot is not worth a detection any more, monotonic s."""
-        return max(frame.judged_from_ns / NS_PER_S + self.stale_s, frame.tick.decoded_ns / NS_PER_S + self.slot_s)
+        there_s = frame.tick.decoded_ns / NS_PER_S
+        too_late_s = frame.judged_from_ns / NS_PER_S + self.stale_s
+        return max(min(too_late_s, there_s + self.queue_s), there_s + self.slot_s)
 
     @classmethod
     def within(cls, deadline_s: float, service_s: float) -> Patience:
@@ -89,7 +94,7 @@ class Patience:
         frames have left.
         """
         overdue_s = OVERDUE_SHARE * deadline_s
-        return cls(overdue_s - service_s, LEAST_SLOT_SHARE * deadline_s, overdue_s)
+        return cls(overdue_s - service_s, LEAST_SLOT_SHARE * deadline_s, service_s, overdue_s)
 
 
 class Channel:

@@ -1,19 +1,12 @@
-"""What the worker measures for its controller: rates, busy lanes, misses and ages of one interval."""
+"""What the worker measures for its controller: frame rates, detections and busy lanes of one interval."""
 
 from __future__ import annotations
 
 from collections import Counter
 
-import numpy as np
-
 from pipeline.wire import FrameResult
 from pipeline.worker.stride import Measured
 
-MISSES = ("replaced", "stale", "overdue")
-"""Reasons of frames that were offered to the detector and not detected in time."""
-LOADED_STAGES = ("decode", "slot", "detect")
-"""What tells of load. Not `capture`, which a camera's wrong clock makes long, nor `publish`, where a frame may wait for
-the next detection, to be drawn between the two."""
 FPS_SHARE = 0.3
 """Weight of the newest interval in a camera's frame rate; the first interval counts whole."""
 
@@ -27,8 +20,6 @@ class Meter:
         self._busy_since_s = now_s
         self._busy_s = 0.0
         self._detected = 0
-        self._missed = 0
-        self._ages_s: list[float] = []
         self._frames: Counter[str] = Counter()
         self._fps: dict[str, float] = {}
 
@@ -44,10 +35,6 @@ class Meter:
     def published(self, result: FrameResult) -> None:
         """A frame has left."""
         self._frames[result.camera_id] += 1 + sum(result.lost.values())
-        if result.origin == "detected":
-            self._ages_s.append(sum(result.latency_ms.get(stage, 0.0) for stage in LOADED_STAGES) / 1000)
-        elif result.filled_because in MISSES:
-            self._missed += 1
 
     def read(self, lanes: int, window_s: float, now_s: float) -> tuple[Measured, dict[str, float]]:
         """What was measured since the last reading, and each living camera's frame rate.
@@ -59,12 +46,10 @@ class Meter:
         """
         self.lanes_busy(self._busy, now_s)
         interval_s = max(now_s - self._read_s, 1e-3)
-        p95_s = float(np.percentile(self._ages_s, 95)) if self._ages_s else 0.0
-        measured = Measured(interval_s, self._detected, self._missed, self._busy_s, lanes, p95_s, window_s)
+        measured = Measured(interval_s, self._detected, self._busy_s, lanes, window_s)
         self._fps = {camera_id: self._rate(camera_id, interval_s) for camera_id in {*self._fps, *self._frames}}
         self._fps = {camera_id: fps for camera_id, fps in self._fps.items() if fps > 0.1}
-        self._read_s, self._busy_s, self._detected, self._missed = now_s, 0.0, 0, 0
-        self._ages_s, self._frames = [], Counter()
+        self._read_s, self._busy_s, self._detected, self._frames = now_s, 0.0, 0, Counter()
         return measured, dict(self._fps)
 
     def _rate(self, camera_id: str, interval_s: float) -> float:

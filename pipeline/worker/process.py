@@ -137,7 +137,7 @@ def _open(
     scheduler = Scheduler(BatchPolicy(detector.max_batch, fleet.worker.max_wait_ms / 1000))
     deadline_s = fleet.slo.p95_ms / 1000
     # Told of all cameras; those that are served elsewhere have no frame rate here and so no part in its arithmetic.
-    controller = StrideController({plan.camera_id: plan.stride for plan in plans}, deadline_s)
+    controller = StrideController({plan.camera_id: plan.stride for plan in plans})
     parts = WorkerParts(channels, lanes, scheduler, controller, link, publisher, SystemClock())
     worker = Worker(parts, deadline_s, beat)
     lanes.start()

@@ -69,9 +69,7 @@ class _State:
     running: list[tuple[float, float, float, str]] = field(default_factory=list)
     """(end, start, captured, camera) of each busy lane, soonest end first."""
     ages_s: list[float] = field(default_factory=list)
-    detected_ages_s: list[float] = field(default_factory=list)
     detected: dict[str, int] = field(default_factory=dict)
-    missed: int = 0
     late: int = 0
     busy_s: float = 0.0
     service: ServiceTime = field(default_factory=ServiceTime)
@@ -96,7 +94,7 @@ def simulate(scene: Scene, controller: StrideController, seconds: float) -> list
         _dispatch(scene, state, scheduler, now_s)
         state.busy_s += STEP_S * len(state.running)
         if step and step % round(INTERVAL_S / STEP_S) == 0:
-            trace.append(_decide(scene, state, controller, now_s))
+            trace.append(_decide(scene, state, scheduler, controller, now_s))
     return trace
 
 
@@ -108,9 +106,6 @@ def _finish(state: _State, overdue_s: float, now_s: float) -> None:
         state.ages_s.append(min(age_s, overdue_s))
         if late:
             state.late += 1
-            state.missed += 1
-        else:
-            state.detected_ages_s.append(age_s)
         state.detected[name] = state.detected.get(name, 0) + 1
         state.limit.note(late=late)
         state.service.learn(end_s - start_s)
@@ -124,7 +119,6 @@ def _capture(scene: Scene, state: _State, scheduler: Scheduler, strides: Mapping
             state.due_s[name] += 1 / fps(now_s)
             state.frame_id[name] += 1
             if (state.frame_id[name] + index) % strides[name] == 0:
-                state.missed += name in state.slot_s
                 state.slot_s[name] = now_s
                 scheduler.offer(name, now_s)
 
@@ -135,7 +129,6 @@ def _give_up(scene: Scene, state: _State, scheduler: Scheduler, now_s: float) ->
         if now_s - captured_s >= patience.window_s:
             del state.slot_s[name]
             scheduler.withdraw(name)
-            state.missed += 1
             state.ages_s.append(now_s - captured_s)
 
 
@@ -155,16 +148,15 @@ def _stall_end(scene: Scene, now_s: float) -> float:
     return now_s + scene.service_s(now_s)
 
 
-def _decide(scene: Scene, state: _State, controller: StrideController, now_s: float) -> Moment:
+def _decide(scene: Scene, state: _State, scheduler: Scheduler, controller: StrideController, now_s: float) -> Moment:
     detected = sum(state.detected.values())
-    p95_s = float(np.percentile(state.detected_ages_s, 95)) if state.detected_ages_s else 0.0
     window_s = Patience.within(scene.deadline_s, state.service.expected_s).window_s
-    measured = Measured(INTERVAL_S, detected, state.missed, state.busy_s, state.limit.lanes, p95_s, window_s)
+    measured = Measured(INTERVAL_S, detected, state.busy_s, state.limit.lanes, window_s)
     state.limit.update(state.service.mean_s, now_s)
     controller.update(measured, {name: fps(now_s) for name, fps in scene.fps.items() if fps(now_s) > 0}, now_s)
+    scheduler.share(controller.due_hz)
     age_p95_s = float(np.percentile(state.ages_s, 95)) if state.ages_s else 0.0
     strides, found = dict(controller.strides), dict(state.detected)
     moment = Moment(now_s, strides, found, state.late, state.limit.lanes, age_p95_s)
-    state.ages_s, state.detected_ages_s, state.detected = [], [], {}
-    state.missed, state.late, state.busy_s = 0, 0, 0.0
+    state.ages_s, state.detected, state.late, state.busy_s = [], {}, 0, 0.0
     return moment

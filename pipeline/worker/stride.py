@@ -1,21 +1,24 @@
-"""How often each camera is offered to the detector: as often as the stated latency allows.
+"""How often each camera is offered to the detector: a little more often than it can be served.
 
 The problem: a detector serves so many frames a second, and no more. Offered more, queues grow until every box is too
-old (dlstreamer#64, yolov5#8160); offered a fixed fraction, most of the device idles most of the time. Nobody can know
-the right stride beforehand: it depends on the load, the device and its neighbours.
+old (dlstreamer#64, yolov5#8160); offered less, it idles. Nobody can know the right stride beforehand: it depends on the
+load, the device and its neighbours.
 
-The policy, four times a second:
+Age is not this module's business: a frame waits in the slot about as long as one detection takes (`channel.Patience`),
+whatever is offered, and leaves undetected if no lane took it. So a lane that becomes idle is to find a frame waiting,
+and frames that nobody would take are not even to be converted. The policy, four times a second:
 
 1. Capacity is what was measured: frames detected ÷ the share of time the lanes were busy. It is learned only while the
    lanes are busy at least half the time, because a device with one lane at work is faster than with all.
-2. The budget is a share of it, the headroom. Frames that missed their detection, or detections that grow old, shrink
-   the headroom; calm lets it grow again, five times slower.
-3. Strides are the smallest that fit the budget. Each step up goes to the camera that has most to give: lowest priority
-   first, then the most detections a second for its weight; `min_detect_hz` is a floor no stride crosses.
-4. Whatever the budget, frames are offered often enough that a lane that becomes idle soon finds one that is fresh: on
-   a device whose detections take most of the deadline, a frame that had to wait comes back too late.
-5. Up at once; down only when the new strides fit a smaller budget (by 15 % after trouble, by 2 % after some seconds
-   of calm), and a second after the last step up.
+2. Strides are the smallest that offer a certain surplus over it. Each step up goes to the camera that has most to give:
+   lowest priority first, then the most detections a second for its weight; `min_detect_hz` is a floor no stride
+   crosses.
+3. Strides that offer more than the upper end of the surplus go up at once; those that offer less than its lower end
+   come down, a second after the last step up. In between, nothing changes.
+4. What each camera would get if nothing were offered in vain is its due (`due_hz`): by it the scheduler chooses, so
+   that the surplus changes nobody's share.
+5. On a device whose detections take most of the deadline, more is offered: what had to wait there comes back too late,
+   so that a lane has to find a fresh one.
 6. Cameras with `policy: content` share what they have together by what a detection is worth there (`worth`). Steps up
    that only make room for another of them are not counted as steps up: nothing was short.
 
@@ -32,25 +35,22 @@ from pipeline.worker.worth import Worth
 
 INTERVAL_S = 0.25
 """How often strides are reconsidered."""
-START_HEADROOM, LEAST_HEADROOM, MOST_HEADROOM = 0.9, 0.3, 0.95
-SHRINK, GROW = 0.05, 0.01
-"""Change of the headroom in one interval under pressure, and in calm."""
+LEAST_OFFERED, MOST_OFFERED = 1.15, 1.4
+"""Frames offered for each that can be detected. Simulated (6 cameras, 2 lanes, 75/s): DETECTED_TABLE"""
+DUE = 0.95
+"""Share of the capacity that is promised to the cameras; the rest goes to whoever has a frame."""
 LEARN_ABOVE = 0.5
 """Utilisation from which a capacity is believed."""
 FALL_SHARE, RISE_SHARE = 0.5, 0.2
 """Weight of a new capacity that is lower, or higher, than the one believed so far."""
 IDLE_GROWTH = 1.06
-"""Growth of the capacity in a calm interval below `LEARN_ABOVE`: so that a device that became faster is found out."""
-PRESSING_MISSES, PRESSING_AGE = 0.1, 0.85
-"""Pressure: this share of offered frames missed, or detections this old, as a share of the deadline."""
-CALM_MISSES, CALM_AGE = 0.05, 0.8
+"""Growth of the capacity in an interval below `LEARN_ABOVE`: so that a device that became faster is found out."""
 OFFERS_IN_WINDOW = 2.0
 """Frames offered, on average, in the time that one can wait in the slot and still come back in time."""
+MOST_FRESH = 2.5
+"""Frames offered for freshness, for each that can be detected, at most."""
 COME_BACK_AFTER_S = 1.0
 """Strides come down so long after the last step up, at the earliest."""
-LEAST_DARING, MOST_DARING, DARE = 0.85, 0.98, 0.01
-"""Share of the budget that strides may fill when they come down; grows by `DARE` in a calm interval, and starts again
-under pressure, so that the last few detections a second are won slowly and lost seldom."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,20 +86,16 @@ class Measured:
 
     Attributes:
         interval_s: Its length, s.
-        detected: Frames whose detection came back.
-        missed: Frames that were offered and not detected in time.
+        detected: Frames whose detection came back, in time or not.
         busy_s: Time that lanes computed, summed over lanes, s.
-        lanes: How many lanes there are.
-        detected_p95_s: 95th percentile of the age of detected frames at their publication, s; 0 without any.
+        lanes: How many lanes might compute.
         window_s: How long a frame may wait in the slot and still come back in time, s.
     """
 
     interval_s: float
     detected: float
-    missed: int
     busy_s: float
     lanes: int
-    detected_p95_s: float
     window_s: float = math.inf
 
     @property
@@ -112,28 +108,21 @@ class Measured:
         """Frames a second if the lanes were always busy; 0 if they were and nothing came back."""
         return self.detected / self.interval_s / max(self.utilisation, 1e-6)
 
-    @property
-    def missed_share(self) -> float:
-        """Of the frames that were offered."""
-        return self.missed / max(1, self.missed + self.detected)
-
 
 class StrideController:
-    """Strides for a fleet."""
+    """Strides for a fleet.
 
-    def __init__(self, bounds: Mapping[str, StrideBounds], deadline_s: float) -> None:
-        """Begin with every camera at its least stride.
+    Attributes:
+        strides: Every how many frames of each camera one is offered.
+        due_hz: Detections a second that each living camera has a claim to; empty until the device was seen at work.
+    """
 
-        Args:
-            bounds: By camera.
-            deadline_s: The age that published detections must not exceed, s.
-        """
+    def __init__(self, bounds: Mapping[str, StrideBounds]) -> None:
+        """Begin with every camera of `bounds` at its least stride."""
         self.strides = {camera_id: bound.least for camera_id, bound in bounds.items()}
+        self.due_hz: dict[str, float] = {}
         self._bounds = bounds
-        self._deadline_s = deadline_s
         self._capacity_hz: float | None = None
-        self._headroom = START_HEADROOM
-        self._daring = LEAST_DARING
         self._raised_s = -math.inf
         self._by_content = {camera_id for camera_id, bound in bounds.items() if bound.by_content}
         self._worth = Worth()
@@ -155,55 +144,40 @@ class StrideController:
             now_s: Monotonic time, s.
             wrong_hz: Boxes that go wrong a second where nobody looks, by camera, as far as it was measured.
         """
-        self._learn(measured)
-        budget_hz = self._budget_hz
-        if budget_hz is None:
+        self._capacity_hz = capacity_hz = self._believe(measured)
+        if capacity_hz is None:
             return {}
         self._worths = self._weigh(wrong_hz or {}, fps)
-        fresh_hz = OFFERS_IN_WINDOW / measured.window_s
-        tight = self._fit(max(budget_hz, fresh_hz), fps)
-        loose = self._fit(max(budget_hz * self._daring, fresh_hz), fps)
+        due = self._fit(capacity_hz * DUE, fps)
+        self.due_hz = {camera_id: hz / due[camera_id] for camera_id, hz in fps.items()}
+        fresh_hz = min(OFFERS_IN_WINDOW / measured.window_s, MOST_FRESH * capacity_hz)
+        most_hz = max(MOST_OFFERED * capacity_hz, fresh_hz)
+        tight, loose = self._fit(most_hz, fps), self._fit(max(LEAST_OFFERED * capacity_hz, fresh_hz), fps)
         changed = {}
         for camera_id in fps:
             stride = self._next(camera_id, tight[camera_id], loose[camera_id], now_s)
             if stride != self.strides[camera_id]:
                 changed[camera_id] = stride
-        short = not self._by_content or self._asked_hz(self.strides, fps) > max(budget_hz, fresh_hz)
+        short = not self._by_content or self._asked_hz(self.strides, fps) > most_hz
         if short and any(stride > self.strides[camera_id] for camera_id, stride in changed.items()):
             self._raised_s = now_s
         self.strides.update(changed)
         return changed
 
-    def _learn(self, measured: Measured) -> None:
-        pressed = measured.missed_share > PRESSING_MISSES or measured.detected_p95_s > PRESSING_AGE * self._deadline_s
-        calm = measured.missed_share < CALM_MISSES and measured.detected_p95_s < CALM_AGE * self._deadline_s
-        if pressed:
-            self._headroom = max(LEAST_HEADROOM, self._headroom - SHRINK)
-            self._daring = LEAST_DARING
-        elif calm:
-            self._headroom = min(MOST_HEADROOM, self._headroom + GROW)
-            self._daring = min(MOST_DARING, self._daring + DARE)
-        self._capacity_hz = self._believe(measured, calm)
-
-    def _believe(self, measured: Measured, calm: bool) -> float | None:
-        """The capacity in the light of one more interval, frames a second."""
+    def _believe(self, measured: Measured) -> float | None:
+        """The capacity in the light of one more interval, frames a second; None until the device was seen at work."""
         known, found = self._capacity_hz, measured.capacity_hz
         if measured.utilisation >= LEARN_ABOVE:
             if known is None:
                 return found
             return known + (FALL_SHARE if found < known else RISE_SHARE) * (found - known)
-        if known is None or not calm:
-            return known
+        if known is None:
+            return None
         # Whatever one lane does alone, all of them together do at least: the way back after a stall.
         return max(known * IDLE_GROWTH, known + FALL_SHARE * (found / measured.lanes - known))
 
-    @property
-    def _budget_hz(self) -> float | None:
-        """Detections a second that may be asked for; None until the device has been seen at work."""
-        return None if self._capacity_hz is None else self._capacity_hz * self._headroom
-
     def _next(self, camera_id: str, tight: int, loose: int, now_s: float) -> int:
-        """Up to `tight` at once; down to `loose` when it has been calm for a while."""
+        """Up to `tight` at once; down to `loose` when nothing has been short for a while."""
         stride = self.strides[camera_id]
         if tight > stride:
             return tight
