@@ -96,7 +96,7 @@ def test_stride_high_priority_keeps_its_own_until_the_others_have_given_all():
     found = {name: detected_hz(between(trace, 10, 30), name) for name in cameras(6)}
     assert found["cam00"] >= 0.96 * 25
     assert found["cam01"] <= 25 / 8 + 0.1
-    assert all(9 <= found[name] <= 14 for name in ("cam02", "cam03", "cam04", "cam05"))
+    assert all(8 <= found[name] <= 14.5 for name in ("cam02", "cam03", "cam04", "cam05"))
 
 
 def test_stride_floor_holds_when_everything_else_gives_way():

@@ -69,7 +69,7 @@ def settled(
     controller = StrideController(bounds)
     for turn in range(80):
         controller.update(Measured(0.25, capacity_hz / 4, 0.5, 2), dict.fromkeys(bounds, fps), turn / 4, wrong_hz)
-    return {name: round(fps / hz) for name, hz in controller.due_hz.items()}
+    return {name: round(controller.strides[name] / due) for name, due in controller.due.items()}
 
 
 def test_stride_content_lively_camera_gets_more_and_still_ones_wait():

@@ -1,18 +1,20 @@
 """Whose frame goes to the detector next.
 
-The problem: a batch that waits for a named camera is as slow as the slowest of them (ultralytics#3559), and one that
-takes cameras in a fixed order starves the last ones under load. So the camera goes first that has waited longest for
-its due, whoever is not ready is not waited for, and the wait for a fuller batch is bounded.
+The problem: a batch that waits for a named camera is as slow as the slowest of them (ultralytics#3559), one that takes
+cameras in a fixed order starves the last ones under load, and where more is offered than can be served, first come
+first served makes every frame wait as long as any may. So each frame that a camera offers brings it credit, as much as
+is due of a detection, and each detection costs one (deficit round robin, Shreedhar and Varghese 1995). Cameras that
+have the credit go first; while none has, the newest frame does. Whoever is not ready is not waited for, and the wait
+for a fuller batch is bounded.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-UNKNOWN_DUE_HZ = 1.0
-"""Detections a second due to a camera of which nothing was said, such as a recording that waits for the worker."""
+MOST_CREDIT = 2.0
+"""Detections that a camera may claim at once, after nobody could be served for a while."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,30 +42,33 @@ class Scheduler:
     def __init__(self, policy: BatchPolicy) -> None:
         self._policy = policy
         self._ready_s: dict[str, float] = {}
-        self._served_s: dict[str, float] = {}
-        self._due_hz: Mapping[str, float] = {}
+        self._newest_s: dict[str, float] = {}
+        self._credit: dict[str, float] = {}
+        self._due: Mapping[str, float] = {}
 
-    def share(self, due_hz: Mapping[str, float]) -> None:
-        """From now on, so many detections a second are due to each camera."""
-        self._due_hz = due_hz
+    def share(self, due: Mapping[str, float]) -> None:
+        """From now on, this share of each camera's offered frames is due to be detected, 0..1; all, if not said."""
+        self._due = due
 
     def offer(self, camera_id: str, now_s: float) -> None:
         """A frame of this camera is in its slot; a newer one does not lose the place of the one it replaced."""
         self._ready_s.setdefault(camera_id, now_s)
+        self._newest_s[camera_id] = now_s
+        self._credit[camera_id] = min(MOST_CREDIT, self._credit.get(camera_id, 0.0) + self._due.get(camera_id, 1.0))
 
     def withdraw(self, camera_id: str) -> None:
         """The frame is not to be detected any more."""
         self._ready_s.pop(camera_id, None)
 
     def next_batch(self, now_s: float) -> list[str]:
-        """Cameras to take a frame from, those first that have waited longest for their due; empty while none is."""
+        """Cameras to take a frame from, the most urgent first; empty while nothing is to be sent."""
         if not self._policy.due(self._oldest_s(), len(self._ready_s), now_s):
             return []
-        order = sorted(self._ready_s, key=lambda camera_id: self._owed(camera_id, now_s), reverse=True)
+        order = sorted(self._ready_s, key=self._urgency, reverse=True)
         batch = order[: self._policy.max_batch]
         for camera_id in batch:
             del self._ready_s[camera_id]
-            self._served_s[camera_id] = now_s
+            self._credit[camera_id] -= 1
         return batch
 
     def due_s(self) -> float | None:
@@ -73,10 +78,10 @@ class Scheduler:
             return None
         return oldest_s if len(self._ready_s) >= self._policy.max_batch else oldest_s + self._policy.max_wait_s
 
-    def _owed(self, camera_id: str, now_s: float) -> float:
-        """Detections that have become due since the last one."""
-        waited_s = now_s - self._served_s.get(camera_id, -math.inf)
-        return waited_s * self._due_hz.get(camera_id, UNKNOWN_DUE_HZ)
+    def _urgency(self, camera_id: str) -> tuple[float, float]:
+        """Its credit, if that is enough for a detection; then how new its frame is."""
+        credit = self._credit[camera_id]
+        return credit if credit >= 1 else 0.0, self._newest_s[camera_id]
 
     def _oldest_s(self) -> float | None:
         return min(self._ready_s.values(), default=None)

@@ -154,7 +154,7 @@ def _decide(scene: Scene, state: _State, scheduler: Scheduler, controller: Strid
     measured = Measured(INTERVAL_S, detected, state.busy_s, state.limit.lanes, window_s)
     state.limit.update(state.service.mean_s, now_s)
     controller.update(measured, {name: fps(now_s) for name, fps in scene.fps.items() if fps(now_s) > 0}, now_s)
-    scheduler.share(controller.due_hz)
+    scheduler.share(controller.due)
     age_p95_s = float(np.percentile(state.ages_s, 95)) if state.ages_s else 0.0
     strides, found = dict(controller.strides), dict(state.detected)
     moment = Moment(now_s, strides, found, state.late, state.limit.lanes, age_p95_s)

@@ -15,8 +15,8 @@ and frames that nobody would take are not even to be converted. The policy, four
    crosses.
 3. Strides that offer more than the upper end of the surplus go up at once; those that offer less than its lower end
    come down, a second after the last step up. In between, nothing changes.
-4. What each camera would get if nothing were offered in vain is its due (`due_hz`): by it the scheduler chooses, so
-   that the surplus changes nobody's share.
+4. What each camera would get if nothing were offered in vain is its due: by it the scheduler chooses, so that the
+   surplus changes nobody's share.
 5. On a device whose detections take most of the deadline, more is offered: what had to wait there comes back too late,
    so that a lane has to find a fresh one.
 6. Cameras with `policy: content` share what they have together by what a detection is worth there (`worth`). Steps up
@@ -114,13 +114,14 @@ class StrideController:
 
     Attributes:
         strides: Every how many frames of each camera one is offered.
-        due_hz: Detections a second that each living camera has a claim to; empty until the device was seen at work.
+        due: Share of the frames offered by each living camera that it has a claim to see detected, 0..1; empty until
+            the device was seen at work.
     """
 
     def __init__(self, bounds: Mapping[str, StrideBounds]) -> None:
         """Begin with every camera of `bounds` at its least stride."""
         self.strides = {camera_id: bound.least for camera_id, bound in bounds.items()}
-        self.due_hz: dict[str, float] = {}
+        self.due: dict[str, float] = {}
         self._bounds = bounds
         self._capacity_hz: float | None = None
         self._raised_s = -math.inf
@@ -149,7 +150,6 @@ class StrideController:
             return {}
         self._worths = self._weigh(wrong_hz or {}, fps)
         due = self._fit(capacity_hz * DUE, fps)
-        self.due_hz = {camera_id: hz / due[camera_id] for camera_id, hz in fps.items()}
         fresh_hz = min(OFFERS_IN_WINDOW / measured.window_s, MOST_FRESH * capacity_hz)
         most_hz = max(MOST_OFFERED * capacity_hz, fresh_hz)
         tight, loose = self._fit(most_hz, fps), self._fit(max(LEAST_OFFERED * capacity_hz, fresh_hz), fps)
@@ -162,6 +162,7 @@ class StrideController:
         if short and any(stride > self.strides[camera_id] for camera_id, stride in changed.items()):
             self._raised_s = now_s
         self.strides.update(changed)
+        self.due = {camera_id: min(1.0, self.strides[camera_id] / due[camera_id]) for camera_id in fps}
         return changed
 
     def _believe(self, measured: Measured) -> float | None:

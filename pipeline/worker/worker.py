@@ -222,7 +222,7 @@ class Worker:
             channel = self._channels[camera_id]
             channel.set_stride(stride)
             self._link.admit(camera_id, channel.admission)
-        self._scheduler.share(self._controller.due_hz)
+        self._scheduler.share(self._controller.due)
 
     def _limit_lanes(self, now_s: float) -> None:
         if self._limit.update(self._service.mean_s, now_s):
