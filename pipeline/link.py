@@ -27,9 +27,9 @@ from pipeline.wire import CameraState, CaptureClock
 TICK_QUEUE = 256
 """Ticks kept for a worker that does not read: five seconds at 50 fps. Older than that, nobody wants them."""
 
-Admitted = Literal["slot", "stride", "corrupt", "unwanted"]
+Admitted = Literal["slot", "stride", "corrupt", "behind", "unwanted"]
 """`slot`: its pixels are in the slot. `stride`: not this frame's turn. `corrupt`: damaged, not shown to the detector.
-`unwanted`: the worker has not yet said which frames it wants."""
+`behind`: not even decoded, since decoding has fallen behind. `unwanted`: the worker has not yet said which it wants."""
 
 
 class Tick(msgspec.Struct, frozen=True, array_like=True, tag="tick"):

@@ -409,3 +409,32 @@ def test_openvino_finds_the_skier_alone_when_people_are_asked_for() -> None:
     found = detect_file(detector, image)
     assert found.class_id.tolist() == [0]
     assert iou_matrix(found.xyxy, np.array([[280, 44, 499, 388]], np.float32))[0, 0] > 0.85
+
+
+def test_openvino_computes_in_threads_of_the_loaders_priority(tmp_path: Path) -> None:
+    detectors: list[Any] = []
+
+    def load_politely() -> None:
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 7)
+        detectors.append(load(tiny_model(tmp_path, shape=(1, 3, 1024, 1024), imgsz=[1024, 1024]), lanes=2))
+        detectors[0].warm_up()
+
+    loader = threading.Thread(target=load_politely)
+    loader.start()
+    loader.join()
+    assert not detectors[0].computes_in_caller
+    before = _cpu_ticks()
+    mine = threading.get_native_id()
+    for _ in range(200):
+        detectors[0].detect(0, 1)
+    spent = {thread: ticks - before.get(thread, 0) for thread, ticks in _cpu_ticks().items() if thread != mine}
+    busiest = max(spent, key=lambda thread: spent[thread])
+    assert spent[busiest] > 0
+    assert os.getpriority(os.PRIO_PROCESS, busiest) == 7
+    detectors[0].close()
+
+
+def _cpu_ticks() -> dict[int, int]:
+    """Processor time of each thread of this process."""
+    stats = {int(folder.name): (folder / "stat").read_text() for folder in Path("/proc/self/task").iterdir()}
+    return {thread: sum(map(int, stat.rpartition(")")[2].split()[11:13])) for thread, stat in stats.items()}

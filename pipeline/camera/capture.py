@@ -47,12 +47,27 @@ class Arrival:
     at_ns: int
 
 
+class Quickest:
+    """The smallest delay of the last half minute: that of a frame that nothing held up."""
+
+    def __init__(self) -> None:
+        self._window_began_ns = 0
+        self._smallest_ns: list[int] = []
+
+    def of(self, delay_ns: int, now_ns: int) -> int:
+        """The smallest, ns, in the light of one more delay."""
+        if not self._smallest_ns or now_ns - self._window_began_ns > WINDOW_S * NS_PER_S:
+            self._window_began_ns = now_ns
+            self._smallest_ns = [*self._smallest_ns[-1:], delay_ns]
+        self._smallest_ns[-1] = min(self._smallest_ns[-1], delay_ns)
+        return min(self._smallest_ns)
+
+
 class CaptureTimes:
     """Judges the sender reports of one session of a camera."""
 
     def __init__(self) -> None:
-        self._window_began_ns = 0
-        self._quickest_ns: list[int] = []
+        self._quickest = Quickest()
         self._offset_s = 0.0
 
     @property
@@ -70,15 +85,8 @@ class CaptureTimes:
         if reported_at_ns is None:
             return Capture(arrival.ns, arrival.at_ns, "arrival")
         delay_ns = arrival.at_ns - reported_at_ns
-        self._offset_s = self._quickest(delay_ns, arrival.ns) / NS_PER_S
+        self._offset_s = self._quickest.of(delay_ns, arrival.ns) / NS_PER_S
         if abs(self._offset_s) > TRUSTED_S:
             return Capture(arrival.ns, arrival.at_ns, "arrival")
         # A clock that is a little fast would have frames captured after they came.
         return Capture(arrival.ns - max(0, delay_ns), reported_at_ns, "rtcp")
-
-    def _quickest(self, delay_ns: int, now_ns: int) -> int:
-        if not self._quickest_ns or now_ns - self._window_began_ns > WINDOW_S * NS_PER_S:
-            self._window_began_ns = now_ns
-            self._quickest_ns = [*self._quickest_ns[-1:], delay_ns]
-        self._quickest_ns[-1] = min(self._quickest_ns[-1], delay_ns)
-        return min(self._quickest_ns)

@@ -120,6 +120,8 @@ class Frames:
         return self._session
 
     def _decide(self, picture: Picture, frame_id: int) -> Admitted:
+        if picture.behind:
+            return "behind"
         if picture.corrupt or picture.frame is None:
             return "corrupt"
         if self._admission is None:

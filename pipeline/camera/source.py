@@ -7,12 +7,13 @@ has none, so whatever ends it is `SourceLost`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import av
 
 from pipeline.camera.access_unit import AccessUnit, assembler, is_assembled, whole
+from pipeline.camera.backlog import Backlog, waits_of_this_thread
 from pipeline.camera.capture import Arrival, Capture, CaptureTimes
 from pipeline.camera.decode import Decoded, Decoder, Stamp, stamp_of
 from pipeline.camera.opening import (
@@ -44,12 +45,13 @@ class Picture:
     """A decoded frame, or the gap where one should be.
 
     Attributes:
-        frame: None where the decoder made nothing of its packet.
+        frame: None where the decoder made nothing of its packet, or was not asked to.
         pts_s: The stream's own time, seconds; goes on when a recording is played again.
         received_ns: Monotonic time its packet came, before decoding; of a recording in real time, when it was due.
         capture: When it was captured.
         corrupt: Not to be shown to a detector.
         max_gap_s: How far `pts_s` may run ahead of the time that passes before it counts as a jump.
+        behind: Not decoded, because decoding has fallen behind.
     """
 
     frame: av.VideoFrame | None
@@ -58,6 +60,7 @@ class Picture:
     capture: Capture
     corrupt: bool
     max_gap_s: float
+    behind: bool = False
 
 
 class Pulse(Protocol):
@@ -134,20 +137,26 @@ class LiveSource:
         Raises:
             SourceLost: It ended, broke, fell silent, or sends no key frame.
         """
-        decoder = Decoder(self._stream)
+        decoder, backlog = Decoder(self._stream), Backlog()
         asked = began = _arrival(self._clock)
+        waits = waits_of_this_thread()
         begun, current = False, not sends_pieces(self._camera)
         for packet in packets(self._camera, self._container, self._stream):
             arrival = _arrival(self._clock)
+            if waits_of_this_thread() > waits:
+                backlog.waited()
             current = current or _is_current(arrival.ns - asked.ns, arrival.ns - began.ns)
             if not pulse.go_on():
                 return
             for unit in self._units(packet, stamp_of(packet, arrival)):
+                if begun and current and self._falls_behind(backlog, unit):
+                    yield self._left_out(unit, began)
+                    continue
                 for decoded in decoder.decode(unit.packet, unit.stamp, key=unit.key):
                     begun = True
                     if current:
                         yield self._picture(decoded, began)
-            asked = _arrival(self._clock)
+            asked, waits = _arrival(self._clock), waits_of_this_thread()
             if not begun and arrival.ns - began.ns > KEY_FRAME_S * NS_PER_S:
                 raise SourceLost(
                     f"{self._camera.url} sent no key frame in {KEY_FRAME_S:g} s; set a shorter key-frame interval in it"
@@ -161,6 +170,13 @@ class LiveSource:
     def _units(self, packet: av.Packet[Any], stamp: Stamp) -> Iterable[AccessUnit]:
         """The pictures that are complete with this packet: itself, unless it is a piece of one."""
         return self._assembler.take(packet, stamp) if self._assembler else (whole(packet, stamp),)
+
+    def _falls_behind(self, backlog: Backlog, unit: AccessUnit) -> bool:
+        pts = unit.packet.pts
+        return pts is not None and backlog.skips(_seconds(pts, self._stream), unit.stamp.arrival.ns, key=unit.key)
+
+    def _left_out(self, unit: AccessUnit, began: Arrival) -> Picture:
+        return replace(self._picture(Decoded(None, unit.packet.pts, unit.stamp, corrupt=False), began), behind=True)
 
     def _picture(self, decoded: Decoded, began: Arrival) -> Picture:
         arrival = decoded.stamp.arrival

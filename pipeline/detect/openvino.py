@@ -49,6 +49,7 @@ class OpenVinoDetector:
         self._compiled, self._head = compiled, head
         self.batches = _batches(compiled, max_batch)
         self.lanes, self.max_batch = lanes, max_batch
+        self.computes_in_caller = False
         self.class_names = class_names
         _, height, width, _ = compiled.input(0).partial_shape
         self.input_wh: WidthHeight = (width.get_length(), height.get_length())

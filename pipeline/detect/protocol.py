@@ -66,6 +66,16 @@ class Detector(Protocol):
         """How many `detect` calls may run at once, each on another lane."""
         ...
 
+    @property
+    def computes_in_caller(self) -> bool:
+        """Whether `detect` computes in the calling thread, so that this one has to stand back behind decoding.
+
+        False where a device does, or threads that the library started while it was loaded, at the loader's priority:
+        then a calling thread that stood back would hold the GIL while it waits for a processor. A plug-in may leave
+        this out, which is taken as True.
+        """
+        ...
+
     def input(self, lane: int) -> NDArray[np.uint8]:
         """(max_batch, H, W, 3) uint8, RGB: where this lane's letterboxed pictures are written.
 

@@ -49,6 +49,7 @@ class StubDetector:
         device: Path | None = None,
     ) -> None:
         self.batches = tuple(range(1, max_batch + 1))
+        self.computes_in_caller = False
         self.input_wh, self.max_batch, self.lanes, self.class_names = input_wh, max_batch, lanes, class_names
         self._service = service
         self._inputs = [self._grey() for _ in range(lanes)]

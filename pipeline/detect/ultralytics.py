@@ -56,6 +56,7 @@ class UltralyticsDetector:
         self._lanes, self._make_lane = lanes, make_lane
         self.lanes, self.max_batch, self.class_names = len(lanes), max_batch, class_names
         self.batches = lanes[0].batches
+        self.computes_in_caller = "cpu" in str(lanes[0].backend.device)
         _, height, width, _ = lanes[0].host.shape
         self.input_wh: WidthHeight = (width, height)
 

@@ -3,8 +3,10 @@
 The worker's loop copies pictures into a lane's input and goes on; the lane computes with the GIL released and reports
 through an event file descriptor, which the loop waits for together with everything else.
 
-Lanes, and every thread that the detector's library starts, run at a lower priority than decoding and publishing: when
-the processor is short, detections give way, not frames.
+Every thread that the detector's library starts runs at a lower priority than decoding and publishing: when the
+processor is short, detections give way, not frames. A lane's own thread does too if it computes itself; otherwise it
+must not, since it holds the GIL at times, and the worker's loop would wait with it for a processor (60 cameras that
+decode on two cores: detections of a detector at no cost took 560 ms).
 """
 
 from __future__ import annotations
@@ -51,7 +53,7 @@ class Lane(Generic[J]):
         self,
         index: int,
         detector: Detector,
-        nice: int,
+        nice: int | None,
         report: Callable[[Lane[J], Finished[J]], None],
         rebuild: bool = False,
     ) -> None:
@@ -60,7 +62,7 @@ class Lane(Generic[J]):
         Args:
             index: Which of the detector's lanes.
             detector: Computes.
-            nice: Priority of the thread, as in nice(1).
+            nice: Priority of the thread, as in nice(1); None to keep that of whoever starts it.
             report: Called by the thread with what it has finished.
             rebuild: Take the place of a lane that hangs: renew its request first, and report that with no jobs.
         """
@@ -101,7 +103,8 @@ class Lane(Generic[J]):
         return not self._thread.is_alive()
 
     def _run(self) -> None:
-        lower_priority(self._nice)
+        if self._nice is not None:
+            lower_priority(self._nice)
         if self._rebuild:
             self._detector.rebuild(self.index)
             self._report(self, Finished([], []))
@@ -121,8 +124,11 @@ class Lanes(Generic[J]):
     """
 
     def __init__(self, detector: Detector, nice: int = 0) -> None:
-        self._detector, self._nice = detector, nice
-        self._lanes: list[Lane[J]] = [Lane(index, detector, nice, self._finish) for index in range(detector.lanes)]
+        # Left out by plug-ins that are older or do not care.
+        self._detector, self._nice = detector, nice if getattr(detector, "computes_in_caller", True) else None
+        self._lanes: list[Lane[J]] = [
+            Lane(index, detector, self._nice, self._finish) for index in range(detector.lanes)
+        ]
         self.limit = detector.lanes
         self._idle = list(self._lanes)
         self._running: dict[int, tuple[float, list[J]]] = {}

@@ -11,7 +11,7 @@ from multiprocessing.connection import Connection
 
 import structlog
 
-from pipeline.child import end_with_parent
+from pipeline.child import end_with_parent, hurry
 from pipeline.clock import SystemClock
 from pipeline.config.values import Fleet
 from pipeline.detect import Detector, load_detector
@@ -91,6 +91,7 @@ def run_worker(spec: WorkerSpec, memory: LedgerMemory, report: Connection, beat:
         beat: Set to the monotonic time, ns, whenever the loop turns.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    hurry()
     end_with_parent()
     configure_logs(spec.name)
     with contextlib.ExitStack() as stack:

@@ -30,10 +30,10 @@ CLOCK_SLACK_NS = 50_000_000
 """The most that is put down to a frame's way here when it is judged too old. A camera whose clock is a little slow
 (they are believed within a second) would otherwise never be detected; its messages tell the age by its clock."""
 
-FillReason = Literal["stride", "replaced", "stale", "overdue", "corrupt", "unwanted", "ended"]
+FillReason = Literal["stride", "replaced", "stale", "overdue", "corrupt", "behind", "unwanted", "ended"]
 """Why a frame was not detected: not its turn; a newer one took its place in the slot; it grew too old there; its
-detection was not back in time (it still corrects the tracker); it was damaged; nobody had asked for frames yet; its
-session ended."""
+detection was not back in time (it still corrects the tracker); it was damaged; it was not even decoded, because
+decoding had fallen behind; nobody had asked for frames yet; its session ended."""
 
 
 @dataclass(slots=True)

@@ -1,0 +1,66 @@
+"""Whether decoding keeps up with a camera, and which pictures are left out where it does not.
+
+The problem: where the cameras need more processor than there is, packets wait in their sockets, and every picture is
+older than the one before, until all are seconds old (dlstreamer#64). Nothing behind the decoder can mend that: latest
+wins has to hold in front of it too.
+
+The policy: a camera has fallen behind when several pictures in a row lay there already, none had to be waited for, and
+they are a good deal later than they could be. A pause of the network does not look like that: what comes after it is
+late, but decoded in no time, and then the next picture is waited for. From then on pictures are not decoded, which
+empties the socket at once, and when it is empty, decoding begins again with the next key frame that is on time;
+pictures between two key frames cannot be decoded without those before them. Each picture that is left out is told and
+counted (`behind`), and gets its boxes from the tracker as any other that is not detected.
+
+Pure arithmetic, but for the question whether the thread has waited.
+"""
+
+from __future__ import annotations
+
+import resource
+
+from pipeline.camera.capture import Quickest
+from pipeline.clock import NS_PER_S
+
+PICTURES = 5
+"""In a row that lay there already."""
+LAG_S = 0.1
+"""How late they are, compared with the quickest of the last half minute."""
+ON_TIME_S = 0.05
+"""How late a key frame may be with which decoding begins again."""
+
+
+class Backlog:
+    """Judges one camera. Not thread-safe."""
+
+    def __init__(self) -> None:
+        self._quickest = Quickest()
+        self._unwaited = 0
+        self._skipping = False
+        self._emptied = False
+
+    def waited(self) -> None:
+        """Nothing lay there: the newest packet had to be waited for, so its picture is not late because of us."""
+        self._unwaited = -1
+        self._emptied = True
+
+    def skips(self, pts_s: float, arrived_ns: int, *, key: bool) -> bool:
+        """Whether to leave the next picture out.
+
+        Args:
+            pts_s: Its own time, s.
+            arrived_ns: Monotonic time its last packet was read.
+            key: Whether decoding can begin with it.
+        """
+        delay_ns = arrived_ns - round(pts_s * NS_PER_S)
+        lag_s = (delay_ns - self._quickest.of(delay_ns, arrived_ns)) / NS_PER_S
+        self._unwaited += 1
+        if self._skipping:
+            self._skipping = not (key and self._emptied and lag_s < ON_TIME_S)
+        elif self._unwaited >= PICTURES and lag_s > LAG_S:
+            self._skipping, self._emptied = True, False
+        return self._skipping
+
+
+def waits_of_this_thread() -> int:
+    """How often it has waited for something so far; being deprived of the processor does not count."""
+    return resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import itertools
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.camera.backlog import LAG_S, PICTURES, Backlog
+from pipeline.camera.decode import Decoder
+from pipeline.camera.source import open_source
+from pipeline.clock import NS_PER_S, SystemClock, VirtualClock
+from pipeline.replay import serve_recordings
+from tests.camera_media import Clip, camera
+from tests.test_source import Watch
+
+INTERVAL_S = 0.04
+
+
+class Feed:
+    """Pictures of a camera of 25 fps with a key frame every ten, each read `lag_s` after it was sent."""
+
+    def __init__(self) -> None:
+        self.backlog = Backlog()
+        self._number = 0
+
+    def next(self, lag_s: float, *, waited: bool) -> bool:
+        """Whether the picture is left out."""
+        if waited:
+            self.backlog.waited()
+        pts_s, key = self._number * INTERVAL_S, self._number % 10 == 0
+        self._number += 1
+        return self.backlog.skips(pts_s, round((100.0 + pts_s + lag_s) * NS_PER_S), key=key)
+
+
+def on_time(feed: Feed, count: int = 10) -> list[bool]:
+    return [feed.next(0.0, waited=True) for _ in range(count)]
+
+
+def test_backlog_of_a_camera_that_is_on_time_leaves_nothing_out() -> None:
+    assert not any(on_time(Feed(), 100))
+
+
+def test_backlog_that_grows_is_left_out_up_to_the_next_key_frame_on_time() -> None:
+    feed = Feed()
+    on_time(feed)
+    grows = [feed.next(0.03 * (turn + 1), waited=False) for turn in range(5)]
+    assert grows == [False] * (PICTURES - 1) + [True]
+    drained = [feed.next(0.0, waited=True) for _ in range(12)]
+    assert drained == [True] * 5 + [False] * 7
+
+
+def test_backlog_key_frame_that_is_late_itself_is_left_out() -> None:
+    feed = Feed()
+    on_time(feed)
+    late = [feed.next(0.2, waited=False) for _ in range(11)]
+    assert late == [False] * (PICTURES - 1) + [True] * 7
+
+
+@pytest.mark.parametrize(
+    ("lag_s", "waited"),
+    [
+        pytest.param(2 * LAG_S, True, id="late, but each is waited for: the network is slow, not we"),
+        pytest.param(0.5 * LAG_S, False, id="always there already, but hardly late"),
+    ],
+)
+def test_backlog_that_is_none_leaves_nothing_out(lag_s: float, waited: bool) -> None:
+    feed = Feed()
+    on_time(feed)
+    assert not any(feed.next(lag_s, waited=waited) for _ in range(50))
+
+
+def test_backlog_after_a_pause_of_the_network_leaves_nothing_out() -> None:
+    feed = Feed()
+    on_time(feed)
+    burst = [feed.next(0.12 - 0.04 * turn, waited=turn == 0) for turn in range(3)]
+    assert not any(burst + on_time(feed, 20))
+
+
+def test_camera_that_decodes_too_slowly_leaves_pictures_out_and_is_on_time_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decode = Decoder.decode
+
+    def slowly(self: Decoder, *packet: Any, **key: Any) -> Any:
+        time.sleep(0.06)  # a processor that is too slow for 25 fps; nothing is waited for
+        return decode(self, *packet, **key)
+
+    monkeypatch.setattr(Decoder, "decode", slowly)
+    recording = Clip(frames=100).write(tmp_path / "a.mp4")
+    with serve_recordings([recording]) as server:
+        source = open_source(camera(server.urls[0]), SystemClock())
+        pictures = list(itertools.islice(source.pictures(Watch(VirtualClock())), 120))
+        source.close()
+    left_out = [picture.behind for picture in pictures]
+    assert 0.2 < sum(left_out) / len(left_out) < 0.9
+    assert all((picture.frame is None) == picture.behind for picture in pictures)
+    pts_s = [picture.pts_s for picture in pictures]
+    assert [round(later - earlier, 2) for earlier, later in itertools.pairwise(pts_s)] == [INTERVAL_S] * 119
+    decoded = [picture for picture in pictures[40:] if not picture.behind]
+    delays_s = [picture.received_ns / NS_PER_S - picture.pts_s for picture in decoded]
+    assert max(delays_s) - min(delays_s) < 0.5  # without leaving any out, the last would be 1.6 s later than the first
