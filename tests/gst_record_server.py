@@ -1,7 +1,8 @@
 """An RTSP server that nobody here wrote and that takes what others publish: GStreamer's.
 
 Run by Debian's Python, which has the bindings: /usr/bin/python3 gst_record_server.py. Takes H.264 at
-rtsp://127.0.0.1:PORT/live; the port is printed once it listens, then a line for each picture. Ends with stdin.
+rtsp://127.0.0.1:PORT/live; the port is printed once it listens, then a line for each picture. Ends with stdin, or at
+once where GStreamer has no H.264 decoder.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402
 
 def main() -> None:
     Gst.init(None)
+    if Gst.ElementFactory.find("avdec_h264") is None:
+        sys.exit("GStreamer's FFmpeg plugin is not installed")
     server = GstRtspServer.RTSPServer.new()
     server.set_service("0")
     server.set_address("127.0.0.1")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -412,29 +413,29 @@ def test_openvino_finds_the_skier_alone_when_people_are_asked_for() -> None:
 
 
 def test_openvino_computes_in_threads_of_the_loaders_priority(tmp_path: Path) -> None:
+    model = tiny_model(tmp_path, shape=(1, 3, 1024, 1024), imgsz=[1024, 1024])
+    # In a process of its own: OpenVINO goes on using the threads that earlier models left behind.
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
+        niceness = process.submit(_niceness_of_new_threads, model).result()
+
+    assert niceness and set(niceness) == {7}
+
+
+def _niceness_of_new_threads(model: Path) -> list[int]:
+    """Of the threads that a detector loaded at niceness 7 brings, computing at the caller's 0."""
     detectors: list[Any] = []
 
     def load_politely() -> None:
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 7)
-        detectors.append(load(tiny_model(tmp_path, shape=(1, 3, 1024, 1024), imgsz=[1024, 1024]), lanes=2))
+        detectors.append(load(model, lanes=2))
         detectors[0].warm_up()
 
+    before = set(os.listdir("/proc/self/task"))
     loader = threading.Thread(target=load_politely)
     loader.start()
     loader.join()
     assert not detectors[0].computes_in_caller
-    before = _cpu_ticks()
-    mine = threading.get_native_id()
-    for _ in range(200):
+    for _ in range(20):
         detectors[0].detect(0, 1)
-    spent = {thread: ticks - before.get(thread, 0) for thread, ticks in _cpu_ticks().items() if thread != mine}
-    busiest = max(spent, key=lambda thread: spent[thread])
-    assert spent[busiest] > 0
-    assert os.getpriority(os.PRIO_PROCESS, busiest) == 7
-    detectors[0].close()
-
-
-def _cpu_ticks() -> dict[int, int]:
-    """Processor time of each thread of this process."""
-    stats = {int(folder.name): (folder / "stat").read_text() for folder in Path("/proc/self/task").iterdir()}
-    return {thread: sum(map(int, stat.rpartition(")")[2].split()[11:13])) for thread, stat in stats.items()}
+    new = set(os.listdir("/proc/self/task")) - before - {str(loader.native_id)}
+    return [os.getpriority(os.PRIO_PROCESS, int(thread)) for thread in new]

@@ -66,7 +66,7 @@ def test_gstreamer_shows_what_is_published(recording: Path) -> None:
     try:
         port = server.stdout.readline().strip()
         if not port:
-            pytest.skip("GStreamer's RTSP server is not installed")
+            pytest.skip("GStreamer's RTSP server, or its FFmpeg plugin, is not installed")
         options = ReplayOptions((recording,), playback=Playback(loop=True))
         publishing = threading.Thread(target=push, args=(options, f"rtsp://127.0.0.1:{port}/live", stop))
         publishing.start()
