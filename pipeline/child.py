@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import threading
@@ -24,6 +25,12 @@ def hurry() -> bool:
     except PermissionError:
         return False
     return True
+
+
+def settle() -> None:
+    """Say that what exists now will stay: the garbage collector no longer walks through modules and open parts."""
+    gc.collect()
+    gc.freeze()
 
 
 def end_with_parent() -> None:

@@ -15,7 +15,7 @@ from pipeline.camera.backoff import Backoff
 from pipeline.camera.frames import Frames
 from pipeline.camera.report import FAREWELL_MS, Reporter
 from pipeline.camera.source import Source, open_source
-from pipeline.child import end_with_parent
+from pipeline.child import end_with_parent, settle
 from pipeline.clock import NS_PER_MS, NS_PER_S, Clock, SystemClock
 from pipeline.config.camera import Camera
 from pipeline.errors import PipelineError, SourceError
@@ -70,6 +70,7 @@ def run_camera(spec: CameraSpec, beat: c_int64) -> None:
     signal.signal(signal.SIGTERM, lambda number, frame: stop.set())
     end_with_parent()
     configure_logs(f"camera {spec.camera.camera_id}")
+    settle()
     sys.exit(serve(spec, beat, stop))
 
 

@@ -11,7 +11,7 @@ from multiprocessing.connection import Connection
 
 import structlog
 
-from pipeline.child import end_with_parent, hurry
+from pipeline.child import end_with_parent, hurry, settle
 from pipeline.clock import SystemClock
 from pipeline.config.values import Fleet
 from pipeline.detect import Detector, load_detector
@@ -101,6 +101,7 @@ def run_worker(spec: WorkerSpec, memory: LedgerMemory, report: Connection, beat:
             report.send(error)
             raise SystemExit(REFUSED) from None
         signal.signal(signal.SIGTERM, lambda number, frame: worker.stop())
+        settle()
         report.send(ready)
         report.close()
         try:
