@@ -430,12 +430,12 @@ def _niceness_of_new_threads(model: Path) -> list[int]:
         detectors.append(load(model, lanes=2))
         detectors[0].warm_up()
 
-    before = set(os.listdir("/proc/self/task"))
+    before = {task.name for task in Path("/proc/self/task").iterdir()}
     loader = threading.Thread(target=load_politely)
     loader.start()
     loader.join()
     assert not detectors[0].computes_in_caller
     for _ in range(20):
         detectors[0].detect(0, 1)
-    new = set(os.listdir("/proc/self/task")) - before - {str(loader.native_id)}
+    new = {task.name for task in Path("/proc/self/task").iterdir()} - before - {str(loader.native_id)}
     return [os.getpriority(os.PRIO_PROCESS, int(thread)) for thread in new]

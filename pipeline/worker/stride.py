@@ -36,7 +36,7 @@ from pipeline.worker.worth import Worth
 INTERVAL_S = 0.25
 """How often strides are reconsidered."""
 LEAST_OFFERED, MOST_OFFERED = 1.15, 1.4
-"""Frames offered for each that can be detected: so many that an idle lane finds one, so few that little is offered in vain."""
+"""Frames offered for each that can be detected: an idle lane is to find one, and few are to be offered in vain."""
 DUE = 0.95
 """Share of the capacity that is promised to the cameras; the rest goes to whoever has a frame."""
 LEARN_ABOVE = 0.5
