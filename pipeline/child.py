@@ -28,8 +28,10 @@ def hurry() -> bool:
 
 
 def settle() -> None:
-    """Say that what exists now will stay: the garbage collector no longer walks through modules and open parts."""
-    gc.collect()
+    """Say that what exists now will stay: the garbage collector no longer walks through modules and open parts.
+
+    Nothing is collected first: that would touch, and so copy, every page that a forked process shares.
+    """
     gc.freeze()
 
 
