@@ -116,7 +116,7 @@ def frame(camera_id: str = "gate", age_ms: float = 10.0, detected: bool = True, 
 
 
 def usage(worker_s: float, pid: int = 7, machine_s: float = 0.0) -> Usage:
-    return Usage({"worker": worker_s}, {"worker": 300.0}, worker_s / 10, machine_s, 0, {"worker": pid})
+    return Usage({"worker": worker_s}, worker_s / 10, machine_s, 0, {"worker": pid}, {"worker": 300.0})
 
 
 def test_summarize_frames_become_rates_ages_and_stages(fleet_file: FleetFile) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import psutil
@@ -52,15 +53,16 @@ def measure_fleet(fleet: Fleet, span: Span, turn: Callable[[float], None]) -> Fl
         endpoint = supervisor.open().endpoint
         _run(supervisor, span.settle_s, turn)
         with Recorder(endpoint) as recorder:
-            before = Usage.read(supervisor.status())
+            before, first = Usage.read(supervisor.status()), len(recorder.frames)
             measured_s = _run(supervisor, span.measure_s, lambda spent_s: turn(span.settle_s + spent_s))
-            after = Usage.read(supervisor.status())
+            after, frames = Usage.read(supervisor.status()), recorder.frames[first:]
+        after = replace(after, memory_mb=_memory_mb(after.pids))
     if measured_s < span.measure_s / 2:
         raise PipelineError(
             "the fleet ended before it was measured: every recording has come to its end, or every camera was given "
             "up; use `loop: true` or fewer --seconds"
         )
-    return summarize(fleet, recorder.frames, before, after, measured_s)
+    return summarize(fleet, frames, before, after, measured_s)
 
 
 def _run(supervisor: Supervisor, seconds: float, turn: Callable[[float], None]) -> float:
@@ -103,7 +105,7 @@ class Recorder:
     """A thread that subscribes to a fleet and keeps what `Frame` keeps of every message.
 
     Attributes:
-        frames: In the order of arrival; complete after `__exit__`.
+        frames: In the order of arrival, so far.
     """
 
     def __init__(self, endpoint: str) -> None:
@@ -134,26 +136,32 @@ class Usage:
     """CPU time spent so far, s, and memory, MB; by process, of this one, and of the machine."""
 
     cpu_s: Mapping[str, float]
-    memory_mb: Mapping[str, float]
     own_cpu_s: float
     machine_cpu_s: float
     restarts: int
     pids: Mapping[str, int] = field(default_factory=dict)
+    memory_mb: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
     def read(cls, processes: Iterable[ProcessStatus]) -> Usage:
-        """What is known now; processes that have just ended are left out."""
-        cpu_s, memory_mb, pids, restarts = {}, {}, {}, 0
+        """What is known now, but for memory; processes that have just ended are left out."""
+        cpu_s, pids, restarts = {}, {}, 0
         for process in processes:
             restarts += process.restarts
-            try:
+            with contextlib.suppress(psutil.NoSuchProcess):
                 if process.pid is not None:
-                    memory_mb[process.name] = machine.memory_mb(process.pid)
                     cpu_s[process.name] = machine.cpu_s(process.pid)
                     pids[process.name] = process.pid
-            except psutil.NoSuchProcess:
-                continue
-        return cls(cpu_s, memory_mb, time.process_time(), machine.busy_s(), restarts, pids)
+        return cls(cpu_s, time.process_time(), machine.busy_s(), restarts, pids)
+
+
+def _memory_mb(pids: Mapping[str, int]) -> dict[str, float]:
+    """Of each process that is still there. Slow, seconds with many of them, so it is no part of what is measured."""
+    memory_mb = {}
+    for name, pid in pids.items():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            memory_mb[name] = machine.memory_mb(pid)
+    return memory_mb
 
 
 def summarize(fleet: Fleet, frames: list[Frame], before: Usage, after: Usage, seconds: float) -> FleetRun:
@@ -167,6 +175,7 @@ def summarize(fleet: Fleet, frames: list[Frame], before: Usage, after: Usage, se
             memory_mb=round(after.memory_mb[name], 1),
         )
         for name, spent_s in after.cpu_s.items()
+        if name in after.memory_mb
     ]
     observer_cores = (after.own_cpu_s - before.own_cpu_s) / seconds
     others = (after.machine_cpu_s - before.machine_cpu_s) / seconds - observer_cores
