@@ -27,6 +27,7 @@ Pure arithmetic: what was measured and the time are arguments.
 
 from __future__ import annotations
 
+import heapq
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -190,13 +191,15 @@ class StrideController:
         """The smallest strides whose detections together stay within the budget."""
         strides = {camera_id: self._bounds[camera_id].least for camera_id in fps}
         asked_hz = self._asked_hz(strides, fps)
-        while asked_hz > budget_hz:
-            giving = [camera_id for camera_id in fps if strides[camera_id] < self._ceiling(camera_id, fps)]
-            if not giving:
-                break
-            camera_id = min(giving, key=lambda camera_id: self._reluctance(camera_id, fps, strides))
+        giving = [self._reluctance(camera_id, fps, strides) for camera_id in fps]
+        heapq.heapify(giving)
+        while asked_hz > budget_hz and giving:
+            camera_id = heapq.heappop(giving)[-1]
+            if strides[camera_id] >= self._ceiling(camera_id, fps):
+                continue
             asked_hz -= fps[camera_id] / strides[camera_id] - fps[camera_id] / (strides[camera_id] + 1)
             strides[camera_id] += 1
+            heapq.heappush(giving, self._reluctance(camera_id, fps, strides))
         return strides
 
     def _weigh(self, wrong_hz: Mapping[str, float], fps: Mapping[str, float]) -> dict[str, float]:
