@@ -46,6 +46,7 @@ class Tick(msgspec.Struct, frozen=True, array_like=True, tag="tick"):
         decoded_ns: Monotonic time its picture was ready (and in the slot, if admitted).
         frame_wh: Source picture, px.
         admitted: Whether its pixels are in the slot, and if not, why.
+        starved_ns: How long the camera's process was ready to run, but had no processor, since the tick before.
     """
 
     session: int
@@ -58,6 +59,7 @@ class Tick(msgspec.Struct, frozen=True, array_like=True, tag="tick"):
     decoded_ns: int
     frame_wh: tuple[int, int]
     admitted: Admitted
+    starved_ns: int = 0
 
 
 class Admission(msgspec.Struct, frozen=True, array_like=True, tag="admission"):

@@ -5,7 +5,6 @@ import pytest
 
 from pipeline.camera.access_unit import MOST_ERRORS, PROOF, AccessUnit, Assembler, assembler, is_assembled
 from pipeline.camera.capture import Arrival
-from pipeline.camera.decode import Stamp
 
 START = b"\x00\x00\x00\x01"
 FULL = 100
@@ -35,8 +34,9 @@ class Feed:
         for count, piece in enumerate(pieces, start=1):
             packet = av.Packet(piece)
             packet.pts = self.pts
-            stamp = Stamp(Arrival(self.pts + count, 0), None, corrupt)
-            out += [(count, unit) for unit in self.assembler.take(packet, stamp)]
+            packet.is_corrupt = corrupt
+            arrival = Arrival(self.pts + count, 0)
+            out += [(count, unit) for unit in self.assembler.take(packet, arrival)]
         return out
 
     def prove(self) -> None:

@@ -23,7 +23,8 @@ from typing import Any, Literal
 
 import av
 
-from pipeline.camera.decode import Stamp
+from pipeline.camera.capture import Arrival
+from pipeline.camera.decode import Stamp, reported_at_ns, stamp_of
 from pipeline.errors import SourceLost
 
 Codec = Literal["h264", "hevc"]
@@ -46,9 +47,9 @@ class AccessUnit:
     key: bool
 
 
-def whole(packet: av.Packet[Any], stamp: Stamp) -> AccessUnit:
+def whole(packet: av.Packet[Any], arrival: Arrival) -> AccessUnit:
     """The access unit of a packet that FFmpeg has put together."""
-    return AccessUnit(packet, stamp, packet.is_keyframe)
+    return AccessUnit(packet, stamp_of(packet, arrival), packet.is_keyframe)
 
 
 def is_assembled(codec: str) -> bool:
@@ -66,7 +67,9 @@ class _Pieces:
     """A picture that is coming in."""
 
     pts: int | None
-    stamp: Stamp
+    reported_at_ns: int | None
+    arrival: Arrival
+    corrupt: bool = False
     data: list[bytes] = field(default_factory=list)
     size: int = 0
     slices: int = 0
@@ -94,22 +97,23 @@ class Assembler:
         """Whether pictures are given as soon as their last piece is here."""
         return self._right >= PROOF and self._wrong < MOST_ERRORS
 
-    def take(self, packet: av.Packet[Any], stamp: Stamp) -> Iterator[AccessUnit]:
-        """The access units that are complete with this piece: none, one, or the one before and this.
+    def take(self, packet: av.Packet[Any], arrival: Arrival) -> Iterator[AccessUnit]:
+        """The access units that are complete with this piece, which came at `arrival`: none, one, or two.
 
         Raises:
             SourceLost: The picture has no end.
         """
         if self._now is None or packet.pts != self._now.pts:
             yield from self._finish()
-            self._now = _Pieces(packet.pts, stamp)
+            self._now = _Pieces(packet.pts, reported_at_ns(packet), arrival)
         pieces = self._now
         if pieces.size > MOST_BYTES:
             raise SourceLost(f"a picture of more than {MOST_BYTES >> 20} MB: the camera's time stamps stand still")
         if pieces.given:
             self._come_late(bytes(packet))
             return
-        pieces.stamp = Stamp(stamp.arrival, pieces.stamp.reported_at_ns, pieces.stamp.corrupt or stamp.corrupt)
+        pieces.arrival = arrival
+        pieces.corrupt |= packet.is_corrupt
         self._add(pieces, bytes(packet))
         if pieces.guessed_at is not None and self.early:
             pieces.given = True
@@ -166,9 +170,7 @@ class Assembler:
             self._damaged = False
         packet = av.Packet(b"".join(pieces.data))
         packet.pts = pieces.pts
-        stamp = pieces.stamp
-        if self._damaged and not stamp.corrupt:
-            stamp = Stamp(stamp.arrival, stamp.reported_at_ns, corrupt=True)
+        stamp = Stamp(pieces.arrival, pieces.reported_at_ns, corrupt=pieces.corrupt or self._damaged)
         return AccessUnit(packet, stamp, pieces.key)
 
 

@@ -91,16 +91,18 @@ class Decoder:
 
     def _decoded(self, frame: av.VideoFrame, latest: Stamp) -> Decoded:
         # With B-frames, a picture comes out behind packets that came later; its own stamp came through with it.
-        stamp = frame.opaque if isinstance(frame.opaque, Stamp) else latest
+        own = frame.opaque
+        stamp = own if isinstance(own, Stamp) else latest
         return Decoded(frame, frame.pts, stamp, corrupt=stamp.corrupt or frame.is_corrupt)
 
 
 def stamp_of(packet: av.Packet[Any], arrival: Arrival) -> Stamp:
     """What is known of a packet that has just come."""
-    return Stamp(arrival, _reported_at_ns(packet), packet.is_corrupt)
+    return Stamp(arrival, reported_at_ns(packet), packet.is_corrupt)
 
 
-def _reported_at_ns(packet: av.Packet[Any]) -> int | None:
+def reported_at_ns(packet: av.Packet[Any]) -> int | None:
+    """Wall time of its capture by RTCP sender reports, ns since 1970-01-01 UTC; None without."""
     if not packet.has_sidedata("prft"):
         return None
     wall_us: int = _PRFT.unpack_from(bytes(packet.get_sidedata("prft")))[0]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import structlog
 
 from pipeline.camera.resize import Resizer
+from pipeline.camera.runqueue import RunQueue
 from pipeline.camera.session import StreamPoint, continues, new_session
 from pipeline.camera.source import Picture
 from pipeline.clock import Clock
@@ -36,6 +37,7 @@ class Frames:
     def __init__(self, scope: RunScope, camera_id: str, clock: Clock) -> None:
         self._scope, self._camera_id, self._clock = scope, camera_id, clock
         self._resizer = Resizer()
+        self._run_queue = RunQueue()
         self._rng = random.Random()
         self._writer: SlotWriter | None = None
         self._session: _Session | None = None
@@ -66,7 +68,7 @@ class Frames:
         session = self._session_of(picture)
         if session is None:
             return None
-        frame_id = session.frames
+        frame_id, starved_ns = session.frames, self._run_queue.since_last_ns()
         admitted = self._decide(picture, frame_id)
         if admitted == "slot":
             self._put(picture, session, frame_id)
@@ -83,6 +85,7 @@ class Frames:
             decoded_ns=self._clock.monotonic_ns(),
             frame_wh=session.last.frame_wh,
             admitted=admitted,
+            starved_ns=starved_ns if frame_id else 0,
         )
 
     @property
@@ -106,6 +109,7 @@ class Frames:
         if self._writer is not None:
             self._writer.close()
             self._writer = None
+        self._run_queue.close()
 
     def _session_of(self, picture: Picture) -> _Session | None:
         if picture.frame is None:

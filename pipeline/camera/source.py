@@ -15,7 +15,7 @@ import av
 from pipeline.camera.access_unit import AccessUnit, assembler, is_assembled, whole
 from pipeline.camera.backlog import Backlog, waits_of_this_thread
 from pipeline.camera.capture import Arrival, Capture, CaptureTimes
-from pipeline.camera.decode import Decoded, Decoder, Stamp, stamp_of
+from pipeline.camera.decode import Decoded, Decoder, stamp_of
 from pipeline.camera.opening import (
     Description,
     describe,
@@ -130,6 +130,7 @@ class LiveSource:
         self._assembler = assembler(self.description.codec) if sends_pieces(camera) else None
         self._camera, self._clock = camera, clock
         self._container, self._stream = container, stream
+        self._tick_s = _tick_s(stream)
 
     def pictures(self, pulse: Pulse) -> Iterator[Picture]:
         """Every picture from the first key frame on; returns only when `pulse` says so.
@@ -138,25 +139,26 @@ class LiveSource:
             SourceLost: It ended, broke, fell silent, or sends no key frame.
         """
         decoder, backlog = Decoder(self._stream), Backlog()
-        asked = began = _arrival(self._clock)
-        waits = waits_of_this_thread()
+        began = _arrival(self._clock)
+        asked_ns, waits = began.ns, waits_of_this_thread()
         begun, current = False, not sends_pieces(self._camera)
         for packet in packets(self._camera, self._container, self._stream):
             arrival = _arrival(self._clock)
-            if waits_of_this_thread() > waits:
-                backlog.waited()
-            current = current or _is_current(arrival.ns - asked.ns, arrival.ns - began.ns)
+            current = current or _is_current(arrival.ns - asked_ns, arrival.ns - began.ns)
             if not pulse.go_on():
                 return
-            for unit in self._units(packet, stamp_of(packet, arrival)):
+            for unit in self._units(packet, arrival):
+                if waits_of_this_thread() > waits:
+                    backlog.waited()
                 if begun and current and self._falls_behind(backlog, unit):
                     yield self._left_out(unit, began)
-                    continue
-                for decoded in decoder.decode(unit.packet, unit.stamp, key=unit.key):
-                    begun = True
-                    if current:
-                        yield self._picture(decoded, began)
-            asked, waits = _arrival(self._clock), waits_of_this_thread()
+                else:
+                    for decoded in decoder.decode(unit.packet, unit.stamp, key=unit.key):
+                        begun = True
+                        if current:
+                            yield self._picture(decoded, began)
+                waits = waits_of_this_thread()
+            asked_ns = self._clock.monotonic_ns()
             if not begun and arrival.ns - began.ns > KEY_FRAME_S * NS_PER_S:
                 raise SourceLost(
                     f"{self._camera.url} sent no key frame in {KEY_FRAME_S:g} s; set a shorter key-frame interval in it"
@@ -167,13 +169,13 @@ class LiveSource:
         """Hang up."""
         self._container.close()
 
-    def _units(self, packet: av.Packet[Any], stamp: Stamp) -> Iterable[AccessUnit]:
+    def _units(self, packet: av.Packet[Any], arrival: Arrival) -> Iterable[AccessUnit]:
         """The pictures that are complete with this packet: itself, unless it is a piece of one."""
-        return self._assembler.take(packet, stamp) if self._assembler else (whole(packet, stamp),)
+        return self._assembler.take(packet, arrival) if self._assembler else (whole(packet, arrival),)
 
     def _falls_behind(self, backlog: Backlog, unit: AccessUnit) -> bool:
         pts = unit.packet.pts
-        return pts is not None and backlog.skips(_seconds(pts, self._stream), unit.stamp.arrival.ns, key=unit.key)
+        return pts is not None and backlog.skips(pts * self._tick_s, unit.stamp.arrival.ns, key=unit.key)
 
     def _left_out(self, unit: AccessUnit, began: Arrival) -> Picture:
         return replace(self._picture(Decoded(None, unit.packet.pts, unit.stamp, corrupt=False), began), behind=True)
@@ -181,7 +183,7 @@ class LiveSource:
     def _picture(self, decoded: Decoded, began: Arrival) -> Picture:
         arrival = decoded.stamp.arrival
         since_began_s = (arrival.ns - began.ns) / NS_PER_S
-        pts_s = since_began_s if decoded.ticks is None else _seconds(decoded.ticks, self._stream)
+        pts_s = since_began_s if decoded.ticks is None else decoded.ticks * self._tick_s
         capture = self._capture_times.capture(arrival, decoded.stamp.reported_at_ns)
         self._judge_clock()
         return Picture(decoded.frame, pts_s, arrival.ns, capture, decoded.corrupt, self._max_gap_s)
@@ -210,6 +212,7 @@ class Recording:
         self._max_gap_s = max_gap_s(self.description.fps)
         self._camera, self._clock = camera, clock
         self._container, self._stream = container, stream
+        self._tick_s = _tick_s(stream)
 
     def pictures(self, pulse: Pulse) -> Iterator[Picture]:
         """Every picture, waiting for its time where the pace is `realtime`.
@@ -225,7 +228,7 @@ class Recording:
             for decoded in self._once(pulse):
                 seen = seen or decoded.frame is not None
                 ticks = timeline.place(decoded.ticks, decoded.frame.duration if decoded.frame is not None else None)
-                picture = self._picture(decoded, _seconds(ticks, self._stream), pacer)
+                picture = self._picture(decoded, ticks * self._tick_s, pacer)
                 if pacer is not None and not pulse.wait_until(picture.received_ns):
                     return
                 yield picture
@@ -265,14 +268,16 @@ class Recording:
         self._container.close()
         self._container = open_container(self._camera)
         self._stream = video_stream(self._camera, self._container)
+        self._tick_s = _tick_s(self._stream)
 
 
 def _frame_ticks(stream: av.VideoStream, fps: float | None) -> int:
-    return round(1 / ((fps or 25.0) * float(stream.time_base or 1 / 90_000)))
+    return round(1 / ((fps or 25.0) * _tick_s(stream)))
 
 
-def _seconds(ticks: int, stream: av.VideoStream) -> float:
-    return float(ticks * stream.time_base) if stream.time_base else ticks / 90_000
+def _tick_s(stream: av.VideoStream) -> float:
+    """Its time base, s; asked once, since fractions are slow."""
+    return float(stream.time_base or 1 / 90_000)
 
 
 def _arrival(clock: Clock) -> Arrival:

@@ -1,9 +1,13 @@
-"""What the worker measures for its controller: frame rates, detections and busy lanes of one interval."""
+"""What the worker measures for its controller in one interval: frame rates, detections, busy lanes, starved cameras."""
 
 from __future__ import annotations
 
 from collections import Counter
 
+import numpy as np
+
+from pipeline.clock import NS_PER_S
+from pipeline.link import Tick
 from pipeline.wire import FrameResult
 from pipeline.worker.stride import Measured
 
@@ -14,12 +18,14 @@ FPS_SHARE = 0.3
 class Meter:
     """Counts between two readings. Times are monotonic s."""
 
-    def __init__(self, now_s: float) -> None:
+    def __init__(self, now_s: float, deadline_s: float) -> None:
+        self._deadline_s = deadline_s
         self._read_s = now_s
         self._busy = 0
         self._busy_since_s = now_s
         self._busy_s = 0.0
         self._detected = 0
+        self._starved_s: list[float] = []
         self._frames: Counter[str] = Counter()
         self._fps: dict[str, float] = {}
 
@@ -31,6 +37,10 @@ class Meter:
     def detections(self, frames: int) -> None:
         """So many frames came back from the detector, in time or not."""
         self._detected += frames
+
+    def heard(self, tick: Tick) -> None:
+        """A camera has decoded a frame, or left it out for want of a processor."""
+        self._starved_s.append(self._deadline_s if tick.admitted == "behind" else tick.starved_ns / NS_PER_S)
 
     def published(self, result: FrameResult) -> None:
         """A frame has left."""
@@ -46,7 +56,10 @@ class Meter:
         """
         self.lanes_busy(self._busy, now_s)
         interval_s = max(now_s - self._read_s, 1e-3)
-        measured = Measured(interval_s, self._detected, self._busy_s, lanes, window_s)
+        starved_s = float(np.percentile(self._starved_s, 95)) if self._starved_s else 0.0
+        starved = starved_s / self._deadline_s
+        measured = Measured(interval_s, self._detected, self._busy_s, lanes, window_s, starved)
+        self._starved_s = []
         self._fps = {camera_id: self._rate(camera_id, interval_s) for camera_id in {*self._fps, *self._frames}}
         self._fps = {camera_id: fps for camera_id, fps in self._fps.items() if fps > 0.1}
         self._read_s, self._busy_s, self._detected, self._frames = now_s, 0.0, 0, Counter()

@@ -19,7 +19,9 @@ and frames that nobody would take are not even to be converted. The policy, four
    surplus changes nobody's share.
 5. On a device whose detections take most of the deadline, more is offered: what had to wait there comes back too late,
    so that a lane has to find a fresh one.
-6. Cameras with `policy: content` share what they have together by what a detection is worth there (`worth`). Steps up
+6. Where cameras wait long for a processor, less is offered whatever the detector could do, until they do not: scaling
+   pictures and following detections take from decoding, and detections give way before pictures do.
+7. Cameras with `policy: content` share what they have together by what a detection is worth there (`worth`). Steps up
    that only make room for another of them are not counted as steps up: nothing was short.
 
 Pure arithmetic: what was measured and the time are arguments.
@@ -50,6 +52,10 @@ OFFERS_IN_WINDOW = 2.0
 """Frames offered, on average, in the time that one can wait in the slot and still come back in time."""
 MOST_FRESH = 2.5
 """Frames offered for freshness, for each that can be detected, at most."""
+STARVED, RELIEVED = 0.3, 0.15
+"""Share of the deadline that cameras wait for a processor, from which less is offered, and below which more is again."""
+STARVED_FALL, RELIEVED_GROWTH = 0.8, 1.03
+"""What is offered then, as a share of what was, an interval later."""
 COME_BACK_AFTER_S = 1.0
 """Strides come down so long after the last step up, at the earliest."""
 
@@ -91,6 +97,7 @@ class Measured:
         busy_s: Time that lanes computed, summed over lanes, s.
         lanes: How many lanes might compute.
         window_s: How long a frame may wait in the slot and still come back in time, s.
+        starved: How long cameras waited for a processor before a frame, 95th percentile, as a share of the deadline.
     """
 
     interval_s: float
@@ -98,6 +105,7 @@ class Measured:
     busy_s: float
     lanes: int
     window_s: float = math.inf
+    starved: float = 0.0
 
     @property
     def utilisation(self) -> float:
@@ -125,6 +133,7 @@ class StrideController:
         self.due: dict[str, float] = {}
         self._bounds = bounds
         self._capacity_hz: float | None = None
+        self._spared_hz = math.inf
         self._raised_s = -math.inf
         self._by_content = {camera_id for camera_id, bound in bounds.items() if bound.by_content}
         self._worth = Worth()
@@ -146,14 +155,17 @@ class StrideController:
             now_s: Monotonic time, s.
             wrong_hz: Boxes that go wrong a second where nobody looks, by camera, as far as it was measured.
         """
-        self._capacity_hz = capacity_hz = self._believe(measured)
-        if capacity_hz is None:
+        self._capacity_hz = self._believe(measured)
+        self._spared_hz = self._spare(measured.starved, fps)
+        if self._capacity_hz is None and math.isinf(self._spared_hz):
             return {}
+        capacity_hz = math.inf if self._capacity_hz is None else self._capacity_hz
         self._worths = self._weigh(wrong_hz or {}, fps)
         due = self._fit(capacity_hz * DUE, fps)
         fresh_hz = min(OFFERS_IN_WINDOW / measured.window_s, MOST_FRESH * capacity_hz)
-        most_hz = max(MOST_OFFERED * capacity_hz, fresh_hz)
-        tight, loose = self._fit(most_hz, fps), self._fit(max(LEAST_OFFERED * capacity_hz, fresh_hz), fps)
+        most_hz = min(max(MOST_OFFERED * capacity_hz, fresh_hz), self._spared_hz)
+        least_hz = min(max(LEAST_OFFERED * capacity_hz, fresh_hz), self._spared_hz)
+        tight, loose = self._fit(most_hz, fps), self._fit(least_hz, fps)
         changed = {}
         for camera_id in fps:
             stride = self._next(camera_id, tight[camera_id], loose[camera_id], now_s)
@@ -177,6 +189,17 @@ class StrideController:
             return None
         # Whatever one lane does alone, all of them together do at least: the way back after a stall.
         return max(known * IDLE_GROWTH, known + FALL_SHARE * (found / measured.lanes - known))
+
+    def _spare(self, starved: float, fps: Mapping[str, float]) -> float:
+        """What may be offered so that the cameras get the processor they need, frames a second; infinite: anything."""
+        if starved > STARVED:
+            asked_hz = self._asked_hz(self.strides, fps)
+            least_hz = sum(hz / self._ceiling(camera_id, fps) for camera_id, hz in fps.items())
+            return max(least_hz, STARVED_FALL * min(self._spared_hz, asked_hz))
+        if starved < RELIEVED:
+            more_hz = RELIEVED_GROWTH * self._spared_hz
+            return more_hz if more_hz < sum(fps.values()) else math.inf
+        return self._spared_hz
 
     def _next(self, camera_id: str, tight: int, loose: int, now_s: float) -> int:
         """Up to `tight` at once; down to `loose` when nothing has been short for a while."""

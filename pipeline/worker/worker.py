@@ -75,7 +75,7 @@ class Worker:
         self._stop_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._stopping = False
         self._active: set[Channel] = set()
-        self._meter = Meter(self._now_s())
+        self._meter = Meter(self._now_s(), deadline_s)
         self._reconsider_s = self._now_s() + INTERVAL_S
         self._poller = zmq.Poller()
         for readable in (self._link.socket, self._lanes.fileno(), self._stop_fd):
@@ -144,6 +144,8 @@ class Worker:
         now_ns = self._clock.monotonic_ns()
         waits, ended = channel.hear(tick, now_ns)
         self._active.add(channel)
+        if not channel.plan.waits:
+            self._meter.heard(tick)
         self._publish(ended)
         if waits:
             self._scheduler.offer(channel.plan.camera_id, now_ns / NS_PER_S)
