@@ -54,6 +54,14 @@ def advance(covariance: Floats, height: Floats, elapsed_s: float) -> Floats:
     return out
 
 
+def position_var(covariance: Floats, height: Floats, elapsed_s: float) -> Floats:
+    """(N,) px²: the position's variance alone, `elapsed_s` ≥ 0 later."""
+    step, noise = _transition(elapsed_s)
+    out: Floats = step[0] @ covariance
+    out += noise[0] * (height * height)
+    return out
+
+
 @lru_cache(maxsize=64)
 def _transition(t: float) -> tuple[Floats, Floats]:
     """What becomes of a covariance in `t` seconds, (3, 3), and what is added for each squared px of height, (3, 1)."""

@@ -28,6 +28,7 @@ from pipeline.detections import Detections, Origin, Tracks
 from pipeline.geometry import clip, iou_matrix
 from pipeline.track import kalman
 from pipeline.track.association import LEAST_SHIFT_PAIRS, assign, common_shift
+from pipeline.track.outlook import Outlook
 from pipeline.track.rows import Floats, Rows
 
 SHIFT_TO_VELOCITY = 0.5
@@ -85,6 +86,7 @@ class Tracker:
         self._next_id = 1
         self._affine: Floats | None = None
         self._camera_velocity = np.zeros((2, 3))
+        self._outlook: Outlook | None = None
 
     def update(self, detections: Detections, at_s: float) -> Tracks:
         """Objects on the frame captured at `at_s` (stream time, s), on which the detector found `detections`.
@@ -93,6 +95,7 @@ class Tracker:
         one before counts as the same moment.
         """
         first = self._at_s is None
+        self._outlook = None
         elapsed_s = 0.0 if self._at_s is None else max(0.0, at_s - self._at_s)
         self._at_s = at_s = at_s if self._at_s is None else max(at_s, self._at_s)
         if self._rows.ended.any():
@@ -104,13 +107,17 @@ class Tracker:
         unmatched = self._associate(found, high, at_s)
         self._end(at_s)
         self._give_birth(found, unmatched, confirmed=first)
-        return self._now(at_s)
+        return self._now()
 
     def predict(self, at_s: float) -> Tracks:
         """Objects on a frame captured at `at_s` ≥ the last `update`, on which the detector did not run."""
         if self._at_s is None:
             return Tracks.empty()
-        return self._now(max(at_s, self._at_s))
+        if at_s <= self._at_s:
+            return self._now()
+        if self._outlook is None:
+            self._outlook = self._look_ahead(self._at_s)
+        return self._outlook.at(at_s)
 
     @property
     def first_seen(self) -> int:
@@ -134,7 +141,7 @@ class Tracker:
         boxes = np.where(follows | exact, boxes, rows.mean + rows.velocity * (at_s - self._at_s))
         origin = np.where(exact, Origin.DETECTED, np.where(follows, Origin.INTERPOLATED, Origin.PREDICTED))
         keep = follows | exact | ((since_s <= self._longest_missed_s) & self._in_view(boxes) & ~rows.ended)
-        return self._packed(rows, boxes, origin, since_s, 0.0)[keep]
+        return self._packed(rows, boxes, origin, since_s)[keep]
 
     def compensate(self, affine: NDArray[np.float32]) -> None:
         """Take note of how the camera moved from the picture of the last `update` to that of the next one.
@@ -253,30 +260,24 @@ class Tracker:
         inside = np.minimum(boxes[2:], self._limits[:, None]) > np.maximum(boxes[:2], 0.0)
         return np.asarray(inside[0] & inside[1])
 
-    def _now(self, at_s: float) -> Tracks:
-        """The objects at `at_s`, at or after the last update."""
+    def _now(self) -> Tracks:
+        """The objects at the last update."""
         rows = self._rows
         assert self._at_s is not None
-        ahead_s = at_s - self._at_s
-        since_s = at_s - rows.seen_at
-        boxes = rows.now
-        keep = rows.confirmed & ~rows.ended
-        if ahead_s > 0:
-            boxes = rows.mean + rows.velocity * ahead_s
-            limit_s = np.where(rows.seen_at < self._at_s, self._longest_missed_s, self._config.max_fill_s)
-            keep &= (since_s <= limit_s + SAME_MOMENT_S) & self._in_view(boxes)
-        else:
-            keep &= since_s <= self._longest_missed_s
-        tracks = self._packed(rows, boxes, since_s > 0, since_s, ahead_s)
+        since_s = self._at_s - rows.seen_at
+        keep = rows.confirmed & ~rows.ended & (since_s <= self._longest_missed_s)
+        tracks = self._packed(rows, rows.now, since_s > 0, since_s)
         return tracks if keep.all() else tracks[keep]
 
-    def _packed(self, rows: Rows, boxes: Floats, origin: NDArray[Any], since_s: Floats, ahead_s: float) -> Tracks:
+    def _look_ahead(self, at_s: float) -> Outlook:
+        """The objects after the last update, which was at `at_s`."""
+        rows = self._rows
+        limit_s = np.where(rows.seen_at < at_s, self._longest_missed_s, self._config.max_fill_s)
+        until_s = rows.seen_at + limit_s + SAME_MOMENT_S
+        return Outlook.of(rows, at_s, until_s, self._picture_wh, clip=self._config.clip)
+
+    def _packed(self, rows: Rows, boxes: Floats, origin: NDArray[Any], since_s: Floats) -> Tracks:
         xyxy = boxes.T.astype(np.float32)
-        var = (
-            kalman.advance(rows.covariance, rows.mean[3] - rows.mean[1], ahead_s)[0]
-            if ahead_s > 0
-            else rows.covariance[0]
-        )
         return Tracks(
             track_id=rows.track_id.copy(),
             xyxy=clip(xyxy, self._picture_wh) if self._config.clip else xyxy,
@@ -284,5 +285,5 @@ class Tracker:
             class_id=rows.class_id.copy(),
             origin=origin.astype(np.uint8),
             since_detected_s=since_s.astype(np.float32),
-            uncertainty_px=np.sqrt(var).astype(np.float32),
+            uncertainty_px=np.sqrt(rows.covariance[0]).astype(np.float32),
         )

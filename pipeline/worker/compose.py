@@ -14,6 +14,10 @@ from pipeline.wire import BoxOrigin, FrameOrigin, FrameResult, TrackedBox
 from pipeline.worker.stream import Frame, Stream
 
 _FRAME_ORIGINS: tuple[FrameOrigin, ...] = ("detected", "predicted", "interpolated", "skipped")
+_UNITS = np.array([10, 10, 10, 10, 1000, 10, 100], np.float64)
+"""What xyxy, score, milliseconds and uncertainty of a box are rounded to, as parts of one."""
+_TO_UNITS = _UNITS * [1, 1, 1, 1, 1, 1000, 1]
+"""The same, with seconds to milliseconds."""
 _BOX_ORIGINS: tuple[BoxOrigin, ...] = ("detected", "predicted", "interpolated")
 
 
@@ -76,28 +80,26 @@ def _latency_ms(frame: Frame, now_ns: int) -> dict[str, float]:
 
 def _boxes(tracks: Tracks, class_names: Sequence[str]) -> tuple[TrackedBox, ...]:
     """One `TrackedBox` a row; rounded to what the figures are worth, which also keeps JSON readable."""
-    columns = zip(
-        tracks.track_id.tolist(),
-        tracks.class_id.tolist(),
-        np.round(tracks.score.astype(np.float64), 3).tolist(),
-        np.round(tracks.xyxy.astype(np.float64), 1).tolist(),
-        tracks.origin.tolist(),
-        np.round(tracks.since_detected_s.astype(np.float64) * 1000, 1).tolist(),
-        np.round(tracks.uncertainty_px.astype(np.float64), 2).tolist(),
-        strict=True,
-    )
+    table = np.empty((len(tracks), 7))
+    table[:, :4] = tracks.xyxy
+    table[:, 4] = tracks.score
+    table[:, 5] = tracks.since_detected_s
+    table[:, 6] = tracks.uncertainty_px
+    table *= _TO_UNITS
+    figures = (np.rint(table) / _UNITS).tolist()
+    words = zip(tracks.track_id.tolist(), tracks.class_id.tolist(), tracks.origin.tolist(), figures, strict=True)
     return tuple(
         TrackedBox(
             track_id=track_id,
             class_id=class_id,
             class_name=class_names[class_id],
             score=score,
-            xyxy=tuple(xyxy),
+            xyxy=(left, top, right, bottom),
             origin=_BOX_ORIGINS[origin],
             since_detected_ms=since_ms,
             uncertainty_px=uncertainty_px,
         )
-        for track_id, class_id, score, xyxy, origin, since_ms, uncertainty_px in columns
+        for track_id, class_id, origin, (left, top, right, bottom, score, since_ms, uncertainty_px) in words
     )
 
 

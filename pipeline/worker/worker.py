@@ -1,6 +1,8 @@
 """Where the ways of all cameras meet: ticks and slots in, one detector, one message a frame out.
 
-One loop, woken by a tick, by a finished detection, by a request to stop, or by the next deadline; it never polls.
+One loop, woken by a tick, by a finished detection, by a request to stop, or by the next deadline; it never polls. Ticks
+that come close together are heard together: among many cameras that decode, what is cold in the processor's caches
+costs a frame more than all work on it.
 """
 
 from __future__ import annotations
@@ -30,6 +32,8 @@ from pipeline.worker.stride import INTERVAL_S, StrideController
 
 log = structlog.get_logger()
 
+TURN_MS = 4
+"""Ticks do not wake the loop again sooner; a detection does. A third of the worker's time with sixty cameras."""
 DRAIN_S = 1.0
 """How long a worker that was told to stop waits for detections that are under way."""
 STUCK_S = 5.0
@@ -77,9 +81,12 @@ class Worker:
         self._active: set[Channel] = set()
         self._meter = Meter(self._now_s(), deadline_s)
         self._reconsider_s = self._now_s() + INTERVAL_S
-        self._poller = zmq.Poller()
-        for readable in (self._link.socket, self._lanes.fileno(), self._stop_fd):
-            self._poller.register(readable, zmq.POLLIN)
+        self._turned_s = 0.0
+        self._urgent, self._any = zmq.Poller(), zmq.Poller()
+        for readable in (self._lanes.fileno(), self._stop_fd):
+            self._urgent.register(readable, zmq.POLLIN)
+            self._any.register(readable, zmq.POLLIN)
+        self._any.register(self._link.socket, zmq.POLLIN)
 
     def stop(self) -> None:
         """End the loop soon; safe from a signal handler and from any thread."""
@@ -103,7 +110,8 @@ class Worker:
 
     def step(self) -> None:
         """Wait for something to happen, and act on all that has."""
-        self._poller.poll(self._timeout_ms())
+        self._any.poll(self._timeout_ms())
+        self._gather()
         self._beat.value = self._clock.monotonic_ns()
         self._hear_cameras()
         self._collect_detections()
@@ -111,6 +119,13 @@ class Worker:
         self._fill_lanes()
         self._publish_settled()
         self._reconsider_strides()
+
+    def _gather(self) -> None:
+        """Let more ticks come in if the last turn was just now."""
+        left_ms = TURN_MS - round((self._now_s() - self._turned_s) * 1000)
+        if left_ms > 0:
+            self._urgent.poll(left_ms)
+        self._turned_s = self._now_s()
 
     def _timeout_ms(self) -> int:
         now_s = self._now_s()
