@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from pipeline.errors import ReplayError
 from pipeline.replay import Login, Playback, ReplayOptions
-from pipeline.replay.options import camera_name, plan_cameras
+from pipeline.replay.options import camera_name, phase_s, plan_cameras
 
 GATE, YARD = Path("a/gate.mp4"), Path("b/yard.mkv")
 
@@ -56,3 +57,16 @@ def test_options_come_back_from_json() -> None:
     options = ReplayOptions((GATE, YARD), 4, 0, "::1", Playback(loop=True), login, own_ports=True, departures=GATE)
 
     assert ReplayOptions.from_json(options.to_json()) == options
+
+
+def test_phase_s_spreads_frames_over_an_interval_and_key_frames_over_a_second():
+    phases = [phase_s(index, 60, 15.0) for index in range(60)]
+    assert phases[0] == 0.0 and max(phases) < 1 + 1 / 15
+    within_interval = sorted(phase * 15 % 1 for phase in phases)
+    assert within_interval == pytest.approx([index / 60 for index in range(60)], abs=1e-6)
+    in_one_interval = Counter(int(phase * 15 + 1e-9) for phase in phases)
+    assert len(in_one_interval) == 15 and max(in_one_interval.values()) <= 5
+
+
+def test_phase_s_two_frames_a_second_are_hardly_late():
+    assert max(phase_s(index, 4, 2.0) for index in range(4)) < 1.0

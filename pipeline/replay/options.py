@@ -18,6 +18,9 @@ PASSWORD_VARIABLE = "CAMFLEET_REPLAY_PASSWORD"
 Pacing = Literal["recorded", "even"]
 AuthScheme = Literal["any", "basic", "digest"]
 
+KEY_FRAMES_WITHIN_S = 1.0
+_GOLDEN = 0.618034
+"""Multiples of the golden ratio fill an interval evenly, however many there are."""
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -161,3 +164,13 @@ def _free_name(name: str, taken: set[str]) -> str:
         number += 1
         candidate = f"{name}-{number}"
     return candidate
+
+
+def phase_s(index: int, count: int, fps: float) -> float:
+    """How much later than the first the camera `index` of `count` starts, s.
+
+    Frame times are spread evenly over one frame interval. Key frames, which cost most to decode, are spread over
+    `KEY_FRAMES_WITHIN_S`: real cameras do not send theirs in the same instant.
+    """
+    whole_frames = int(index * _GOLDEN % 1 * KEY_FRAMES_WITHIN_S * fps)
+    return (whole_frames + index / count) / fps

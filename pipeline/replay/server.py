@@ -18,7 +18,7 @@ from pipeline.replay.connection import FAREWELL_S, RtspConnection, Served
 from pipeline.replay.departures import DepartureFile
 from pipeline.replay.faults import DISCONNECTING, Fault, Order, check_fault
 from pipeline.replay.feed import Feed, Start
-from pipeline.replay.options import CameraPlan, ReplayOptions, plan_cameras
+from pipeline.replay.options import CameraPlan, ReplayOptions, phase_s, plan_cameras
 from pipeline.replay.recording import Recording
 from pipeline.replay.udp import UdpPorts
 
@@ -138,7 +138,7 @@ class ReplayServer:
             self._numbers[plan.name] = index
 
     def _open_camera(self, index: int, plan: CameraPlan, taken_starts: set[float], count: int) -> Camera:
-        """The cameras are spread over one frame interval, as real ones do not all expose at once either.
+        """The cameras do not run in step, as real ones do not either.
 
         A recording may have fewer key frames than cameras that share it. Those that find their key frame taken start
         there too, but later, by what is missing to their place, so that no two show the same picture.
@@ -162,7 +162,7 @@ class ReplayServer:
             playback=playback,
             executor=self._readers,
             clock=self._clock,
-            phase_s=delay_s + index / count / feed.rate,
+            phase_s=delay_s + phase_s(index, count, feed.rate),
             observe=self._note,
         )
 
