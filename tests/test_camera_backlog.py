@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.camera.backlog import LAG_S, PICTURES, Backlog
+from pipeline.camera.backlog import LATE_S, PICTURES, STARVED_PICTURES, Backlog
 from pipeline.camera.decode import Decoder
 from pipeline.camera.source import open_source
 from pipeline.clock import NS_PER_S, SystemClock, VirtualClock
@@ -25,13 +25,14 @@ class Feed:
         self.backlog = Backlog()
         self._number = 0
 
-    def next(self, lag_s: float, *, waited: bool) -> bool:
+    def next(self, lag_s: float, *, waited: bool, starved_s: float = 0.0) -> bool:
         """Whether the picture is left out."""
         if waited:
             self.backlog.waited()
         pts_s, key = self._number * INTERVAL_S, self._number % 10 == 0
         self._number += 1
-        return self.backlog.skips(pts_s, round((100.0 + pts_s + lag_s) * NS_PER_S), key=key)
+        arrived_ns = round((100.0 + pts_s + lag_s) * NS_PER_S)
+        return self.backlog.skips(pts_s, arrived_ns, round(starved_s * NS_PER_S), key=key)
 
 
 def on_time(feed: Feed, count: int = 10) -> list[bool]:
@@ -61,14 +62,35 @@ def test_backlog_key_frame_that_is_late_itself_is_left_out() -> None:
 @pytest.mark.parametrize(
     ("lag_s", "waited"),
     [
-        pytest.param(2 * LAG_S, True, id="late, but each is waited for: the network is slow, not we"),
-        pytest.param(0.5 * LAG_S, False, id="always there already, but hardly late"),
+        pytest.param(2 * LATE_S, True, id="late, but each is waited for: the network is slow, not we"),
+        pytest.param(0.5 * LATE_S, False, id="always there already, but hardly late"),
     ],
 )
 def test_backlog_that_is_none_leaves_nothing_out(lag_s: float, waited: bool) -> None:
     feed = Feed()
     on_time(feed)
     assert not any(feed.next(lag_s, waited=waited) for _ in range(50))
+
+
+def test_backlog_late_for_want_of_a_processor_is_left_out_although_it_was_waited_for() -> None:
+    feed = Feed()
+    on_time(feed)
+    starved = [feed.next(0.12, waited=True, starved_s=0.1) for _ in range(STARVED_PICTURES)]
+    assert starved == [False] * (STARVED_PICTURES - 1) + [True]
+
+
+def test_backlog_one_picture_that_no_processor_was_free_for_leaves_nothing_out() -> None:
+    feed = Feed()
+    on_time(feed)
+    hiccup = [feed.next(0.2, waited=True, starved_s=0.2), feed.next(0.16, waited=False)]
+    assert not any(hiccup + on_time(feed, 20))
+
+
+def test_backlog_with_a_goal_of_a_second_takes_a_tenth_for_on_time() -> None:
+    feed = Feed()
+    feed.backlog = Backlog(late_s=0.6)
+    on_time(feed)
+    assert not any(feed.next(0.2, waited=False, starved_s=0.04) for _ in range(50))
 
 
 def test_backlog_after_a_pause_of_the_network_leaves_nothing_out() -> None:

@@ -4,14 +4,15 @@ The problem: where the cameras need more processor than there is, packets wait i
 older than the one before, until all are seconds old (dlstreamer#64). Nothing behind the decoder can mend that: latest
 wins has to hold in front of it too.
 
-The policy: a camera has fallen behind when several pictures in a row lay there already, none had to be waited for, and
-they are a good deal later than they could be. A pause of the network does not look like that: what comes after it is
-late, but decoded in no time, and then the next picture is waited for. From then on pictures are not decoded, which
-empties the socket at once, and when it is empty, decoding begins again with the next key frame that is on time;
-pictures between two key frames cannot be decoded without those before them. Each picture that is left out is told and
-counted (`behind`), and gets its boxes from the tracker as any other that is not detected.
+The policy: a camera has fallen behind when several pictures in a row are a good deal later than they could be, and it
+is not the network's doing: either they lay there already, none had to be waited for, or most of the delay was spent
+waiting for a processor. A pause of the network does not look like that: what comes after it is late, but decoded in no
+time, and then the next picture is waited for. From then on pictures are not decoded, which empties the socket at once,
+and when it is empty, decoding begins again with the next key frame that is on time; pictures between two key frames
+cannot be decoded without those before them. Each picture that is left out is told and counted (`behind`), and gets its
+boxes from the tracker as any other that is not detected.
 
-Pure arithmetic, but for the question whether the thread has waited.
+How late is late follows from the fleet's goal. Pure arithmetic, but for the question whether the thread has waited.
 """
 
 from __future__ import annotations
@@ -22,41 +23,57 @@ from pipeline.camera.capture import Quickest
 from pipeline.clock import NS_PER_S
 
 PICTURES = 5
-"""In a row that lay there already."""
-LAG_S = 0.1
-"""How late they are, compared with the quickest of the last half minute."""
-ON_TIME_S = 0.05
-"""How late a key frame may be with which decoding begins again."""
+"""In a row that lay there already and are late."""
+STARVED_PICTURES = 3
+"""In a row that are late because no processor was free."""
+STARVED_SHARE = 0.5
+"""Of the delay: what was spent waiting for one."""
+LATE_SHARE = 0.6
+"""Of the promised age: how late a picture may come, compared with the quickest of the last half minute."""
+LATE_S = 0.1
+"""The same where nothing is promised."""
+ON_TIME_SHARE = 0.5
+"""Of that: how late a key frame may be with which decoding begins again."""
 
 
 class Backlog:
     """Judges one camera. Not thread-safe."""
 
-    def __init__(self) -> None:
+    def __init__(self, late_s: float = LATE_S) -> None:
+        """From `late_s` on a picture is late."""
+        self._late_s = late_s
         self._quickest = Quickest()
         self._unwaited = 0
+        self._starved_ns = 0
+        self._starved = 0
         self._skipping = False
         self._emptied = False
 
     def waited(self) -> None:
         """Nothing lay there: the newest packet had to be waited for, so its picture is not late because of us."""
         self._unwaited = -1
+        self._starved_ns = 0
         self._emptied = True
 
-    def skips(self, pts_s: float, arrived_ns: int, *, key: bool) -> bool:
+    def skips(self, pts_s: float, arrived_ns: int, starved_ns: int = 0, *, key: bool) -> bool:
         """Whether to leave the next picture out.
 
         Args:
             pts_s: Its own time, s.
             arrived_ns: Monotonic time its last packet was read.
+            starved_ns: How long the thread was ready to run, but had no processor, since the picture before.
             key: Whether decoding can begin with it.
         """
         delay_ns = arrived_ns - round(pts_s * NS_PER_S)
         lag_s = (delay_ns - self._quickest.of(delay_ns, arrived_ns)) / NS_PER_S
         self._unwaited += 1
+        self._starved_ns += starved_ns
+        late = lag_s > self._late_s
+        for_want_of_processor = late and self._starved_ns / NS_PER_S >= STARVED_SHARE * lag_s
+        self._starved = self._starved + 1 if for_want_of_processor else 0
         if self._skipping:
-            self._skipping = not (key and self._emptied and lag_s < ON_TIME_S)
-        elif self._unwaited >= PICTURES and lag_s > LAG_S:
+            self._skipping = not (key and self._emptied and lag_s < ON_TIME_SHARE * self._late_s)
+        elif late and (self._unwaited >= PICTURES or self._starved >= STARVED_PICTURES):
             self._skipping, self._emptied = True, False
         return self._skipping
 

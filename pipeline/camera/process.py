@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from pipeline.camera.backlog import LATE_S
 from pipeline.camera.backoff import Backoff
 from pipeline.camera.frames import Frames
 from pipeline.camera.report import FAREWELL_MS, Reporter
@@ -47,12 +48,14 @@ class CameraSpec:
         fleet: The fleet's name.
         scope: Where its slot is.
         link: The worker's endpoint.
+        late_s: How late pictures may come for want of a processor before some are left out.
     """
 
     camera: Camera
     fleet: str
     scope: RunScope
     link: str
+    late_s: float = LATE_S
 
 
 def run_camera(spec: CameraSpec, beat: c_int64) -> None:
@@ -82,7 +85,7 @@ def serve(spec: CameraSpec, beat: c_int64, stop: threading.Event) -> int:
     first = CameraState(fleet=spec.fleet, camera_id=spec.camera.camera_id, session_id="", state="connecting")
     reporter = Reporter(first, link, beat, stop, clock)
     try:
-        code = _CameraLoop(spec.camera, link, frames, reporter, clock).run()
+        code = _CameraLoop(spec, link, frames, reporter, clock).run()
         if not stop.is_set():
             link.settle(FAREWELL_MS)
         return code
@@ -97,10 +100,11 @@ def serve(spec: CameraSpec, beat: c_int64, stop: threading.Event) -> int:
 class _CameraLoop:
     """Sources one after the other, the pictures of each, and the pauses between them."""
 
-    def __init__(self, camera: Camera, link: CameraLink, frames: Frames, reporter: Reporter, clock: Clock) -> None:
-        self._camera, self._link, self._frames = camera, link, frames
+    def __init__(self, spec: CameraSpec, link: CameraLink, frames: Frames, reporter: Reporter, clock: Clock) -> None:
+        self._camera, self._late_s = spec.camera, spec.late_s
+        self._link, self._frames = link, frames
         self._reporter, self._clock = reporter, clock
-        self._backoff = Backoff(camera.reconnect.initial_s, camera.reconnect.max_s)
+        self._backoff = Backoff(self._camera.reconnect.initial_s, self._camera.reconnect.max_s)
         self._rng = random.Random()
         self._reconnects = -1
         self._live_since_ns: int | None = None
@@ -141,7 +145,7 @@ class _CameraLoop:
             SourceError: The source cannot be opened, or is lost.
         """
         self._reporter.go_on()
-        source = open_source(self._camera, self._clock)
+        source = open_source(self._camera, self._clock, self._late_s)
         try:
             for picture in source.pictures(self._reporter):
                 wish = self._link.admission()

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import av
 
 from pipeline.camera.access_unit import AccessUnit, assembler, is_assembled, whole
-from pipeline.camera.backlog import Backlog, waits_of_this_thread
+from pipeline.camera.backlog import LATE_S, Backlog, waits_of_this_thread
 from pipeline.camera.capture import Arrival, Capture, CaptureTimes
 from pipeline.camera.decode import Decoded, Decoder, stamp_of
 from pipeline.camera.opening import (
@@ -26,6 +26,7 @@ from pipeline.camera.opening import (
     video_stream,
 )
 from pipeline.camera.pace import Pacer, Timeline, max_gap_s
+from pipeline.camera.runqueue import RunQueue
 from pipeline.clock import NS_PER_MS, NS_PER_S, Clock
 from pipeline.config.camera import Camera
 from pipeline.errors import SourceError, SourceLost
@@ -96,8 +97,13 @@ class Source(Protocol):
         """Let it go; may be called again."""
 
 
-def open_source(camera: Camera, clock: Clock) -> Source:
+def open_source(camera: Camera, clock: Clock, late_s: float = LATE_S) -> Source:
     """Connect to a camera, or open a recording; blocks, up to the camera's `open_timeout_s` if FFmpeg keeps to it.
+
+    Args:
+        camera: Which.
+        clock: For arrival times.
+        late_s: How late a camera's pictures may come for want of a processor before some are left out.
 
     Raises:
         SourceError: It cannot be opened, and why; trying again may help unless it is a file.
@@ -111,7 +117,7 @@ def open_source(camera: Camera, clock: Clock) -> Source:
             stream = video_stream(camera, container)
         if is_recording(camera, container):
             return Recording(camera, clock, container, stream)
-        return LiveSource(camera, clock, container, stream)
+        return LiveSource(camera, clock, container, stream, late_s)
     except BaseException:
         container.close()
         raise
@@ -121,11 +127,17 @@ class LiveSource:
     """A camera: its pictures come when it sends them."""
 
     def __init__(
-        self, camera: Camera, clock: Clock, container: av.container.InputContainer, stream: av.VideoStream
+        self,
+        camera: Camera,
+        clock: Clock,
+        container: av.container.InputContainer,
+        stream: av.VideoStream,
+        late_s: float,
     ) -> None:
         self.description = describe(stream)
         self._max_gap_s = max_gap_s(self.description.fps)
         self.concern = ""
+        self._backlog, self._run_queue = Backlog(late_s), RunQueue()
         self._capture_times = CaptureTimes()
         self._assembler = assembler(self.description.codec) if sends_pieces(camera) else None
         self._camera, self._clock = camera, clock
@@ -138,7 +150,7 @@ class LiveSource:
         Raises:
             SourceLost: It ended, broke, fell silent, or sends no key frame.
         """
-        decoder, backlog = Decoder(self._stream), Backlog()
+        decoder = Decoder(self._stream)
         began = _arrival(self._clock)
         asked_ns, waits = began.ns, waits_of_this_thread()
         begun, current = False, not sends_pieces(self._camera)
@@ -149,8 +161,8 @@ class LiveSource:
                 return
             for unit in self._units(packet, arrival):
                 if waits_of_this_thread() > waits:
-                    backlog.waited()
-                if begun and current and self._falls_behind(backlog, unit):
+                    self._backlog.waited()
+                if begun and current and self._falls_behind(unit, self._run_queue.since_last_ns()):
                     yield self._left_out(unit, began)
                 else:
                     for decoded in decoder.decode(unit.packet, unit.stamp, key=unit.key):
@@ -168,14 +180,15 @@ class LiveSource:
     def close(self) -> None:
         """Hang up."""
         self._container.close()
+        self._run_queue.close()
 
     def _units(self, packet: av.Packet[Any], arrival: Arrival) -> Iterable[AccessUnit]:
         """The pictures that are complete with this packet: itself, unless it is a piece of one."""
         return self._assembler.take(packet, arrival) if self._assembler else (whole(packet, arrival),)
 
-    def _falls_behind(self, backlog: Backlog, unit: AccessUnit) -> bool:
-        pts = unit.packet.pts
-        return pts is not None and backlog.skips(pts * self._tick_s, unit.stamp.arrival.ns, key=unit.key)
+    def _falls_behind(self, unit: AccessUnit, starved_ns: int) -> bool:
+        pts, arrived_ns = unit.packet.pts, unit.stamp.arrival.ns
+        return pts is not None and self._backlog.skips(pts * self._tick_s, arrived_ns, starved_ns, key=unit.key)
 
     def _left_out(self, unit: AccessUnit, began: Arrival) -> Picture:
         return replace(self._picture(Decoded(None, unit.packet.pts, unit.stamp, corrupt=False), began), behind=True)

@@ -13,6 +13,7 @@ from typing import Any, Self
 
 import structlog
 
+from pipeline.camera.backlog import LATE_SHARE
 from pipeline.camera.process import ENDED, FAILED, CameraSpec, run_camera
 from pipeline.clock import NS_PER_S, Clock, SystemClock
 from pipeline.config.values import Fleet
@@ -113,7 +114,8 @@ class Supervisor:
     def _camera(self, camera_id: str) -> Child:
         settings = self._fleet.cameras[camera_id]
         link = self._workers.link(camera_id)
-        spec = CameraSpec(camera=settings, fleet=self._fleet.name, scope=self._lease.scope, link=link)
+        late_s = LATE_SHARE * self._fleet.slo.p95_ms / 1000
+        spec = CameraSpec(settings, self._fleet.name, self._lease.scope, link, late_s)
         silent_s = settings.open_timeout_s + settings.read_timeout_s + CAMERA_GRACE_S
         return Child(f"camera {camera_id}", run_camera, lambda: (spec,), silent_s, self._ground)
 

@@ -26,7 +26,6 @@ from numpy.typing import NDArray
 
 from pipeline.detections import Detections, Origin, Tracks
 from pipeline.geometry import clip, iou_matrix
-from pipeline.track import kalman
 from pipeline.track.association import LEAST_SHIFT_PAIRS, assign, common_shift
 from pipeline.track.outlook import Outlook
 from pipeline.track.rows import Floats, Rows

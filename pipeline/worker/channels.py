@@ -39,6 +39,9 @@ class Channels:
     def __getitem__(self, camera_id: str) -> Channel:
         return self._open[camera_id]
 
+    def __len__(self) -> int:
+        return len(self._open)
+
     def __iter__(self) -> Iterator[Channel]:
         return iter(self._open.values())
 

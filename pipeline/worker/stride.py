@@ -53,7 +53,7 @@ OFFERS_IN_WINDOW = 2.0
 MOST_FRESH = 2.5
 """Frames offered for freshness, for each that can be detected, at most."""
 STARVED, RELIEVED = 0.3, 0.15
-"""Share of the deadline that cameras wait for a processor, from which less is offered, and below which more is again."""
+"""Share of the deadline that cameras wait for a processor: above the first less is offered, below the second more."""
 STARVED_FALL, RELIEVED_GROWTH = 0.8, 1.03
 """What is offered then, as a share of what was, an interval later."""
 COME_BACK_AFTER_S = 1.0

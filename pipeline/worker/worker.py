@@ -32,8 +32,9 @@ from pipeline.worker.stride import INTERVAL_S, StrideController
 
 log = structlog.get_logger()
 
-TURN_MS = 4
-"""Ticks do not wake the loop again sooner; a detection does. A third of the worker's time with sixty cameras."""
+CAMERAS_A_MS, LONGEST_TURN_MS = 6, 8
+"""Ticks wake the loop again after a millisecond for each six cameras, a detection at once. With sixty cameras on two
+cores the worker took 0.33 of one without, 0.30 with 3 ms, 0.27 with 8."""
 DRAIN_S = 1.0
 """How long a worker that was told to stop waits for detections that are under way."""
 STUCK_S = 5.0
@@ -122,7 +123,8 @@ class Worker:
 
     def _gather(self) -> None:
         """Let more ticks come in if the last turn was just now."""
-        left_ms = TURN_MS - round((self._now_s() - self._turned_s) * 1000)
+        turn_ms = min(LONGEST_TURN_MS, len(self._channels) // CAMERAS_A_MS)
+        left_ms = turn_ms - round((self._now_s() - self._turned_s) * 1000)
         if left_ms > 0:
             self._urgent.poll(left_ms)
         self._turned_s = self._now_s()
