@@ -130,3 +130,44 @@ def test_stride_from_the_first_moment_on_stays_within_its_bounds(measured: Measu
     for turn in range(20):
         controller.update(measured, {"a": 25.0}, 0.25 * turn)
         assert 2 <= controller.strides["a"] <= 5
+
+
+def beside_decoding(controller: StrideController, offered_hz: Callable[[float], float], seconds: float) -> list[float]:
+    """Frames offered a second, by interval, where cameras wait the longer the nearer that comes to `offered_hz`."""
+    fps, offered = dict.fromkeys(controller.strides, 15.0), []
+    for turn in range(round(seconds / 0.25)):
+        now_s = turn * 0.25
+        asked_hz = sum(fps[name] / stride for name, stride in controller.strides.items())
+        starved = min(1.0, 0.03 / max(1 - asked_hz / offered_hz(now_s), 0.03))
+        controller.update(Measured(0.25, asked_hz / 4, 0.05, 2, starved=starved), fps, now_s)
+        offered.append(asked_hz)
+    return offered
+
+
+def test_stride_cameras_that_wait_for_a_processor_are_given_it_within_two_seconds():
+    controller = StrideController({name: StrideBounds(1, 8) for name in cameras(60)})
+    offered = beside_decoding(controller, lambda at_s: 300.0, 40)
+    assert offered[0] == 900.0
+    assert max(offered[8:]) <= 300.0
+    assert min(offered[20:]) >= 0.6 * 300.0
+
+
+def test_stride_comes_back_when_no_camera_waits_for_a_processor_any_more():
+    controller = StrideController({name: StrideBounds(1, 8) for name in cameras(60)})
+    offered = beside_decoding(controller, lambda at_s: 150.0 if at_s < 10 else 2000.0, 40)
+    assert max(offered[12:40]) <= 150.0
+    assert offered[-1] == 900.0
+
+
+def test_stride_cameras_that_starve_whatever_is_offered_keep_their_largest():
+    controller = StrideController({"a": StrideBounds(1, 8), "b": StrideBounds(1, 8, min_detect_hz=5.0)})
+    beside_decoding(controller, lambda at_s: 0.1, 10)
+    assert controller.strides == {"a": 8, "b": 3}
+
+
+def test_stride_cameras_that_starve_before_the_first_frame_is_out_are_no_burden_later():
+    controller = StrideController({"a": StrideBounds(1, 8)})
+    controller.update(Measured(0.25, 0, 0.0, 2, starved=1.0), {}, 0.0)
+    for turn in range(1, 60):
+        controller.update(Measured(0.25, 0, 0.0, 2), {"a": 25.0}, 0.25 * turn)
+    assert controller.strides == {"a": 1}

@@ -54,7 +54,7 @@ MOST_FRESH = 2.5
 """Frames offered for freshness, for each that can be detected, at most."""
 STARVED, RELIEVED = 0.3, 0.15
 """Share of the deadline that cameras wait for a processor: above the first less is offered, below the second more."""
-STARVED_FALL, RELIEVED_GROWTH = 0.8, 1.03
+STARVED_FALL, RELIEVED_GROWTH = 0.8, 1.05
 """What is offered then, as a share of what was, an interval later."""
 COME_BACK_AFTER_S = 1.0
 """Strides come down so long after the last step up, at the earliest."""
@@ -123,8 +123,7 @@ class StrideController:
 
     Attributes:
         strides: Every how many frames of each camera one is offered.
-        due: Share of the frames offered by each living camera that it has a claim to see detected, 0..1; empty until
-            the device was seen at work.
+        due: Share of the frames offered by each living camera that it has a claim to see detected, 0..1.
     """
 
     def __init__(self, bounds: Mapping[str, StrideBounds]) -> None:
@@ -157,8 +156,6 @@ class StrideController:
         """
         self._capacity_hz = self._believe(measured)
         self._spared_hz = self._spare(measured.starved, fps)
-        if self._capacity_hz is None and math.isinf(self._spared_hz):
-            return {}
         capacity_hz = math.inf if self._capacity_hz is None else self._capacity_hz
         self._worths = self._weigh(wrong_hz or {}, fps)
         due = self._fit(capacity_hz * DUE, fps)
@@ -192,12 +189,12 @@ class StrideController:
 
     def _spare(self, starved: float, fps: Mapping[str, float]) -> float:
         """What may be offered so that the cameras get the processor they need, frames a second; infinite: anything."""
+        least_hz = sum(hz / self._ceiling(camera_id, fps) for camera_id, hz in fps.items())
         if starved > STARVED:
             asked_hz = self._asked_hz(self.strides, fps)
-            least_hz = sum(hz / self._ceiling(camera_id, fps) for camera_id, hz in fps.items())
             return max(least_hz, STARVED_FALL * min(self._spared_hz, asked_hz))
         if starved < RELIEVED:
-            more_hz = RELIEVED_GROWTH * self._spared_hz
+            more_hz = RELIEVED_GROWTH * max(self._spared_hz, least_hz)
             return more_hz if more_hz < sum(fps.values()) else math.inf
         return self._spared_hz
 
