@@ -162,7 +162,9 @@ class StrideController:
         fresh_hz = min(OFFERS_IN_WINDOW / measured.window_s, MOST_FRESH * capacity_hz)
         most_hz = min(max(MOST_OFFERED * capacity_hz, fresh_hz), self._spared_hz)
         least_hz = min(max(LEAST_OFFERED * capacity_hz, fresh_hz), self._spared_hz)
-        tight, loose = self._fit(most_hz, fps), self._fit(least_hz, fps)
+        tight, loose = self._fit(most_hz, fps), self._fit(least_hz, fps, least_hz)
+        if self._asked_hz(loose, fps) > most_hz:
+            loose = tight
         changed = {}
         for camera_id in fps:
             stride = self._next(camera_id, tight[camera_id], loose[camera_id], now_s)
@@ -207,8 +209,8 @@ class StrideController:
             return loose
         return stride
 
-    def _fit(self, budget_hz: float, fps: Mapping[str, float]) -> dict[str, int]:
-        """The smallest strides whose detections together stay within the budget."""
+    def _fit(self, budget_hz: float, fps: Mapping[str, float], least_hz: float = 0.0) -> dict[str, int]:
+        """The smallest strides that together offer no more than the budget, but for the last that keep to `least_hz`."""
         strides = {camera_id: self._bounds[camera_id].least for camera_id in fps}
         asked_hz = self._asked_hz(strides, fps)
         giving = [self._reluctance(camera_id, fps, strides) for camera_id in fps]
@@ -217,7 +219,10 @@ class StrideController:
             camera_id = heapq.heappop(giving)[-1]
             if strides[camera_id] >= self._ceiling(camera_id, fps):
                 continue
-            asked_hz -= fps[camera_id] / strides[camera_id] - fps[camera_id] / (strides[camera_id] + 1)
+            given_hz = fps[camera_id] / strides[camera_id] - fps[camera_id] / (strides[camera_id] + 1)
+            if asked_hz - given_hz < least_hz:
+                break
+            asked_hz -= given_hz
             strides[camera_id] += 1
             heapq.heappush(giving, self._reluctance(camera_id, fps, strides))
         return strides
