@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import sys
 import threading
 from ctypes import c_int64
 from dataclasses import dataclass
@@ -39,6 +40,9 @@ BROKEN = 1
 """Exit code of a worker whose detector failed; it may work if it is started again."""
 REFUSED = 2
 """Exit code of a worker that cannot serve this fleet."""
+SWITCH_S = 0.0005
+"""How long the loop may keep the interpreter from a lane that has its next picture: Python's 5 ms are a detection's
+eighth. Two percent more detections, six cameras on two cores."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +106,7 @@ def run_worker(spec: WorkerSpec, memory: LedgerMemory, report: Connection, beat:
             raise SystemExit(REFUSED) from None
         signal.signal(signal.SIGTERM, lambda number, frame: worker.stop())
         settle()
+        sys.setswitchinterval(SWITCH_S)
         report.send(ready)
         report.close()
         try:
