@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import pytest
 
 from pipeline.worker.simulate import Moment, Scene, simulate
-from pipeline.worker.stride import Measured, StrideBounds, StrideController
+from pipeline.worker.stride import LEAST_OFFERED, MOST_OFFERED, Measured, StrideBounds, StrideController
 
 SERVICE_S = 0.0267
 """Two lanes of this serve 75 frames a second."""
@@ -58,6 +58,17 @@ def test_stride_load_tripled_for_ten_seconds_keeps_the_bound_and_comes_back():
     assert max(moment.age_p95_s for moment in between(trace, 12, 30)) <= DEADLINE_S
     before, after = between(trace, 9, 10)[-1].strides, between(trace, 24, 25)[-1].strides
     assert sum(after[name] for name in cameras(6)) <= sum(before[name] for name in cameras(6)) + 1
+
+
+@pytest.mark.parametrize("capacity_hz", [40, 52, 72, 84, 96])
+def test_stride_that_comes_down_offers_enough_for_every_lane_and_not_too_much(capacity_hz: int):
+    controller = StrideController({name: StrideBounds(1, 8) for name in cameras(6)})
+    fps = dict.fromkeys(controller.strides, 25.0)
+    for turn in range(60):
+        served_hz = 20 if turn < 20 else capacity_hz
+        controller.update(Measured(0.25, served_hz / 4, 0.5, 2), fps, turn / 4)
+    offered_hz = sum(25.0 / stride for stride in controller.strides.values())
+    assert LEAST_OFFERED * capacity_hz <= offered_hz <= MOST_OFFERED * capacity_hz
 
 
 def test_stride_ramp_gives_way_step_by_step():

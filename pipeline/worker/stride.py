@@ -210,7 +210,7 @@ class StrideController:
         return stride
 
     def _fit(self, budget_hz: float, fps: Mapping[str, float], least_hz: float = 0.0) -> dict[str, int]:
-        """The smallest strides that together offer no more than the budget, but for the last that keep to `least_hz`."""
+        """The smallest strides that together offer no more than the budget, but never less than `least_hz`."""
         strides = {camera_id: self._bounds[camera_id].least for camera_id in fps}
         asked_hz = self._asked_hz(strides, fps)
         giving = [self._reluctance(camera_id, fps, strides) for camera_id in fps]
