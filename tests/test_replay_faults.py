@@ -87,7 +87,8 @@ def test_refused_camera_with_a_port_of_its_own_has_it_closed_until_it_is_mended(
 ) -> None:
     with serve_recordings(files[:1], cameras=2, own_ports=True) as server:
         assert len({urlsplit(url).port for url in server.urls}) == 2
-        server.inject(server.names[0], Fault("refuse", 0.5))
+        # Long enough that a test that has no processor for a while does not miss it.
+        server.inject(server.names[0], Fault("refuse", 3))
         for _ in within(DEADLINE_S):
             try:
                 RawClient(server.urls[0]).close()
