@@ -42,7 +42,7 @@ REFUSED = 2
 """Exit code of a worker that cannot serve this fleet."""
 SWITCH_S = 0.0005
 """How long the loop may keep the interpreter from a lane that has its next picture: Python's 5 ms are a detection's
-eighth. Two percent more detections, six cameras on two cores."""
+eighth. Three pairs of runs, six cameras on two cores: 0 to 3 more detections a second of 62."""
 
 
 @dataclass(frozen=True, slots=True)
