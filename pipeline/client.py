@@ -5,22 +5,33 @@ from pipeline import Subscriber
 with Subscriber("tcp://127.0.0.1:5555", cameras=["gate"]) as results:
     for result in results:
         print(result.camera_id, result.frame_id, len(result.tracks))
+
+With `states=True` the cameras' states come between the frames, each when it changes and once a second:
+
+for message in Subscriber(states=True):
+    if isinstance(message, CameraState) and message.state == "blind":
+        print(message.camera_id, message.detail)
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
+from typing import Generic, Literal, Self, TypeVar, cast, overload
 
 import zmq
 
 from pipeline.errors import PublishError, SubscriberTimeout
-from pipeline.wire import CAMERAS, DETECTIONS, CameraState, FrameResult, decode, topic
+from pipeline.wire import SEEING, CameraState, FrameResult, Message, decode, prefixes
+
+R = TypeVar("R", bound=Message)
+TOLD = 4
+"""Cameras that an error explains; the rest is counted."""
 
 
-class Subscriber:
+class Subscriber(Generic[R]):
     """The frames of a fleet, one `FrameResult` each, in each camera's own order.
 
     Connecting never fails because nobody is there yet: ZeroMQ connects when the fleet starts, and again when it comes
@@ -30,11 +41,34 @@ class Subscriber:
         states: The newest `CameraState` of each camera, kept up to date while results are read.
     """
 
+    @overload
+    def __init__(
+        self: Subscriber[FrameResult],
+        endpoint: str = ...,
+        cameras: Iterable[str] | None = ...,
+        *,
+        states: Literal[False] = ...,
+        timeout_s: float | None = ...,
+        queue: int = ...,
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: Subscriber[FrameResult | CameraState],
+        endpoint: str = ...,
+        cameras: Iterable[str] | None = ...,
+        *,
+        states: Literal[True],
+        timeout_s: float | None = ...,
+        queue: int = ...,
+    ) -> None: ...
+
     def __init__(
         self,
         endpoint: str = "tcp://127.0.0.1:5555",
         cameras: Iterable[str] | None = None,
         *,
+        states: bool = False,
         timeout_s: float | None = None,
         queue: int = 1000,
     ) -> None:
@@ -43,6 +77,7 @@ class Subscriber:
         Args:
             endpoint: Where the fleet publishes, as in its `publish.bind`.
             cameras: Names of cameras; None takes all, also those that are added later.
+            states: Whether `receive` and the iterator give the cameras' states, too.
             timeout_s: How long `receive` and the iterator wait for a message; None waits for ever.
             queue: Messages kept while the caller is busy (ZMQ_RCVHWM); beyond it new ones are lost.
 
@@ -50,13 +85,15 @@ class Subscriber:
             PublishError: The endpoint is not one that ZeroMQ knows.
         """
         self.states: dict[str, CameraState] = {}
+        self._wanted = (FrameResult, CameraState) if states else (FrameResult,)
         self._timeout_s = timeout_s
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context.instance()
         self._socket: zmq.Socket[bytes] = self._context.socket(zmq.SUB)
         self._socket.set(zmq.RCVHWM, queue)
         self._socket.set(zmq.LINGER, 0)
-        for prefix in _prefixes(cameras):
-            self._socket.subscribe(prefix)
+        for camera_id in [None] if cameras is None else cameras:
+            for prefix in prefixes(camera_id):
+                self._socket.subscribe(prefix)
         try:
             self._socket.connect(endpoint)
         except zmq.ZMQError as error:
@@ -66,11 +103,11 @@ class Subscriber:
                 "tcp://127.0.0.1:5555"
             ) from error
 
-    def receive(self, timeout_s: float | None = None) -> FrameResult:
-        """The next frame; blocks up to `timeout_s`, or as long as the constructor was told.
+    def receive(self, timeout_s: float | None = None) -> R:
+        """The next frame (or state); blocks up to `timeout_s`, or as long as the constructor was told.
 
         Raises:
-            SubscriberTimeout: No frame came in time.
+            SubscriberTimeout: Nothing came in time; the message says what is known of the cameras.
             WireError: What came is no message of a version this client knows.
         """
         wait_s = self._timeout_s if timeout_s is None else timeout_s
@@ -78,13 +115,14 @@ class Subscriber:
         while True:
             left_s = None if deadline_s is None else max(0.0, deadline_s - time.monotonic())
             if not self._socket.poll(None if left_s is None else math.ceil(left_s * 1000)):
-                raise SubscriberTimeout(f"no frame within {wait_s:g} s; is the fleet running, and publishing here?")
+                raise SubscriberTimeout(f"no frame within {wait_s:g} s; {why_silent(self.states)}")
             message = decode(*self._socket.recv_multipart())
-            if isinstance(message, FrameResult):
-                return message
-            self.states[message.camera_id] = message
+            if isinstance(message, CameraState):
+                self.states[message.camera_id] = message
+            if isinstance(message, self._wanted):
+                return cast(R, message)
 
-    def __iter__(self) -> Iterator[FrameResult]:
+    def __iter__(self) -> Iterator[R]:
         """Frames until `close` is called; raises as `receive` does."""
         while not self._socket.closed:
             yield self.receive()
@@ -93,7 +131,7 @@ class Subscriber:
         """Unsubscribe. Safe to call twice."""
         self._socket.close(linger=0)
 
-    def __enter__(self) -> Subscriber:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -102,8 +140,13 @@ class Subscriber:
         self.close()
 
 
-def _prefixes(cameras: Iterable[str] | None) -> list[bytes]:
-    """What to subscribe to: the frames and the states of these cameras, or of all."""
-    if cameras is None:
-        return [f"{DETECTIONS}/".encode(), f"{CAMERAS}/".encode()]
-    return [topic(kind, camera_id) for camera_id in cameras for kind in (DETECTIONS, CAMERAS)]
+def why_silent(states: Mapping[str, CameraState]) -> str:
+    """What the cameras' states say about why no frame comes."""
+    if not states:
+        return "is the fleet running, and publishing here?"
+    silent = [state for state in states.values() if state.state not in SEEING]
+    if not silent:
+        return f"its cameras say they are live: {', '.join(sorted(states)[:TOLD])}"
+    words = [f"{state.camera_id} is {state.state}{': ' * bool(state.detail)}{state.detail}" for state in silent[:TOLD]]
+    more = f"; and {len(silent) - TOLD} more" if len(silent) > TOLD else ""
+    return "; ".join(words) + more

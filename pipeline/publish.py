@@ -5,7 +5,7 @@ from __future__ import annotations
 import zmq
 
 from pipeline.errors import PublishError
-from pipeline.wire import CAMERAS, DETECTIONS, CameraState, FrameResult, encode, topic
+from pipeline.wire import Message, encode
 
 FAREWELL_MS = 200
 """How long the last messages may take to reach subscribers that read."""
@@ -37,10 +37,9 @@ class Publisher:
         else:
             self.endpoint = bind_results(self._socket, endpoint)
 
-    def publish(self, message: FrameResult | CameraState) -> None:
+    def publish(self, message: Message) -> None:
         """Hand the message to every subscriber of its topic; never blocks."""
-        kind = DETECTIONS if isinstance(message, FrameResult) else CAMERAS
-        self._socket.send_multipart([topic(kind, message.camera_id), encode(message)], copy=True)
+        self._socket.send_multipart([message.topic, encode(message)], copy=True)
 
     def close(self) -> None:
         """Leave; messages that are still queued have a moment to go out."""

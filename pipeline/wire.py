@@ -1,6 +1,8 @@
 """The messages on the wire, and their only encoder and decoder.
 
-Subscribers get two kinds, each one msgpack map behind its topic:
+Each kind of message is one struct here, which carries its kind: the first part of its topic. Publishing, decoding and
+subscribing derive from the structs, so another kind is one more struct and nothing else. Today there are two, each one
+msgpack map behind its topic:
 
 - `detections/<camera_id>/`: one `FrameResult` for every frame that was decoded, in frame order.
 - `cameras/<camera_id>/`: one `CameraState` when a camera's state changes, and once a second.
@@ -11,7 +13,7 @@ changes its meaning or goes away; new fields may come at any time, and readers s
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal, TypeVar
 
 import msgspec
 
@@ -19,15 +21,50 @@ from pipeline.errors import WireError
 
 SCHEMA = 1
 
-DETECTIONS = "detections"
-CAMERAS = "cameras"
-
 FrameOrigin = Literal["detected", "predicted", "interpolated", "skipped"]
 BoxOrigin = Literal["detected", "predicted", "interpolated"]
 CaptureClock = Literal["rtcp", "arrival", "file"]
 """Where a capture time comes from: the camera's RTCP sender reports (RFC 3550 §6.4.1), the moment the packet was
 received here, or the moment a recording's frame was due."""
-State = Literal["connecting", "live", "retrying", "ended", "failed"]
+State = Literal["connecting", "live", "degraded", "blind", "retrying", "paused", "ended", "failed", "removed"]
+"""How a camera is. `connecting`: opened for the first time. `live`: pictures come and are detected as promised.
+`degraded`: pictures, but late, left out, or detected less often than its floor. `blind`: no detection for longer than
+its boxes may live, or pictures that do not change. `retrying`: it broke and will be tried again. `paused`: by a user.
+`ended`: a recording came to its end. `failed`: given up, a mistake that trying again cannot mend. `removed`: it does
+not belong to the fleet any more, and this is its last message."""
+SEEING: frozenset[State] = frozenset({"live", "degraded"})
+"""States in which a camera's frames have boxes that a detection stands behind."""
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True):
+    """Anything that is published about a camera.
+
+    Attributes:
+        kind: The first part of its topic; each kind of message has its own.
+        fleet: The fleet's name.
+        camera_id: The camera's name in the fleet file.
+    """
+
+    kind: ClassVar[str]
+
+    fleet: str
+    camera_id: str
+
+    @property
+    def topic(self) -> bytes:
+        """What subscribers subscribe to, such as b"detections/gate/"."""
+        return topic(self.kind, self.camera_id)
+
+
+M = TypeVar("M", bound=type[Message])
+
+_decoders: dict[str, msgspec.msgpack.Decoder[Message]] = {}
+
+
+def published(message: M) -> M:
+    """Register a kind of message, so that every subscriber can read it."""
+    _decoders[message.kind] = msgspec.msgpack.Decoder(message)
+    return message
 
 
 class TrackedBox(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,13 +107,14 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
     lost: dict[str, int]
 
 
-class FrameResult(msgspec.Struct, frozen=True, kw_only=True):
+@published
+class FrameResult(Message, frozen=True, kw_only=True):
     """What is known of one decoded frame.
 
     Attributes:
-        fleet: The fleet's name.
-        camera_id: The camera's name in the fleet file.
         session_id: One unbroken stream of a camera; a reconnect opens a new one.
+        session: The camera's own number of that stream; a worker that was started again in its midst goes on with the
+            same number and another `session_id`.
         frame_id: Counts a session's decoded frames, from 0.
         pts_s: The stream's own time of the frame, seconds.
         captured_at_ns: Wall time of the capture, ns since 1970-01-01 UTC.
@@ -85,19 +123,23 @@ class FrameResult(msgspec.Struct, frozen=True, kw_only=True):
         age_ms: From capture to publication by the monotonic clock: what the latency goal speaks of.
         frame_wh: Width and height of the source picture, px.
         origin: `detected`: the detector ran on this frame. `predicted`, `interpolated`: it did not and the tracker
-            filled in. `skipped`: it did not and nothing was filled in.
+            filled in. `skipped`: it did not, and there is no detection young enough to fill in from.
         filled_because: Why the detector did not run; None where it did.
+        detection_age_ms: From the capture of the newest detected frame of this session to the publication of this one;
+            None before the first.
         stride: Every how many frames the detector is offered one.
         lost: Frames lost since the last message of this camera, by cause.
         counts: Totals of the session.
-        latency_ms: Milliseconds by stage: decode, slot, inference, track, publish, ….
+        latency_ms: Milliseconds by stage, which add up to the age: `capture`, `decode`, `slot`, `detect`, `publish`;
+            a frame without a detection has no `slot` and no `detect`.
         tracks: The objects in the frame.
         schema: Version of this message.
     """
 
-    fleet: str
-    camera_id: str
+    kind: ClassVar[str] = "detections"
+
     session_id: str
+    session: int = 0
     frame_id: int
     pts_s: float
     captured_at_ns: int
@@ -107,6 +149,7 @@ class FrameResult(msgspec.Struct, frozen=True, kw_only=True):
     frame_wh: tuple[int, int]
     origin: FrameOrigin
     filled_because: str | None
+    detection_age_ms: float | None = None
     stride: int
     lost: dict[str, int]
     counts: Counts
@@ -115,23 +158,34 @@ class FrameResult(msgspec.Struct, frozen=True, kw_only=True):
     schema: int = SCHEMA
 
 
-class CameraState(msgspec.Struct, frozen=True, kw_only=True):
+@published
+class CameraState(Message, frozen=True, kw_only=True):
     """How a camera is.
 
     Attributes:
-        state: `connecting`, `live`, `retrying` (it broke and will be tried again), `ended` (a recording came to its
-            end), `failed` (given up: a mistake that trying again cannot mend).
-        detail: The last error in words, credentials masked; empty while all is well.
+        session_id: Of the running session; empty where there is none.
+        session: Its number; 0 where there is none.
+        state: See `State`.
+        detail: Why, and what to do, in one sentence, credentials masked; empty while all is well.
+        since_ns: Wall time when it came into this state, ns since 1970-01-01 UTC; 0 where it is not known.
+        retry_at_ns: Wall time of the next try, of a camera that is `retrying`; 0 otherwise.
+        detection_age_ms: From the capture of its newest detected frame to this message; None before the first.
         reconnects: How often the connection was made again since the camera process began.
         codec: As FFmpeg names it; empty until known.
         frame_wh: Width and height, px; (0, 0) until known.
+        at_ns: Wall time of this message, ns since 1970-01-01 UTC.
+        schema: Version of this message.
     """
 
-    fleet: str
-    camera_id: str
+    kind: ClassVar[str] = "cameras"
+
     session_id: str
+    session: int = 0
     state: State
     detail: str = ""
+    since_ns: int = 0
+    retry_at_ns: int = 0
+    detection_age_ms: float | None = None
     reconnects: int = 0
     codec: str = ""
     frame_wh: tuple[int, int] = (0, 0)
@@ -140,8 +194,6 @@ class CameraState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _encoder = msgspec.msgpack.Encoder()
-_frame_decoder = msgspec.msgpack.Decoder(FrameResult)
-_state_decoder = msgspec.msgpack.Decoder(CameraState)
 _version_decoder = msgspec.msgpack.Decoder(dict[str, msgspec.Raw])
 
 
@@ -150,29 +202,31 @@ def topic(kind: str, camera_id: str) -> bytes:
     return f"{kind}/{camera_id}/".encode()
 
 
-def encode(message: FrameResult | CameraState) -> bytes:
+def prefixes(camera_id: str | None) -> list[bytes]:
+    """What to subscribe to for every message about a camera, or about all."""
+    return [f"{kind}/".encode() if camera_id is None else topic(kind, camera_id) for kind in _decoders]
+
+
+def encode(message: Message) -> bytes:
     """One msgpack map."""
     return _encoder.encode(message)
 
 
-def decode(topic_bytes: bytes, body: bytes) -> FrameResult | CameraState:
+def decode(topic_bytes: bytes, body: bytes) -> Message:
     """The message behind a topic.
 
     Raises:
         WireError: The topic is none of ours, or the body is no message of a version this client knows.
     """
-    kind = topic_bytes.partition(b"/")[0].decode("utf-8", "replace")
-    decoders: dict[str, msgspec.msgpack.Decoder[FrameResult] | msgspec.msgpack.Decoder[CameraState]] = {
-        DETECTIONS: _frame_decoder,
-        CAMERAS: _state_decoder,
-    }
-    if kind not in decoders:
-        raise WireError(f"topic {topic_bytes!r} is none of camfleet's; expected {DETECTIONS}/… or {CAMERAS}/…")
+    decoder = _decoders.get(topic_bytes.partition(b"/")[0].decode("utf-8", "replace"))
+    if decoder is None:
+        expected = " or ".join(f"{kind}/…" for kind in _decoders)
+        raise WireError(f"topic {topic_bytes!r} is none of camfleet's; expected {expected}")
     try:
-        message = decoders[kind].decode(body)
-    except msgspec.MsgspecError as error:
+        message = decoder.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise WireError(f"a message on {topic_bytes!r} cannot be read{_version_hint(body)}: {error}") from error
-    if message.schema != SCHEMA:
+    if getattr(message, "schema", SCHEMA) != SCHEMA:
         raise WireError(f"a message on {topic_bytes!r} cannot be read{_version_hint(body)}")
     return message
 
@@ -181,7 +235,7 @@ def _version_hint(body: bytes) -> str:
     """Words about the version a sender used, where it can be told and is not ours."""
     try:
         version = _version_decoder.decode(body).get("schema")
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return ": it is no msgpack map"
     found = bytes(version) if version is not None else b""
     if found == msgspec.msgpack.encode(SCHEMA):

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import threading
 
+import msgspec
 import pytest
 
 from pipeline import PublishError, Subscriber, SubscriberTimeout, WireError
+from pipeline.client import why_silent
 from pipeline.publish import Publisher
-from pipeline.wire import CameraState
+from pipeline.wire import CameraState, FrameResult
 from tests.test_wire import STATE, frame
 
 DEADLINE_S = 10.0
@@ -99,3 +101,30 @@ def test_publisher_on_a_port_in_use_says_what_to_change():
     with pytest.raises(PublishError, match=r"publish\.bind"):
         Publisher(first.endpoint, queue=10)
     first.close()
+
+
+def test_subscriber_with_states_gives_them_between_the_frames():
+    publisher = Publisher("tcp://127.0.0.1:0", queue=100)
+    heard = threading.Event()
+    with Subscriber(publisher.endpoint, states=True, timeout_s=DEADLINE_S) as messages:
+        thread = publish_until_heard(publisher, [STATE, frame()], heard)
+        seen = [messages.receive() for _ in range(4)]
+        heard.set()
+        thread.join(DEADLINE_S)
+        publisher.close()
+    assert {type(message) for message in seen} == {CameraState, FrameResult}
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        (None, "is the fleet running"),
+        ("live", "its cameras say they are live: gate"),
+        ("retrying", "gate is retrying: nothing listens there"),
+    ],
+)
+def test_subscriber_explains_silence_from_what_cameras_say(state: str | None, words: str):
+    states = (
+        {} if state is None else {"gate": msgspec.structs.replace(STATE, state=state, detail="nothing listens there")}
+    )
+    assert words in why_silent(states)

@@ -1,10 +1,25 @@
 from __future__ import annotations
 
+from typing import ClassVar
+
 import msgspec
 import pytest
 
+from pipeline import wire
 from pipeline.errors import WireError
-from pipeline.wire import SCHEMA, CameraState, Counts, FrameResult, TrackedBox, decode, encode, topic
+from pipeline.wire import (
+    SCHEMA,
+    CameraState,
+    Counts,
+    FrameResult,
+    Message,
+    TrackedBox,
+    decode,
+    encode,
+    prefixes,
+    published,
+    topic,
+)
 
 
 def frame(camera_id: str = "gate", frame_id: int = 7) -> FrameResult:
@@ -74,3 +89,25 @@ def test_wire_unknown_fields_are_skipped():
 def test_wire_unreadable_bytes_are_refused_in_words(topic_bytes: bytes, body: bytes, words: str):
     with pytest.raises(WireError, match=words):
         decode(topic_bytes, body)
+
+
+def test_another_kind_of_message_is_one_struct():
+    try:
+
+        @published
+        class Weather(Message, frozen=True, kw_only=True):
+            kind: ClassVar[str] = "weather"
+            rain: bool
+
+        rain = Weather(fleet="town", camera_id="gate", rain=True)
+        assert rain.topic == b"weather/gate/"
+        assert b"weather/" in prefixes(None)
+        assert decode(rain.topic, encode(rain)) == rain
+    finally:
+        wire._decoders.pop("weather", None)
+
+
+def test_message_of_before_states_had_reasons_is_still_read():
+    before = {"fleet": "town", "camera_id": "gate", "session_id": "1f", "state": "live", "schema": SCHEMA}
+    read = decode(topic("cameras", "gate"), msgspec.msgpack.encode(before))
+    assert (read.state, read.session, read.since_ns, read.detection_age_ms) == ("live", 0, 0, None)

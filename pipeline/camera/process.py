@@ -189,6 +189,7 @@ class _CameraLoop:
             source.concern,
             reconnects=self._reconnects,
             session_id=f"{self._frames.session_number:012x}",
+            session=self._frames.session_number,
             codec=source.description.codec,
             frame_wh=self._frames.frame_wh,
         )

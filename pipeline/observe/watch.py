@@ -10,7 +10,7 @@ from typing import Self
 from pipeline.client import Subscriber
 from pipeline.errors import SubscriberTimeout
 from pipeline.observe.tally import FleetTally, Tally
-from pipeline.wire import CameraState
+from pipeline.wire import CameraState, FrameResult
 
 LOOK_S = 0.2
 """How soon the thread notices that it is to end, s."""
@@ -33,7 +33,7 @@ class FleetWatch:
         self._tally = Tally(cameras)
         self._lock = threading.Lock()
         self._stop = threading.Event()
-        self._subscriber: Subscriber | None = None
+        self._subscriber: Subscriber[FrameResult] | None = None
         self._thread = threading.Thread(target=self._run, name="fleet-watch", daemon=True)
         self._thread.start()
 

@@ -44,6 +44,7 @@ class Composer:
             fleet=self.fleet,
             camera_id=self.camera_id,
             session_id=stream.session_id,
+            session=stream.session,
             frame_id=frame_id,
             pts_s=tick.pts_s,
             captured_at_ns=tick.captured_at_ns,
