@@ -1,12 +1,22 @@
-"""The words between camera processes and the worker; pixels go through the slot.
+"""The messages between camera processes, the supervisor and a worker; pixels go through the slot.
 
 Each camera process has one DEALER socket, named by its camera, connected to the worker's ROUTER over a UNIX socket:
 
-    camera → worker     Tick            every decoded frame, after its pixels (if any) are in the slot
+    camera → worker     Hello           first, and whenever its plan changes or the worker asks: how to serve it
+                        Tick            every decoded frame, after its pixels (if any) are in the slot
                         CameraState     on every change, and once a second
+                        Bye             last: it will not come back
                         Ping            asks whether all before it was read
-    worker → camera     Admission       which frames are wanted, and how large
+    worker → camera     Introduce       who are you? A worker that was started again knows nobody
+                        Admission       which frames are wanted, and how large
                         Pong            it was
+
+The supervisor is connected the same way, and speaks for cameras that have no process and about the fleet as a whole:
+
+    supervisor → worker Announce        the state of a camera that cannot tell it itself
+                        Settings        what the fleet promises from now on
+                        LoadModel       another model, to take over when it is loaded and warm
+    worker → supervisor ModelLoaded     it has taken over, or why it cannot
 
 Neither side waits for the other. A camera whose worker is gone drops its ticks (the gap in `frame_id` says how many)
 and goes on decoding; a worker that comes back finds the cameras where they are. ZeroMQ's DEALER keeps at most
@@ -22,6 +32,7 @@ import msgspec
 import zmq
 
 from pipeline.clock import NS_PER_MS
+from pipeline.plan import CameraPlan
 from pipeline.wire import CameraState, CaptureClock
 
 TICK_QUEUE = 256
@@ -83,6 +94,55 @@ class Admission(msgspec.Struct, frozen=True, array_like=True, tag="admission"):
         return (frame_id + self.phase) % self.stride == 0
 
 
+class Hello(msgspec.Struct, frozen=True, array_like=True, tag="hello"):
+    """A camera introduces itself, or says how it is to be served from now on."""
+
+    plan: CameraPlan
+
+
+class Bye(msgspec.Struct, frozen=True, array_like=True, tag="bye"):
+    """A camera leaves, and will not come back."""
+
+
+class Introduce(msgspec.Struct, frozen=True, array_like=True, tag="introduce"):
+    """Asks a camera that the worker does not know for its `Hello`."""
+
+
+class Announce(msgspec.Struct, frozen=True, array_like=True, tag="announce"):
+    """The state of a camera whose process does not run; `gone` if it is not to be served any more."""
+
+    state: CameraState
+    gone: bool = False
+
+
+class Settings(msgspec.Struct, frozen=True, array_like=True, tag="settings"):
+    """What holds for all cameras of a worker.
+
+    Attributes:
+        deadline_s: The age a published detection may have at most, s: the fleet's goal.
+        max_wait_s: How long a frame waits for others to fill a batch, s.
+        queue: Messages kept for each subscriber that does not read fast enough.
+    """
+
+    deadline_s: float
+    max_wait_s: float = 0.0
+    queue: int = 1000
+
+
+class LoadModel(msgspec.Struct, frozen=True, array_like=True, tag="load"):
+    """Load this model beside the one at work; `model` is the fleet file's `model` section as JSON."""
+
+    number: int
+    model: str
+
+
+class ModelLoaded(msgspec.Struct, frozen=True, array_like=True, tag="loaded"):
+    """The answer to the `LoadModel` of this number: `error` is empty once it has taken over."""
+
+    number: int
+    error: str = ""
+
+
 class State(msgspec.Struct, frozen=True, array_like=True, tag="state"):
     """A camera's state on its way to the subscribers."""
 
@@ -101,25 +161,27 @@ class Pong(msgspec.Struct, frozen=True, array_like=True, tag="pong"):
     number: int
 
 
-FromCamera = Tick | State
+FromCamera = Hello | Tick | State | Bye
+FromSupervisor = Announce | Settings | LoadModel
+FromWorker = Admission | Introduce | ModelLoaded
 _encoder = msgspec.msgpack.Encoder()
-_from_camera = msgspec.msgpack.Decoder(Tick | State | Ping)
-_from_worker = msgspec.msgpack.Decoder(Admission | Pong)
+_to_worker = msgspec.msgpack.Decoder(FromCamera | FromSupervisor | Ping)
+_from_worker = msgspec.msgpack.Decoder(FromWorker | Pong)
 
 
-class CameraLink:
-    """A camera process's end. Not thread-safe."""
+class Link:
+    """An end that connects to a worker: a camera's, or the supervisor's. Not thread-safe."""
 
-    def __init__(self, endpoint: str, camera_id: str) -> None:
+    def __init__(self, endpoint: str, name: str) -> None:
         self._pings = 0
         self._socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.DEALER)
-        self._socket.set(zmq.IDENTITY, camera_id.encode())
+        self._socket.set(zmq.IDENTITY, name.encode())
         self._socket.set(zmq.SNDHWM, TICK_QUEUE)
         self._socket.set(zmq.LINGER, 0)
         self._socket.set(zmq.RECONNECT_IVL, 50)
         self._socket.connect(endpoint)
 
-    def send(self, message: FromCamera, timeout_ms: int = 0) -> bool:
+    def send(self, message: FromCamera | FromSupervisor, timeout_ms: int = 0) -> bool:
         """True if the message was handed over; False if the worker did not make room within `timeout_ms`."""
         if timeout_ms and not self._socket.poll(timeout_ms, zmq.POLLOUT):
             return False
@@ -129,15 +191,16 @@ class CameraLink:
             return False
         return True
 
-    def admission(self, timeout_ms: int = 0) -> Admission | None:
-        """The worker's newest wish that has not been read yet, or None; waits up to `timeout_ms` for the first."""
-        newest = None
-        while self._socket.poll(timeout_ms if newest is None else 0, zmq.POLLIN):
-            word = _from_worker.decode(self._socket.recv(zmq.NOBLOCK))
-            newest = word if isinstance(word, Admission) else newest
-        return newest
+    def receive(self, timeout_ms: int = 0) -> list[FromWorker]:
+        """What the worker has said since the last call, oldest first; waits up to `timeout_ms` for the first."""
+        messages: list[FromWorker] = []
+        while self._socket.poll(0 if messages else timeout_ms, zmq.POLLIN):
+            message = _from_worker.decode(self._socket.recv(zmq.NOBLOCK))
+            if not isinstance(message, Pong):
+                messages.append(message)
+        return messages
 
-    def settle(self, timeout_ms: int) -> bool:
+    def flush(self, timeout_ms: int) -> bool:
         """Wait until the worker has read all that was sent; False if it has not within `timeout_ms`.
 
         Only this makes sure of last words: ZeroMQ counts as sent what the worker's end throws away unread when the
@@ -154,12 +217,12 @@ class CameraLink:
         return False
 
     def close(self) -> None:
-        """Leave; unsent words are dropped."""
+        """Leave; unsent messages are dropped."""
         self._socket.close(linger=0)
 
 
 class WorkerLink:
-    """The worker's end. Not thread-safe; `fileno` is for a poller that also waits for other things."""
+    """The worker's end. Not thread-safe; `socket` is for a poller that also waits for other things."""
 
     def __init__(self, endpoint: str) -> None:
         self.socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.ROUTER)
@@ -169,22 +232,22 @@ class WorkerLink:
         self.socket.set(zmq.LINGER, 0)
         self.socket.bind(endpoint)
 
-    def receive(self) -> tuple[str, FromCamera] | None:
-        """The next word and the camera it comes from, or None when there is none at the moment."""
+    def receive(self) -> tuple[str, FromCamera | FromSupervisor] | None:
+        """The next message and the name of its sender, or None when there is none at the moment."""
         while True:
             try:
-                camera_id, body = self.socket.recv_multipart(zmq.NOBLOCK)
+                name, body = self.socket.recv_multipart(zmq.NOBLOCK)
             except zmq.Again:
                 return None
-            word = _from_camera.decode(body)
-            if not isinstance(word, Ping):
-                return camera_id.decode(), word
-            self.socket.send_multipart([camera_id, _encoder.encode(Pong(word.number))], zmq.NOBLOCK)
+            message = _to_worker.decode(body)
+            if not isinstance(message, Ping):
+                return name.decode(), message
+            self.socket.send_multipart([name, _encoder.encode(Pong(message.number))], zmq.NOBLOCK)
 
-    def admit(self, camera_id: str, admission: Admission) -> None:
-        """Tell a camera which frames are wanted; without effect on one that is not connected."""
-        self.socket.send_multipart([camera_id.encode(), _encoder.encode(admission)], zmq.NOBLOCK)
+    def send(self, name: str, message: FromWorker) -> None:
+        """Tell a camera or the supervisor; without effect on one that is not connected."""
+        self.socket.send_multipart([name.encode(), _encoder.encode(message)], zmq.NOBLOCK)
 
     def close(self) -> None:
-        """Leave; unsent words are dropped."""
+        """Leave; unsent messages are dropped."""
         self.socket.close(linger=0)

@@ -41,6 +41,10 @@ class Publisher:
         """Hand the message to every subscriber of its topic; never blocks."""
         self._socket.send_multipart([message.topic, encode(message)], copy=True)
 
+    def resize(self, queue: int) -> None:
+        """Keep so many messages for each subscriber from now on, also for those that are connected."""
+        self._socket.set(zmq.SNDHWM, queue)
+
     def close(self) -> None:
         """Leave; messages that are still queued have a moment to go out."""
         self._socket.close(linger=FAREWELL_MS)

@@ -27,6 +27,7 @@ SHARED_MEMORY = Path("/dev/shm")
 _LOCK = "lock"
 _GATE = ".gate"
 _SLOTS = "slots"
+_LEDGERS = "ledgers"
 _CREATING = "creating"
 
 # iceoryx2 writes to stderr what it also returns as errors, and warns that it found no configuration file.
@@ -49,6 +50,10 @@ class RunScope:
     def prefix(self) -> str:
         """What the names of this run's files under /dev/shm begin with."""
         return f"camfleet-{self.run_id}-"
+
+    def ledger(self, camera_id: str) -> Path:
+        """The file that remembers which frame of a camera comes next."""
+        return self.directory / _LEDGERS / camera_id
 
     def node(self, name: str) -> iox.Node:
         """A process's place in this run; signals stay the process's own.

@@ -19,7 +19,7 @@ import pytest
 
 from pipeline.camera.process import BROKEN, ENDED, FAILED, CameraSpec, run_camera, serve
 from pipeline.config.camera import Camera, Reconnect
-from pipeline.link import TICK_QUEUE, Admission, State, Tick, WorkerLink
+from pipeline.link import TICK_QUEUE, Admission, Bye, Hello, State, Tick, WorkerLink
 from pipeline.runscope import RunLease, RunScope
 from pipeline.slot import SlotReader
 from pipeline.wire import CameraState
@@ -38,6 +38,7 @@ class Worker:
     admission: Admission | None = field(default_factory=lambda: Admission(2, 0, INPUT_WH))
     ticks: list[Tick] = field(default_factory=list)
     states: list[CameraState] = field(default_factory=list)
+    said: list[Hello | Bye] = field(default_factory=list)
     pictures: dict[tuple[int, int], Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -59,10 +60,13 @@ class Worker:
             return
         camera_id, word = heard
         assert camera_id == "gate"
+        if isinstance(word, Hello | Bye):
+            self.said.append(word)
+            return
         if isinstance(word, State):
             self.states.append(word.state)
             if self.admission is not None:
-                self.link.admit(camera_id, self.admission)
+                self.link.send(camera_id, self.admission)
             return
         self.ticks.append(word)
         if word.admitted == "slot" and (frame := self.slot.take()) is not None:
@@ -70,7 +74,7 @@ class Worker:
                 self.pictures[frame.session, frame.frame_id] = np.array(frame.pixels)
             if self.admission is not None:
                 taken = (word.session, word.frame_id)
-                self.link.admit(camera_id, msgspec.structs.replace(self.admission, taken=taken))
+                self.link.send(camera_id, msgspec.structs.replace(self.admission, taken=taken))
 
     def words(self) -> list[str]:
         """The states in order, repetitions left out."""
@@ -173,7 +177,7 @@ def test_camera_process_follows_a_new_wish_at_once(worker: Worker, tmp_path: Pat
     with Running(worker, camera(Clip().write(tmp_path / "a.mp4"), loop=True)):
         worker.listen(lambda w: len(w.ticks) >= 10)
         worker.admission = Admission(1, 0, (32, 32))
-        worker.link.admit("gate", worker.admission)
+        worker.link.send("gate", worker.admission)
         worker.listen(lambda w: [t.admitted for t in w.ticks[-5:]] == ["slot"] * 5)
         worker.listen(lambda w: list(w.pictures.values())[-1].shape == (24, 32, 3))
 
@@ -300,7 +304,7 @@ CONTEXT.set_forkserver_preload(["pipeline.camera.process"])
 def start(worker: Worker, source_camera: Camera) -> tuple[Any, c_int64]:
     beat: c_int64 = CONTEXT.Value("q", 0, lock=False)
     spec = CameraSpec(source_camera, "town", worker.scope, worker.endpoint)
-    process = CONTEXT.Process(target=run_camera, args=(spec, beat), daemon=True)
+    process = CONTEXT.Process(target=run_camera, args=(spec, multiprocessing.Pipe(duplex=False)[0], beat), daemon=True)
     process.start()
     return process, beat
 
@@ -338,7 +342,8 @@ from tests.camera_media import camera
 if __name__ == "__main__":
     context = multiprocessing.get_context("forkserver")
     spec = CameraSpec(camera(sys.argv[1], loop=True), "town", RunScope(sys.argv[2], Path(sys.argv[3])), sys.argv[4])
-    process = context.Process(target=run_camera, args=(spec, context.Value("q", 0, lock=False)))
+    orders, beat = multiprocessing.Pipe(duplex=False)[0], context.Value("q", 0, lock=False)
+    process = context.Process(target=run_camera, args=(spec, orders, beat))
     process.start()
     print(process.pid, flush=True)
     threading.Event().wait()

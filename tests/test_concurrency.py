@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import pytest
 
+from pipeline.plan import StrideBounds
 from pipeline.worker.concurrency import FIRST_PAUSE_S, JUDGED, LaneLimit, ServiceTime
 from pipeline.worker.simulate import Moment, Scene, simulate
-from pipeline.worker.stride import StrideBounds, StrideController
+from pipeline.worker.stride import StrideController
 
 OVERDUE_S = 0.135
 

@@ -24,6 +24,7 @@ from pipeline.cli.bench import bench
 from pipeline.clock import SystemClock
 from pipeline.config import load_fleet
 from pipeline.config.camera import Camera
+from pipeline.plan import CameraPlan, StrideBounds
 from pipeline.publish import Publisher
 from pipeline.relay import Relay, RelaySpec
 from pipeline.supervise import child, workers
@@ -130,15 +131,22 @@ def test_role_of_a_process_is_told_by_its_name(name: str, role: str | None):
     assert role_of(name) == role
 
 
-def test_channels_come_in_the_order_of_their_opening_each_with_a_phase_of_its_own():
-    class Plan:
-        def __init__(self, camera_id: str) -> None:
-            self.camera_id = camera_id
+def test_channels_have_phases_of_their_own_and_a_newcomer_takes_one_that_is_free():
+    class Opened:
+        def __init__(self, plan: CameraPlan, phase: int) -> None:
+            self.name, self.phase = plan.camera_id, phase
 
-    channels = Channels([Plan(name) for name in FOUR_CAMERAS], lambda plan, phase: (plan.camera_id, phase))
-    assert [channels.open(name) for name in ("b", "d", "a")] == [("b", 0), ("d", 1), ("a", 2)]
-    assert list(channels) == [("b", 0), ("d", 1), ("a", 2)]
-    assert (channels.get("c"), channels.open("of another fleet")) == (None, None)
+        def close(self) -> None:
+            closed.append(self.name)
+
+    closed: list[str] = []
+    channels = Channels(Opened)
+    plans = {name: CameraPlan(camera_id=name, stride=StrideBounds(1, 8)) for name in FOUR_CAMERAS}
+    assert [channels.open(plans[name]).phase for name in ("b", "d", "a")] == [0, 1, 2]
+    channels.close("d")
+    assert (closed, channels.get("d"), len(channels)) == (["d"], None, 2)
+    assert [channels.open(plans[name]).phase for name in ("c", "d")] == [1, 3]
+    assert [channel.name for channel in channels] == ["b", "a", "c", "d"]
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import zmq
 
-from pipeline.link import TICK_QUEUE, Admission, CameraLink, State, Tick, WorkerLink
+from pipeline.link import TICK_QUEUE, Admission, Link, State, Tick, WorkerLink
 from pipeline.wire import CameraState
 
 DEADLINE_MS = 10_000
@@ -31,8 +31,8 @@ def worker(endpoint: str) -> Iterator[WorkerLink]:
 
 
 @pytest.fixture
-def camera(endpoint: str) -> Iterator[CameraLink]:
-    link = CameraLink(endpoint, "gate")
+def camera(endpoint: str) -> Iterator[Link]:
+    link = Link(endpoint, "gate")
     yield link
     link.close()
 
@@ -47,7 +47,7 @@ def heard(worker: WorkerLink, count: int) -> list[object]:
     return words
 
 
-def test_link_words_come_over_whole_and_in_order(worker: WorkerLink, camera: CameraLink) -> None:
+def test_link_words_come_over_whole_and_in_order(worker: WorkerLink, camera: Link) -> None:
     state = State(CameraState(fleet="town", camera_id="gate", session_id="1f", state="live", frame_wh=(640, 360)))
     for word in (tick(0), state, tick(1)):
         assert camera.send(word, DEADLINE_MS)
@@ -55,17 +55,17 @@ def test_link_words_come_over_whole_and_in_order(worker: WorkerLink, camera: Cam
     assert worker.receive() is None
 
 
-def test_link_newest_wish_wins(worker: WorkerLink, camera: CameraLink) -> None:
-    assert camera.admission() is None
+def test_link_wishes_come_in_order(worker: WorkerLink, camera: Link) -> None:
+    assert camera.receive() == []
     camera.send(tick(0), DEADLINE_MS)
     heard(worker, 1)
     for stride in (1, 2, 3):
-        worker.admit("gate", Admission(stride, 0, (640, 640)))
-    found = camera.admission(DEADLINE_MS)
-    while found is None or found.stride < 3:
-        found = camera.admission(DEADLINE_MS)
-    assert found == Admission(3, 0, (640, 640))
-    assert camera.admission() is None
+        worker.send("gate", Admission(stride, 0, (640, 640)))
+    wishes: list[object] = []
+    while len(wishes) < 3:
+        wishes += camera.receive(DEADLINE_MS)
+    assert wishes == [Admission(stride, 0, (640, 640)) for stride in (1, 2, 3)]
+    assert camera.receive() == []
 
 
 @pytest.mark.parametrize(
@@ -77,11 +77,11 @@ def test_admission_wants_every_nth_frame_from_its_phase(stride: int, phase: int,
 
 
 def test_link_wish_for_a_camera_that_is_not_there_is_dropped(worker: WorkerLink) -> None:
-    worker.admit("nobody", Admission(1, 0, (640, 640)))
+    worker.send("nobody", Admission(1, 0, (640, 640)))
     assert worker.receive() is None
 
 
-def test_camera_without_a_worker_does_not_block_and_keeps_the_oldest_words(endpoint: str, camera: CameraLink) -> None:
+def test_camera_without_a_worker_does_not_block_and_keeps_the_oldest_words(endpoint: str, camera: Link) -> None:
     sent = [camera.send(tick(frame_id)) for frame_id in range(TICK_QUEUE + 50)]
     assert sent == [True] * TICK_QUEUE + [False] * 50
     assert not camera.send(tick(0), timeout_ms=20)
@@ -90,7 +90,7 @@ def test_camera_without_a_worker_does_not_block_and_keeps_the_oldest_words(endpo
     worker.close()
 
 
-def test_camera_finds_a_worker_that_was_started_again(endpoint: str, camera: CameraLink) -> None:
+def test_camera_finds_a_worker_that_was_started_again(endpoint: str, camera: Link) -> None:
     first = WorkerLink(endpoint)
     camera.send(tick(0), DEADLINE_MS)
     assert heard(first, 1) == [tick(0)]
@@ -101,23 +101,23 @@ def test_camera_finds_a_worker_that_was_started_again(endpoint: str, camera: Cam
         assert time.monotonic() < deadline
         camera.send(tick(1))
         second.socket.poll(50)
-    second.admit("gate", Admission(1, 0, (32, 32)))
-    assert camera.admission(DEADLINE_MS) == Admission(1, 0, (32, 32))
+    second.send("gate", Admission(1, 0, (32, 32)))
+    assert camera.receive(DEADLINE_MS) == [Admission(1, 0, (32, 32))]
     second.close()
 
 
-def test_camera_started_again_takes_over_its_name(endpoint: str, worker: WorkerLink, camera: CameraLink) -> None:
+def test_camera_started_again_takes_over_its_name(endpoint: str, worker: WorkerLink, camera: Link) -> None:
     camera.send(tick(0), DEADLINE_MS)
     heard(worker, 1)
-    again = CameraLink(endpoint, "gate")
+    again = Link(endpoint, "gate")
     again.send(tick(1), DEADLINE_MS)
     assert heard(worker, 1) == [tick(1)]
-    worker.admit("gate", Admission(1, 0, (32, 32)))
-    assert again.admission(DEADLINE_MS) is not None
+    worker.send("gate", Admission(1, 0, (32, 32)))
+    assert again.receive(DEADLINE_MS) != []
     again.close()
 
 
-def test_camera_settles_once_a_slow_worker_has_read_everything(worker: WorkerLink, camera: CameraLink) -> None:
+def test_camera_settles_once_a_slow_worker_has_read_everything(worker: WorkerLink, camera: Link) -> None:
     count = 6 * TICK_QUEUE
     words: list[object] = []
 
@@ -133,7 +133,7 @@ def test_camera_settles_once_a_slow_worker_has_read_everything(worker: WorkerLin
     for frame_id in range(count):
         while not camera.send(tick(frame_id), DEADLINE_MS):
             pytest.fail("no room")
-    assert camera.settle(DEADLINE_MS)
+    assert camera.flush(DEADLINE_MS)
     settled.set()
     camera.send(tick(0))
     camera.close()
@@ -141,19 +141,19 @@ def test_camera_settles_once_a_slow_worker_has_read_everything(worker: WorkerLin
     assert words == [tick(frame_id) for frame_id in range(count)]
 
 
-def test_camera_settling_without_a_worker_gives_up(camera: CameraLink) -> None:
-    assert not camera.settle(50)
+def test_camera_settling_without_a_worker_gives_up(camera: Link) -> None:
+    assert not camera.flush(50)
     for frame_id in range(TICK_QUEUE):
         camera.send(tick(frame_id))
-    assert not camera.settle(50)
+    assert not camera.flush(50)
 
 
-def test_camera_settling_hears_pongs_between_wishes(worker: WorkerLink, camera: CameraLink) -> None:
+def test_camera_settling_hears_pongs_between_wishes(worker: WorkerLink, camera: Link) -> None:
     camera.send(tick(0), DEADLINE_MS)
     heard(worker, 1)
-    worker.admit("gate", Admission(2, 0, (64, 64)))
+    worker.send("gate", Admission(2, 0, (64, 64)))
     answering = threading.Thread(target=lambda: [worker.socket.poll(DEADLINE_MS), worker.receive()])
     answering.start()
-    assert camera.settle(DEADLINE_MS)
+    assert camera.flush(DEADLINE_MS)
     answering.join()
-    assert camera.admission() is None
+    assert camera.receive() == []

@@ -78,7 +78,7 @@ def test_stream_detection_that_comes_after_its_frame_has_left_still_corrects_the
     frames = stream()
     hear(frames, tick(0), tick(1, "stride"))
     job = frames.start(0, BOX, 0)
-    frames.give_up_overdue(older_than_ns=tick(1).captured_ns)
+    frames.give_up_overdue(older_than_s=tick(1).captured_ns / NS_PER_S)
     finished = frames.leave(0)
     assert left(finished) == [(0, "overdue"), (1, "stride")]
     assert [len(filled.tracks) for filled in finished] == [0, 0]
@@ -93,7 +93,7 @@ def test_stream_detection_older_than_the_last_one_is_not_learned_from():
     hear(frames, tick(0))
     slow = frames.start(0, BOX, 0)
     hear(frames, tick(1))
-    frames.give_up_overdue(older_than_ns=tick(1).captured_ns)
+    frames.give_up_overdue(older_than_s=tick(1).captured_ns / NS_PER_S)
     frames.finish(frames.start(1, BOX, 0), Detections.empty(), 1)
     assert left(frames.leave(1)) == [(0, "overdue"), (1, "detected")]
     frames.finish(slow, SEEN, 2)

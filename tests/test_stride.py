@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
+from pipeline.plan import StrideBounds
 from pipeline.worker.simulate import Moment, Scene, simulate
-from pipeline.worker.stride import LEAST_OFFERED, MOST_OFFERED, Measured, StrideBounds, StrideController
+from pipeline.worker.stride import LEAST_OFFERED, MOST_OFFERED, Measured, StrideController
 
 SERVICE_S = 0.0267
 """Two lanes of this serve 75 frames a second."""

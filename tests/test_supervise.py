@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.clock import SystemClock, VirtualClock
 from pipeline.supervise.budget import RestartBudget
-from pipeline.supervise.child import Child, Ground, exit_words
+from pipeline.supervise.child import Child, ProcessHost, exit_words
 
 DEADLINE_S = 30.0
 CONTEXT = multiprocessing.get_context("forkserver")
@@ -46,7 +46,7 @@ def silent(beat) -> None:
 
 
 def child(target: Callable[..., None], silent_s: float = 60.0) -> Child:
-    return Child("test", target, tuple, silent_s, Ground(CONTEXT, SystemClock()))
+    return Child("test", target, tuple, silent_s, ProcessHost(CONTEXT, SystemClock()))
 
 
 def test_child_that_is_asked_to_end_ends():

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
+from pipeline.plan import StrideBounds
 from pipeline.worker.simulate import Moment, Scene, simulate
-from pipeline.worker.stride import Measured, StrideBounds, StrideController
+from pipeline.worker.stride import Measured, StrideController
 from pipeline.worker.worth import CHANGE, LEAST_WRONG_HZ, Worth
 
 DEADLINE_S = 0.15

@@ -56,7 +56,7 @@ class Frames:
         if self._writer is None:
             self._writer = SlotWriter(self._scope, self._camera_id, admission.input_wh)
 
-    def take(self, picture: Picture) -> Tick | None:
+    def put(self, picture: Picture) -> Tick | None:
         """The tick of a picture, whose pixels are in the slot by then if they were wanted.
 
         None for a gap before the first picture of a session: there is no frame yet that could be missed.
@@ -71,7 +71,7 @@ class Frames:
         frame_id, starved_ns = session.frames, self._run_queue.since_last_ns()
         admitted = self._decide(picture, frame_id)
         if admitted == "slot":
-            self._put(picture, session, frame_id)
+            self._fill_slot(picture, session, frame_id)
         session.frames += 1
         session.corrupt += picture.corrupt
         return Tick(
@@ -132,7 +132,7 @@ class Frames:
             return "unwanted"
         return "slot" if self._admission.wants(frame_id) else "stride"
 
-    def _put(self, picture: Picture, session: _Session, frame_id: int) -> None:
+    def _fill_slot(self, picture: Picture, session: _Session, frame_id: int) -> None:
         if self._writer is None or self._admission is None or picture.frame is None:
             raise SlotError(f"camera {self._camera_id}: its slot is closed")
         content_wh = Letterbox.fit(session.last.frame_wh, self._admission.input_wh).content_wh

@@ -8,6 +8,7 @@ import sys
 import threading
 from ctypes import c_int64
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 
 import structlog
 
@@ -20,8 +21,9 @@ from pipeline.child import end_with_parent, settle
 from pipeline.clock import NS_PER_MS, NS_PER_S, Clock, SystemClock
 from pipeline.config.camera import Camera
 from pipeline.errors import PipelineError, SourceError
-from pipeline.link import CameraLink, Tick
+from pipeline.link import Admission, Bye, Hello, Introduce, Link, Tick
 from pipeline.logs import configure_logs
+from pipeline.plan import camera_plan
 from pipeline.runscope import RunScope
 from pipeline.wire import CameraState
 
@@ -35,6 +37,8 @@ FAILED = 2
 """Exit code of a process whose recording cannot be played; starting it again will not mend that."""
 
 _ASK_MS = 250
+_LEAVING_MS = 200
+"""How long the last word of a camera that was told to end may take to be read."""
 _TAKEN_MS = 10_000
 """How long a picture of a recording that waits for the worker may lie in the slot."""
 
@@ -58,11 +62,12 @@ class CameraSpec:
     late_s: float = LATE_S
 
 
-def run_camera(spec: CameraSpec, beat: c_int64) -> None:
+def run_camera(spec: CameraSpec, orders: Connection, beat: c_int64) -> None:
     """Run a camera in this process until SIGTERM, the parent's end, or the end of a recording that is not looped.
 
     Args:
         spec: The camera and where it delivers.
+        orders: Gives a `CameraPlan` when the camera is to be served otherwise.
         beat: Set to the monotonic time, ns, at every packet and every turn of waiting.
 
     Raises:
@@ -74,20 +79,22 @@ def run_camera(spec: CameraSpec, beat: c_int64) -> None:
     end_with_parent()
     configure_logs(f"camera {spec.camera.camera_id}")
     settle()
-    sys.exit(serve(spec, beat, stop))
+    sys.exit(serve(spec, beat, stop, orders))
 
 
-def serve(spec: CameraSpec, beat: c_int64, stop: threading.Event) -> int:
+def serve(spec: CameraSpec, beat: c_int64, stop: threading.Event, orders: Connection | None = None) -> int:
     """The same in any thread; returns the exit code once `stop` is set or a recording has ended."""
     clock = SystemClock()
-    link = CameraLink(spec.link, spec.camera.camera_id)
+    link = Link(spec.link, spec.camera.camera_id)
+    link.send(Hello(camera_plan(spec.camera)))
     frames = Frames(spec.scope, spec.camera.camera_id, clock)
     first = CameraState(fleet=spec.fleet, camera_id=spec.camera.camera_id, session_id="", state="connecting")
     reporter = Reporter(first, link, beat, stop, clock)
     try:
-        code = _CameraLoop(spec, link, frames, reporter, clock).run()
-        if not stop.is_set():
-            link.settle(FAREWELL_MS)
+        loop = _CameraLoop(spec, link, frames, reporter, clock=clock, orders=orders)
+        code = loop.run()
+        link.send(Bye())
+        link.flush(FAREWELL_MS if not stop.is_set() else _LEAVING_MS)
         return code
     except PipelineError as error:
         log.error(str(error))
@@ -100,10 +107,21 @@ def serve(spec: CameraSpec, beat: c_int64, stop: threading.Event) -> int:
 class _CameraLoop:
     """Sources one after the other, the pictures of each, and the pauses between them."""
 
-    def __init__(self, spec: CameraSpec, link: CameraLink, frames: Frames, reporter: Reporter, clock: Clock) -> None:
+    def __init__(
+        self,
+        spec: CameraSpec,
+        link: Link,
+        frames: Frames,
+        reporter: Reporter,
+        *,
+        clock: Clock,
+        orders: Connection | None,
+    ) -> None:
         self._camera, self._late_s = spec.camera, spec.late_s
         self._link, self._frames = link, frames
         self._reporter, self._clock = reporter, clock
+        self._orders, self._plan = orders, camera_plan(spec.camera)
+        self._obeyed_ns = 0
         self._backoff = Backoff(self._camera.reconnect.initial_s, self._camera.reconnect.max_s)
         self._rng = random.Random()
         self._reconnects = -1
@@ -121,8 +139,7 @@ class _CameraLoop:
                     self._reporter.change("failed", str(error))
                     return FAILED
                 self._frames.end_session()
-                self._reporter.change("retrying", str(error))
-                self._pause()
+                self._retry(str(error))
                 continue
             self._frames.end_session()
             if not self._reporter.stopping:
@@ -133,10 +150,34 @@ class _CameraLoop:
     def _await_admission(self) -> None:
         """Wait until the worker says what it wants: before that, a camera is not worth its bandwidth."""
         while self._reporter.go_on():
-            admission = self._link.admission(_ASK_MS)
-            if admission is not None:
-                self._frames.admit(admission)
+            if self._hear(_ASK_MS):
                 return
+
+    def _hear(self, timeout_ms: int = 0) -> Admission | None:
+        """Follow what worker and supervisor have said; the newest wish of the worker, if there is one."""
+        self._obey()
+        newest = None
+        for message in self._link.receive(timeout_ms):
+            if isinstance(message, Introduce):
+                self._link.send(Hello(self._plan))
+            elif isinstance(message, Admission):
+                newest = message
+        if newest is not None:
+            self._frames.admit(newest)
+        return newest
+
+    def _obey(self) -> None:
+        """A few times a second: whether the camera is to be served otherwise."""
+        now_ns = self._clock.monotonic_ns()
+        if self._orders is None or now_ns - self._obeyed_ns < _ASK_MS * NS_PER_MS:
+            return
+        self._obeyed_ns = now_ns
+        try:
+            while self._orders.poll():
+                self._plan = self._orders.recv()
+                self._link.send(Hello(self._plan))
+        except EOFError:
+            self._orders = None
 
     def _watch(self) -> None:
         """Every picture of one source; returns when a recording has ended or the process shall.
@@ -148,10 +189,8 @@ class _CameraLoop:
         source = open_source(self._camera, self._clock, self._late_s)
         try:
             for picture in source.pictures(self._reporter):
-                wish = self._link.admission()
-                if wish is not None:
-                    self._frames.admit(wish)
-                tick = self._frames.take(picture)
+                self._hear()
+                tick = self._frames.put(picture)
                 if tick is not None:
                     self._send(tick)
                     self._report_live(source)
@@ -174,11 +213,9 @@ class _CameraLoop:
         """Wait until the worker has taken this picture; not for ever, because a worker that died never will."""
         give_up_ns = self._clock.monotonic_ns() + _TAKEN_MS * NS_PER_MS
         while self._reporter.go_on() and self._clock.monotonic_ns() < give_up_ns:
-            wish = self._link.admission(_ASK_MS)
-            if wish is not None:
-                self._frames.admit(wish)
-                if wish.taken >= (tick.session, tick.frame_id):
-                    return
+            wish = self._hear(_ASK_MS)
+            if wish is not None and wish.taken >= (tick.session, tick.frame_id):
+                return
 
     def _report_live(self, source: Source) -> None:
         if self._live_since_ns is None:
@@ -187,6 +224,7 @@ class _CameraLoop:
         self._reporter.change(
             "live",
             source.concern,
+            retry_at_ns=0,
             reconnects=self._reconnects,
             session_id=f"{self._frames.session_number:012x}",
             session=self._frames.session_number,
@@ -194,7 +232,11 @@ class _CameraLoop:
             frame_wh=self._frames.frame_wh,
         )
 
-    def _pause(self) -> None:
+    def _retry(self, why: str) -> None:
+        """Say why it was lost and when it is tried again, and wait until then."""
         live_ns = 0 if self._live_since_ns is None else self._clock.monotonic_ns() - self._live_since_ns
         self._backoff = self._backoff.lost(live_ns / NS_PER_S)
-        self._reporter.wait(self._backoff.pause_s(self._rng))
+        pause_s = self._backoff.pause_s(self._rng)
+        at_ns = self._clock.wall_ns() + round(pause_s * NS_PER_S)
+        self._reporter.change("retrying", why, retry_at_ns=at_ns, session=0, session_id="")
+        self._reporter.wait(pause_s)

@@ -9,7 +9,7 @@ import msgspec
 import structlog
 
 from pipeline.clock import NS_PER_S, Clock
-from pipeline.link import CameraLink, State
+from pipeline.link import Link, State
 from pipeline.wire import CameraState
 from pipeline.wire import State as StateName
 
@@ -25,9 +25,7 @@ _TURN_S = 0.25
 class Reporter:
     """Beats the heart and sends the state, on every change and once a second. Not thread-safe."""
 
-    def __init__(
-        self, first: CameraState, link: CameraLink, beat: c_int64, stop: threading.Event, clock: Clock
-    ) -> None:
+    def __init__(self, first: CameraState, link: Link, beat: c_int64, stop: threading.Event, clock: Clock) -> None:
         self._state = first
         self._link, self._beat, self._stop, self._clock = link, beat, stop, clock
         self._sent_ns = 0
@@ -54,6 +52,8 @@ class Reporter:
         if changed == self._state:
             return
         is_news = (changed.state, changed.detail) != (self._state.state, self._state.detail)
+        if changed.state != self._state.state:
+            changed = msgspec.structs.replace(changed, since_ns=self._clock.wall_ns())
         self._state = changed
         # The last word comes once, so it may wait for a worker that is busy.
         self._send(FAREWELL_MS if state in ("ended", "failed") else 0)

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from pipeline.link import Admission
+from pipeline.plan import StrideBounds
 from pipeline.track.drift import WatchedTracker
 from pipeline.track.fill import Filled, Filling, FillMode, filling
-from pipeline.worker.stride import INTERVAL_S, LEAST_OFFERED, MOST_OFFERED, Measured, StrideBounds, StrideController
+from pipeline.worker.stride import INTERVAL_S, LEAST_OFFERED, MOST_OFFERED, Measured, StrideController
 
 if TYPE_CHECKING:
     from pipeline.detections import Tracks

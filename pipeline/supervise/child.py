@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import structlog
 
-from pipeline.clock import NS_PER_S, Clock, SystemClock
+from pipeline.clock import NS_PER_S, Clock
 from pipeline.supervise.budget import RestartBudget
 
 log = structlog.get_logger()
@@ -20,7 +20,7 @@ Condition = Literal["running", "waiting", "done", "given up"]
 
 
 @dataclass(frozen=True, slots=True)
-class Ground:
+class ProcessHost:
     """What all children of a supervisor stand on: how processes are made, and the time."""
 
     context: ForkServerContext
@@ -43,7 +43,7 @@ class Child:
         target: Callable[..., None],
         arguments: Callable[[], tuple[Any, ...]],
         silent_s: float,
-        ground: Ground,
+        host: ProcessHost,
     ) -> None:
         """Prepare; nothing runs yet.
 
@@ -52,18 +52,18 @@ class Child:
             target: Runs in the process; gets the arguments, then the heartbeat.
             arguments: Asked at every start.
             silent_s: A heart that has not beaten for so long belongs to a hung process.
-            ground: What all children stand on.
+            host: What all children stand on.
         """
         self.name = name
         self.restarts = 0
         self.last_exit: int | None = None
         self.budget = RestartBudget()
-        self._context = ground.context
-        self._clock = ground.clock
+        self._context = host.context
+        self._clock = host.clock
         self._limit_s = silent_s
         self._target = target
         self._arguments = arguments
-        self._beat: c_int64 = ground.context.Value("q", 0, lock=False)
+        self._beat: c_int64 = host.context.Value("q", 0, lock=False)
         self._process: ForkServerProcess | None = None
         self._due_s: float | None = None
         self._done = False
@@ -173,18 +173,6 @@ class Child:
             return True
         self._process.join(max(0.0, timeout_s))
         return not self._process.is_alive()
-
-
-def end(children: list[Child], within_s: float) -> None:
-    """Ask the children to end; those that still run after `within_s` are killed."""
-    for child in children:
-        child.terminate()
-    give_up_s = SystemClock().monotonic_ns() / NS_PER_S + within_s
-    for child in children:
-        if not child.join(give_up_s - SystemClock().monotonic_ns() / NS_PER_S):
-            child.kill()
-            child.join(within_s)
-        child.reap()
 
 
 def exit_words(code: int | None) -> str:

@@ -1,4 +1,4 @@
-"""A child that the others depend on: in each of its lives it says once that it can serve, or why it cannot."""
+"""A member that the others depend on: in each of its lives it says once that it can serve, or why it cannot."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from typing import Any, Generic, TypeVar
 import structlog
 
 from pipeline.errors import PipelineError
-from pipeline.supervise.child import Child, Ground, exit_words
+from pipeline.supervise.child import Child, ProcessHost, exit_words
+from pipeline.supervise.members import Member
+from pipeline.supervise.status import Role
 
 log = structlog.get_logger()
 
@@ -24,35 +26,41 @@ DYING_S = 1.5
 """How long a process whose pipe has closed may take to end."""
 
 
-class Service(Generic[R]):
+class Service(Member, Generic[R]):
     """A process that sends one word through a pipe: that it is ready, or a `PipelineError`. Not thread-safe.
 
     Attributes:
-        child: The process.
         ready: Its word, from its first life on; None until then.
     """
 
     def __init__(
         self,
+        role: Role,
         name: str,
         target: Callable[..., None],
         arguments: Callable[[], tuple[Any, ...]],
-        ground: Ground,
-        failure: type[PipelineError],
         *,
+        host: ProcessHost,
+        failure: type[PipelineError],
         prefix: str = "",
+        ends: int = 0,
+        ends_within_s: float = 1.0,
     ) -> None:
         """Prepare; nothing runs yet.
 
         Args:
+            role: What it does.
             name: For people.
             target: Runs in the process; gets the arguments, its end of the pipe, then the heartbeat.
             arguments: Asked at every start.
-            ground: What all children stand on.
+            host: How processes are made.
             failure: What it is called when it dies before it is ready.
             prefix: What its errors begin with, where they have to say whose they are.
+            ends: Its place in the order of ending.
+            ends_within_s: How long it may take to end by itself, s.
         """
-        self.child = Child(name, target, lambda: (*arguments(), self._renew_pipe()), SILENT_S, ground)
+        child = Child(name, target, lambda: (*arguments(), self._renew_pipe()), SILENT_S, host)
+        super().__init__(role, child, ends=ends, ends_within_s=ends_within_s)
         self.ready: R | None = None
         self._failure, self._prefix = failure, prefix
         self._pipe: Connection | None = None
@@ -87,6 +95,12 @@ class Service(Generic[R]):
             log.error(f"the {self.child.name} cannot serve the fleet: {word}")
         else:
             raise type(word)(f"{self._prefix}{word}") from word
+
+    def tend(self, free: Callable[[], None]) -> None:
+        """Hear its word, end it if it hangs, start it again if it has died."""
+        self.hear()
+        self.end_if_hung()
+        self.child.look_after(free)
 
     def end_if_hung(self) -> None:
         """Kill it if its heart has stopped, or if it has been loading for too long."""

@@ -20,19 +20,14 @@ class ProcessStatus:
         condition: What is going on with it.
         pid: Its process id while it runs.
         restarts: How often it was started again.
+        role: What it does.
     """
 
     name: str
     condition: Condition
     pid: int | None
     restarts: int
-
-    @property
-    def role(self) -> Role:
-        """What it does."""
-        role = role_of(self.name)
-        assert role is not None, self.name
-        return role
+    role: Role
 
 
 def role_of(name: str) -> Role | None:

@@ -8,7 +8,9 @@ turned to another: ZeroMQ connects again by that path, and the camera goes on, i
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -19,10 +21,10 @@ from pipeline.errors import DetectorError, PublishError
 from pipeline.relay import RelayReady, RelaySpec, run_relay
 from pipeline.runscope import RunScope
 from pipeline.supervise.budget import RestartBudget
-from pipeline.supervise.child import Ground, end
+from pipeline.supervise.child import ProcessHost
+from pipeline.supervise.members import Members
 from pipeline.supervise.service import Service
 from pipeline.supervise.spread import spread
-from pipeline.worker.ledger import LedgerMemory
 from pipeline.worker.process import WorkerReady, WorkerSpec, run_worker
 
 log = structlog.get_logger()
@@ -48,24 +50,24 @@ class FleetReady:
 
 
 class Workers:
-    """All workers of a fleet, and their relay if there are several. Not thread-safe."""
+    """Which worker serves which camera, and the relay if there are several workers. Not thread-safe."""
 
-    def __init__(self, fleet: Fleet, scope: RunScope, memory: LedgerMemory, ground: Ground) -> None:
-        """Prepare; nothing runs yet.
+    def __init__(self, fleet: Fleet, scope: RunScope, members: Members, host: ProcessHost) -> None:
+        """Add the workers to the members; nothing runs yet, and no camera is served.
 
         Args:
             fleet: The whole fleet.
             scope: The run, where the sockets between its processes are.
-            memory: The ledger's, kept across workers.
-            ground: What all children stand on.
+            members: Gets each worker, and the relay.
+            host: How processes are made.
         """
-        self._fleet, self._scope, self._memory, self._ground = fleet, scope, memory, ground
+        self._fleet, self._scope, self._host = fleet, scope, host
         models = fleet.model.per_device()
-        self._index = {camera_id: index for index, camera_id in enumerate(fleet.cameras)}
-        self._serves: dict[int, list[str]] = {number: [] for number in range(len(models))}
-        self._turn_links(spread(fleet.cameras.values(), dict.fromkeys(self._serves, ())))
+        self._serves: dict[int, dict[str, Camera]] = {number: {} for number in range(len(models))}
         self._relay = self._make_relay() if len(models) > 1 else None
         self._workers = [self._make_worker(number) for number in self._serves]
+        for service in self.services:
+            members.add(service)
 
     @property
     def services(self) -> list[Service[WorkerReady] | Service[RelayReady]]:
@@ -75,15 +77,42 @@ class Workers:
     @property
     def ready(self) -> FleetReady | None:
         """The words of all of them; None until all have said theirs."""
-        words = {worker.child.name: worker.ready for worker in self._workers if worker.ready is not None}
+        words = {worker.name: worker.ready for worker in self._workers if worker.ready is not None}
         first = (self._relay or self._workers[0]).ready
         if first is None or len(words) < len(self._workers):
             return None
         return FleetReady(first.endpoint, words)
 
+    @property
+    def endpoints(self) -> dict[int, str]:
+        """Where the workers that are not given up are linked to, by number."""
+        return {number: self._endpoint(f"worker-{number}") for number in self._serves}
+
+    def number_of(self, camera_id: str) -> int | None:
+        """Which worker serves this camera; None if none does."""
+        return next((number for number, served in self._serves.items() if camera_id in served), None)
+
+    def place(self, cameras: list[Camera]) -> None:
+        """Spread these cameras over the workers that have least to do; a camera that is served keeps its worker."""
+        for camera in cameras:
+            if (number := self.number_of(camera.camera_id)) is not None:
+                self._serves[number][camera.camera_id] = camera
+        new = [camera for camera in cameras if self.number_of(camera.camera_id) is None]
+        self._turn_links(new, self._spread(new))
+
+    def forget(self, camera_id: str) -> None:
+        """No worker serves this camera any more."""
+        for served in self._serves.values():
+            served.pop(camera_id, None)
+        self._link(camera_id).unlink(missing_ok=True)
+
     def link(self, camera_id: str) -> str:
         """The endpoint of whichever worker serves this camera."""
-        return self._endpoint(f"camera-{self._index[camera_id]}")
+        return f"ipc://{self._link(camera_id)}"
+
+    def change(self, fleet: Fleet) -> None:
+        """Workers that are started from now on know this fleet file."""
+        self._fleet = fleet
 
     def hand_over(self) -> None:
         """Let others serve the cameras of a worker that was given up.
@@ -97,27 +126,27 @@ class Workers:
         for number in [n for n in self._serves if self._workers[n].child.condition == "given up"]:
             self._move_cameras_of(number)
 
-    def close(self) -> None:
-        """End them all. May be called again."""
-        end([worker.child for worker in self._workers], WORKERS_END_S)
-        if self._relay is not None:
-            end([self._relay.child], RELAY_END_S)
-        for service in self.services:
-            service.close()
-
     def _make_worker(self, number: int) -> Service[WorkerReady]:
-        model = self._fleet.model.per_device()[number]
+        device = self._fleet.model.per_device()[number].device
         alone = self._relay is None
-        name = "worker" if alone else f"worker {model.device}"
-        fleet = self._fleet.model_copy(update={"model": model})
+        name = "worker" if alone else f"worker {device}"
 
         def arguments() -> tuple[Any, ...]:
             results = self._bound(service) if alone else self._endpoint("results")
-            cameras, link = tuple(self._serves[number]), self._endpoint(f"worker-{number}")
-            return WorkerSpec(name, fleet, cameras, self._scope, link, results, not alone), self._memory
+            fleet = self._fleet.model_copy(update={"model": self._fleet.model.per_device()[number]})
+            return (WorkerSpec(name, fleet, self._scope, self._endpoint(f"worker-{number}"), results, not alone),)
 
-        prefix = "" if alone else f"{name}: "
-        service: Service[WorkerReady] = Service(name, run_worker, arguments, self._ground, DetectorError, prefix=prefix)
+        service: Service[WorkerReady] = Service(
+            "worker",
+            name,
+            run_worker,
+            arguments,
+            host=self._host,
+            failure=DetectorError,
+            prefix="" if alone else f"{name}: ",
+            ends=1,
+            ends_within_s=WORKERS_END_S,
+        )
         if not alone:
             service.child.budget = RestartBudget(most=SPARE_RESTARTS)
         return service
@@ -125,7 +154,7 @@ class Workers:
     def _make_relay(self) -> Service[RelayReady]:
         def arguments() -> tuple[Any, ...]:
             spec = RelaySpec(
-                name=service.child.name,
+                name=service.name,
                 bind=self._bound(service),
                 returns=service.ready is not None,
                 inbox=self._endpoint("results"),
@@ -133,7 +162,16 @@ class Workers:
             )
             return (spec,)
 
-        service: Service[RelayReady] = Service("publisher", run_relay, arguments, self._ground, PublishError)
+        service: Service[RelayReady] = Service(
+            "publisher",
+            "publisher",
+            run_relay,
+            arguments,
+            host=self._host,
+            failure=PublishError,
+            ends=2,
+            ends_within_s=RELAY_END_S,
+        )
         return service
 
     def _bound(self, service: Service[WorkerReady] | Service[RelayReady]) -> str:
@@ -141,30 +179,32 @@ class Workers:
         return self._fleet.publish.bind if service.ready is None else service.ready.endpoint
 
     def _move_cameras_of(self, number: int) -> None:
-        orphans = self._cameras(self._serves.pop(number))
+        orphans = list(self._serves.pop(number).values())
         if not self._serves:
             raise DetectorError("the worker died again and again and is given up; the lines above say why")
-        moved = spread(orphans, {n: self._cameras(served) for n, served in self._serves.items()})
-        self._turn_links(moved)
-        words = ", ".join(f"{camera_id} → {self._name(n)}" for camera_id, n in moved.items())
-        log.warning(f"{self._name(number)} is gone, others serve its cameras: {words or 'it had none'}")
+        moved = self._spread(orphans)
+        self._turn_links(orphans, moved)
+        words = ", ".join(f"{camera_id} → {self._workers[n].name}" for camera_id, n in moved.items())
+        log.warning(f"{self._workers[number].name} is gone, others serve its cameras: {words or 'it had none'}")
         if len(self._serves) == 1:
             (last,) = self._serves
             self._workers[last].child.budget = RestartBudget()
 
-    def _turn_links(self, workers: dict[str, int]) -> None:
+    def _spread(self, cameras: list[Camera]) -> dict[str, int]:
+        return spread(cameras, {number: list(served.values()) for number, served in self._serves.items()})
+
+    def _turn_links(self, cameras: list[Camera], workers: dict[str, int]) -> None:
         """Let each of these cameras find the worker of that number; also while its process runs."""
-        for camera_id, number in workers.items():
-            self._serves[number].append(camera_id)
+        for camera in cameras:
+            number = workers[camera.camera_id]
+            self._serves[number][camera.camera_id] = camera
             new = self._scope.directory / "camera.new"
             new.symlink_to(f"worker-{number}")
-            new.replace(self._scope.directory / f"camera-{self._index[camera_id]}")
+            new.replace(self._link(camera.camera_id))
 
-    def _cameras(self, camera_ids: list[str]) -> list[Camera]:
-        return [self._fleet.cameras[camera_id] for camera_id in camera_ids]
-
-    def _name(self, number: int) -> str:
-        return self._workers[number].child.name
+    def _link(self, camera_id: str) -> Path:
+        """A short name, whatever the camera's: paths of UNIX sockets end at 107 bytes."""
+        return self._scope.directory / f"camera-{hashlib.blake2s(camera_id.encode(), digest_size=6).hexdigest()}"
 
     def _endpoint(self, name: str) -> str:
         return f"ipc://{self._scope.directory / name}"

@@ -68,12 +68,33 @@ def filling(mode: FillMode, tracker: Tracker, max_delay_s: float) -> Filling[F]:
     return Prompt(tracker, predicts=mode is FillMode.PREDICT)
 
 
+class Seen:
+    """When the detector looked last, and so whether anything is known of the present.
+
+    A prediction is worth something as long as boxes live. After that nothing is known, and a frame that says so is
+    `skipped`: without a detection behind it, an empty list of boxes would be a claim that there is nothing.
+    """
+
+    def __init__(self, tracker: Tracker) -> None:
+        self._tracker = tracker
+        self._at_s = float("-inf")
+
+    def note(self, at_s: float) -> None:
+        """The detector saw the frame of this stream time, s."""
+        self._at_s = max(self._at_s, at_s)
+
+    def stands_behind(self, at_s: float) -> bool:
+        """Whether a detection is young enough to say something of the frame of this stream time, s."""
+        return at_s - self._at_s <= self._tracker.config.max_fill_s
+
+
 class Prompt(Generic[F]):
     """Every frame is finished at once; skipped ones are predicted, or left without boxes."""
 
     def __init__(self, tracker: Tracker, *, predicts: bool) -> None:
         self._tracker = tracker
         self._predicts = predicts
+        self._seen = Seen(tracker)
 
     @property
     def due_s(self) -> float | None:
@@ -82,16 +103,18 @@ class Prompt(Generic[F]):
 
     def detected(self, frame: F, detections: Detections, at_s: float, now_s: float) -> list[Filled[F]]:
         """The frame itself."""
+        self._seen.note(at_s)
         return [Filled(frame, self._tracker.update(detections, at_s), Origin.DETECTED)]
 
     def skipped(self, frame: F, at_s: float, now_s: float) -> list[Filled[F]]:
         """The frame itself."""
-        if self._predicts:
+        if self._predicts and self._seen.stands_behind(at_s):
             return [Filled(frame, self._tracker.predict(at_s), Origin.PREDICTED)]
         return [Filled(frame, Tracks.empty(), Origin.SKIPPED)]
 
     def learn(self, detections: Detections, at_s: float) -> None:
         """The next predictions go out from here."""
+        self._seen.note(at_s)
         self._tracker.update(detections, at_s)
 
     def expire(self, now_s: float) -> list[Filled[F]]:
@@ -118,6 +141,7 @@ class Interpolating(Generic[F]):
     def __init__(self, tracker: Tracker, max_delay_s: float) -> None:
         self._tracker = tracker
         self._max_delay_s = max_delay_s
+        self._seen = Seen(tracker)
         self._held: deque[_Held[F]] = deque()
         self._done: list[Filled[F]] = []
 
@@ -130,6 +154,7 @@ class Interpolating(Generic[F]):
 
     def detected(self, frame: F, detections: Detections, at_s: float, now_s: float) -> list[Filled[F]]:
         """The frames held so far; this one waits for the next detection."""
+        self._seen.note(at_s)
         seen = self._tracker.update(detections, at_s)
         finished = self._done + [self._between(held) for held in self._held]
         self._done = []
@@ -145,6 +170,7 @@ class Interpolating(Generic[F]):
 
     def learn(self, detections: Detections, at_s: float) -> None:
         """Held frames before it are finished and leave with the next answer; those after it wait on."""
+        self._seen.note(at_s)
         self._tracker.update(detections, at_s)
         while self._held and self._held[0].at_s < at_s:
             self._done.append(self._between(self._held.popleft()))
@@ -170,4 +196,6 @@ class Interpolating(Generic[F]):
     def _alone(self, held: _Held[F]) -> Filled[F]:
         if held.seen is not None:
             return Filled(held.frame, held.seen, Origin.DETECTED)
+        if not self._seen.stands_behind(held.at_s):
+            return Filled(held.frame, Tracks.empty(), Origin.SKIPPED)
         return Filled(held.frame, self._tracker.predict(held.at_s), Origin.PREDICTED)

@@ -119,6 +119,19 @@ class Tracker:
         return self._outlook.at(at_s)
 
     @property
+    def config(self) -> TrackerConfig:
+        """What it believes."""
+        return self._config
+
+    def reconfigure(self, config: TrackerConfig) -> None:
+        """Believe this from now on; the objects that are known stay."""
+        self._config, self._outlook = config, None
+
+    def forget(self) -> None:
+        """Let go of every object; ids go on, so that none is used again."""
+        self._rows, self._outlook = self._rows[np.zeros(len(self._rows), np.bool_)], None
+
+    @property
     def first_seen(self) -> int:
         """How many objects the last `update` saw for the first time; they have boxes if the next one confirms them."""
         return int(np.count_nonzero(~(self._rows.confirmed | self._rows.ended)))

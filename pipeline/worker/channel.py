@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Protocol
 
 import msgspec
 import structlog
@@ -12,7 +13,8 @@ import structlog
 from pipeline.clock import NS_PER_S
 from pipeline.geometry import Letterbox, WidthHeight
 from pipeline.link import Admission, Tick
-from pipeline.slot import SlotReader
+from pipeline.plan import CameraPlan
+from pipeline.slot import SlotFrame
 from pipeline.track.drift import WatchedTracker
 from pipeline.track.fill import Filled, FillMode, filling
 from pipeline.track.tracker import Tracker, TrackerConfig
@@ -20,113 +22,58 @@ from pipeline.wire import FrameResult
 from pipeline.worker.compose import Composer
 from pipeline.worker.lanes import Picture
 from pipeline.worker.ledger import Ledger
-from pipeline.worker.stream import LATE_S, Frame, Job, Motion, SessionStart, Stream
-from pipeline.worker.stride import StrideBounds
+from pipeline.worker.patience import Patience, pace
+from pipeline.worker.stream import Frame, Job, Motion, SessionStart, Stream
 
 log = structlog.get_logger()
 
-OVERDUE_SHARE = 0.9
-"""Of the deadline; the rest is for publishing, so that a frame given up at the last moment is still within it."""
-LEAST_SLOT_SHARE = 0.2
-"""Of the deadline: how long a frame may wait in the slot at least, however old it is and however slow the device."""
 
+class Slot(Protocol):
+    """Where a camera's pictures come; `pipeline.slot.SlotReader` is one."""
 
-@dataclass(frozen=True, slots=True)
-class ChannelPlan:
-    """What does not change about a camera while the worker runs.
+    def take(self) -> SlotFrame | None:
+        """The newest picture, to be released by the caller; None if none came since the last."""
 
-    Attributes:
-        camera_id: Its name in the fleet file.
-        index: Its place in the fleet file, from 0, and in the ledger.
-        stride: Between which bounds the stride is chosen, and who gives way first.
-        fill: What skipped frames get.
-        max_delay_s: How long interpolation may hold a frame, s.
-        tracker: The tracker's parameters.
-        waits: Whether the camera waits for the worker: a recording played as fast as it goes, for which no latency is
-            promised and of which no admitted frame is given up.
-        gmc: Whether the camera moves and the tracker is told how, by optical flow.
-    """
-
-    camera_id: str
-    index: int
-    stride: StrideBounds
-    fill: FillMode
-    max_delay_s: float
-    tracker: TrackerConfig
-    waits: bool = False
-    gmc: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How old a frame may grow.
-
-    Attributes:
-        stale_s: In the slot: a detection that began later would come too late.
-        slot_s: How long it may wait in the slot at least, however old it is.
-        queue_s: How long it may wait in the slot at most, if that is more: by then a lane has been free, and another
-            frame was more urgent.
-        overdue_s: In detection: it leaves without, so that the promised latency is kept.
-    """
-
-    stale_s: float
-    slot_s: float
-    queue_s: float
-    overdue_s: float
-
-    @property
-    def window_s(self) -> float:
-        """How long a frame may wait in the slot that got there as soon as it was captured."""
-        return max(min(self.stale_s, self.queue_s), self.slot_s)
-
-    def stale_at_s(self, frame: Frame) -> float:
-        """When a frame in the slot is not worth a detection any more, monotonic s."""
-        there_s = frame.tick.decoded_ns / NS_PER_S
-        too_late_s = frame.judged_from_ns / NS_PER_S + self.stale_s
-        return max(min(too_late_s, there_s + self.queue_s), there_s + self.slot_s)
-
-    @classmethod
-    def within(cls, deadline_s: float, service_s: float) -> Patience:
-        """What a deadline leaves, given how long most detections take.
-
-        A frame that would come back too late is not worth a lane: a newer one is. But where every frame would, because
-        the device is too slow for the goal, they are detected all the same, and correct the tracker although their own
-        frames have left.
-        """
-        overdue_s = OVERDUE_SHARE * deadline_s
-        return cls(overdue_s - service_s, LEAST_SLOT_SHARE * deadline_s, service_s, overdue_s)
+    def close(self) -> None:
+        """Leave it; may be called again."""
 
 
 class Channel:
     """A camera's frames on their way through the worker. Not thread-safe."""
 
-    def __init__(
-        self,
-        plan: ChannelPlan,
-        slot: SlotReader,
-        ledger: Ledger,
-        composer: Composer,
-        input_wh: WidthHeight,
-        *,
-        phase: int,
-    ) -> None:
+    def __init__(self, plan: CameraPlan, slot: Slot, ledger: Ledger, composer: Composer, admission: Admission) -> None:
         """Begin with no session.
 
         Args:
-            plan: What does not change.
+            plan: How the camera is to be served.
             slot: Where its pictures come; closed by `close`.
-            ledger: What was published last, by whichever worker.
+            ledger: What was published last, by whichever worker; closed by `close`.
             composer: Makes its messages.
-            input_wh: The model's input, px.
-            phase: Another one for each camera of a worker, so that they do not all ask for the detector at once.
+            admission: What is wanted of it at first.
         """
-        self.plan = plan
-        self.admission = Admission(stride=plan.stride.least, phase=phase, input_wh=input_wh)
+        self.plan, self.pace = plan, pace(plan.pace)
+        self.admission = admission
         self._slot = slot
         self._ledger = ledger
         self._composer = composer
         self._stream: Stream | None = None
         self._tracker: Tracker | None = None
+
+    def replan(self, plan: CameraPlan) -> None:
+        """Serve the camera like this from now on; its session, its tracks and their ids go on."""
+        before, self.plan, self.pace = self.plan, plan, pace(plan.pace)
+        if self._tracker is None or self._stream is None or plan == before:
+            return
+        self._tracker.reconfigure(_tracker_config(plan))
+        if (plan.fill, plan.max_delay_s) != (before.fill, before.max_delay_s):
+            self._stream.refill(filling(FillMode(plan.fill), self._tracker, plan.max_delay_s))
+
+    def serve(self, class_names: Sequence[str], input_wh: WidthHeight) -> None:
+        """Another model detects from now on; objects of classes that it numbers otherwise are not carried over."""
+        if self._tracker is not None and tuple(class_names) != tuple(self._composer.class_names):
+            self._tracker.forget()
+        self._composer = replace(self._composer, class_names=class_names)
+        self.admission = msgspec.structs.replace(self.admission, input_wh=input_wh)
 
     def set_stride(self, stride: int) -> None:
         """From now on, every how many frames one is wanted; `admission` has to be told to the camera."""
@@ -149,7 +96,7 @@ class Channel:
             self._stream = self._open(tick)
         return self._stream.add(tick, now_ns), ended
 
-    def take(self, now_ns: int, lay: Callable[[Picture], None]) -> Job | None:
+    def start(self, now_ns: int, lay: Callable[[Picture], None]) -> Job | None:
         """Hand the newest picture of the slot to `lay`, which copies it; None if there is none to detect."""
         frame = self._slot.take()
         if frame is None:
@@ -169,17 +116,18 @@ class Channel:
                 job.small = shrink(frame.pixels)
             return job
 
-    def give_up(self, now_ns: int, patience: Patience, free_s: float) -> bool:
+    def give_up(self, now_ns: int, of_fleet: Patience, free_s: float) -> bool:
         """Fill frames that cannot wait any longer, or would in vain; True if the one in the slot is among them.
 
         Args:
             now_ns: Monotonic time, ns.
-            patience: How long frames may wait.
+            of_fleet: How long frames of cameras may wait.
             free_s: When a lane will presumably take a picture, monotonic s.
         """
-        if self._stream is None or self.plan.waits:
+        if self._stream is None:
             return False
-        self._stream.give_up_overdue(now_ns - round(patience.overdue_s * NS_PER_S))
+        patience = self.pace.patience(of_fleet)
+        self._stream.give_up_overdue(now_ns / NS_PER_S - patience.overdue_s)
         frame = self._stream.waiting()
         if frame is None or max(now_ns / NS_PER_S, free_s) < patience.stale_at_s(frame):
             return False
@@ -198,15 +146,22 @@ class Channel:
         self._stream = self._tracker = None
         return results
 
-    def due_s(self, patience: Patience) -> float | None:
+    def due_s(self, of_fleet: Patience) -> float | None:
         """When this camera needs attention even if nothing happens, s of the monotonic clock."""
-        if self._stream is None or self.plan.waits:
-            return self._stream.fill_due_s if self._stream else None
+        if self._stream is None:
+            return None
+        patience = self.pace.patience(of_fleet)
         waiting, oldest_ns = self._stream.waiting(), self._stream.oldest_ns
-        stale_s = None if waiting is None else patience.stale_at_s(waiting)
-        overdue_s = None if oldest_ns is None else oldest_ns / NS_PER_S + patience.overdue_s
-        due = (stale_s, overdue_s, self._stream.fill_due_s)
-        return min((at_s for at_s in due if at_s is not None), default=None)
+        stale_s = math.inf if waiting is None else patience.stale_at_s(waiting)
+        overdue_s = math.inf if oldest_ns is None else patience.overdue_at_s(oldest_ns)
+        fill_s = self._stream.fill_due_s
+        due_s = min(stale_s, overdue_s, math.inf if fill_s is None else fill_s)
+        return None if math.isinf(due_s) else due_s
+
+    @property
+    def detected_ns(self) -> int | None:
+        """When the newest frame was captured that a detection stands behind, monotonic ns; None if there is none."""
+        return self._stream.detected_ns if self._stream else None
 
     @property
     def idle(self) -> bool:
@@ -216,17 +171,18 @@ class Channel:
     def close(self) -> None:
         """Leave the slot."""
         self._slot.close()
+        self._ledger.close()
 
     def _open(self, tick: Tick) -> Stream:
-        first = self._ledger.next_frame(self.plan.index, tick.session)
+        first = self._ledger.next_frame(tick.session)
         suffix = f".{first}" if first else ""
         watches = WatchedTracker if self.plan.stride.by_content else Tracker
-        self._tracker = tracker = watches(self.plan.tracker, tick.frame_wh)
+        self._tracker = tracker = watches(_tracker_config(self.plan), tick.frame_wh)
         return Stream(
             SessionStart(tick.session, f"{tick.session:012x}{suffix}", first, tick.frame_wh),
-            filling(self.plan.fill, tracker, self.plan.max_delay_s),
+            filling(FillMode(self.plan.fill), tracker, self.plan.max_delay_s),
             self._motion(tracker, tick.frame_wh[0]),
-            late_s=math.inf if self.plan.waits else LATE_S,
+            late_s=self.pace.late_s,
         )
 
     def _motion(self, tracker: Tracker, source_width: int) -> Motion | None:
@@ -240,5 +196,9 @@ class Channel:
         results = []
         for filled in finished:
             results.append(self._composer.compose(filled, stream, self.admission.stride))
-            self._ledger.settle(self.plan.index, stream.session, filled.frame.tick.frame_id)
+            self._ledger.account(stream.session, filled.frame.tick.frame_id)
         return results
+
+
+def _tracker_config(plan: CameraPlan) -> TrackerConfig:
+    return TrackerConfig(high_score=plan.high_score, birth_score=plan.birth_score, max_fill_s=plan.max_fill_s)

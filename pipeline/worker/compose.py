@@ -54,6 +54,7 @@ class Composer:
             frame_wh=tick.frame_wh,
             origin=_FRAME_ORIGINS[filled.origin],
             filled_because=None if filled.origin is Origin.DETECTED else frame.reason,
+            detection_age_ms=None if stream.detected_ns is None else _ms(now_ns - stream.detected_ns),
             stride=stride,
             lost=stream.account.take_lost(),
             counts=stream.account.counts(decoded=frame_id + 1),

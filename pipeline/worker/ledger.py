@@ -1,41 +1,45 @@
 """What became of every frame of a session, and the one number that outlives a worker.
 
-A worker that is killed takes its counts with it. What it had published last stays in `Ledger`, a few integers of memory
-that the supervisor owns, so that its successor can say exactly which frames nobody saw.
+A worker that is killed takes its counts with it. What it had published last stays in the camera's `Ledger`, two
+integers in a small mapped file of the run's directory, so that its successor can say exactly which frames nobody saw.
 """
 
 from __future__ import annotations
 
+import mmap
+import struct
 from collections import Counter
 from collections.abc import Mapping
-from ctypes import Array, c_int64
+from pathlib import Path
 
 from pipeline.wire import Counts
 
-LedgerMemory = Array[c_int64]
-"""Two int64 a camera: the camera's session, and the first of its frames that is not accounted for."""
+_ENTRY = struct.Struct("qq")
 
 
 class Ledger:
-    """Which frame of each camera comes next, remembered across workers."""
+    """Which frame of a camera comes next, remembered across workers. One worker writes at a time."""
 
-    def __init__(self, memory: LedgerMemory) -> None:
-        self._memory = memory
+    def __init__(self, file: Path) -> None:
+        """Open the camera's ledger, making it where it is not yet."""
+        file.parent.mkdir(mode=0o700, exist_ok=True)
+        with file.open("a+b") as opened:
+            if file.stat().st_size < _ENTRY.size:
+                opened.truncate(_ENTRY.size)
+            self._memory = mmap.mmap(opened.fileno(), _ENTRY.size)
 
-    @staticmethod
-    def size(cameras: int) -> int:
-        """How many int64 so many cameras need."""
-        return 2 * cameras
-
-    def next_frame(self, camera_index: int, session: int) -> int:
+    def next_frame(self, session: int) -> int:
         """The first frame of this session that no worker has accounted for."""
-        known, following = self._memory[2 * camera_index : 2 * camera_index + 2]
+        known, following = _ENTRY.unpack_from(self._memory)
         return following if known == session else 0
 
-    def settle(self, camera_index: int, session: int, frame_id: int) -> None:
+    def account(self, session: int, frame_id: int) -> None:
         """Every frame up to `frame_id` is accounted for."""
-        self._memory[2 * camera_index + 1] = frame_id + 1
-        self._memory[2 * camera_index] = session
+        _ENTRY.pack_into(self._memory, 0, session, frame_id + 1)
+
+    def close(self) -> None:
+        """Let go of the file, which stays."""
+        self._memory.close()
 
 
 class Account:

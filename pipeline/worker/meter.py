@@ -42,6 +42,11 @@ class Meter:
         """A camera has decoded a frame, or left it out for want of a processor."""
         self._starved_s.append(self._deadline_s if tick.admitted == "behind" else tick.starved_ns / NS_PER_S)
 
+    def remove(self, camera_id: str) -> None:
+        """The camera has left."""
+        self._fps.pop(camera_id, None)
+        del self._frames[camera_id]
+
     def published(self, result: FrameResult) -> None:
         """A frame has left."""
         self._frames[result.camera_id] += 1 + sum(result.lost.values())

@@ -14,25 +14,18 @@ import structlog
 
 from pipeline.child import end_with_parent, hurry, settle
 from pipeline.clock import SystemClock
-from pipeline.config.values import Fleet
+from pipeline.config.values import Fleet, Model
 from pipeline.detect import Detector, load_detector
 from pipeline.errors import PipelineError
-from pipeline.link import WorkerLink
+from pipeline.link import Settings, WorkerLink
 from pipeline.logs import configure_logs
 from pipeline.publish import Publisher
 from pipeline.runscope import RunScope
 from pipeline.slot import SlotReader
-from pipeline.track.fill import FillMode
-from pipeline.track.tracker import TrackerConfig
-from pipeline.worker.channel import Channel, ChannelPlan
-from pipeline.worker.channels import Channels
-from pipeline.worker.compose import Composer
+from pipeline.worker.core import Core
 from pipeline.worker.lanes import Lanes, lower_priority
-from pipeline.worker.ledger import Ledger, LedgerMemory
-from pipeline.worker.scheduler import BatchPolicy, Scheduler
-from pipeline.worker.stream import Job
-from pipeline.worker.stride import StrideBounds, StrideController
-from pipeline.worker.worker import Worker, WorkerParts
+from pipeline.worker.ledger import Ledger
+from pipeline.worker.loop import Worker, WorkerParts, serving
 
 log = structlog.get_logger()
 
@@ -51,8 +44,7 @@ class WorkerSpec:
 
     Attributes:
         name: For people.
-        fleet: The whole fleet; its `model` is this worker's, for one device.
-        cameras: Those it serves from the beginning; any other of the fleet may come to it later.
+        fleet: Its `model` is this worker's, for one device; which cameras it serves, they tell it themselves.
         scope: Where the slots are.
         link: The endpoint to which the cameras connect.
         publish_to: Where to publish; a restarted worker gets the very endpoint of the one before.
@@ -61,7 +53,6 @@ class WorkerSpec:
 
     name: str
     fleet: Fleet
-    cameras: tuple[str, ...]
     scope: RunScope
     link: str
     publish_to: str
@@ -85,12 +76,11 @@ class WorkerReady:
     lanes: int
 
 
-def run_worker(spec: WorkerSpec, memory: LedgerMemory, report: Connection, beat: c_int64) -> None:
+def run_worker(spec: WorkerSpec, report: Connection, beat: c_int64) -> None:
     """Run a worker in this process until SIGTERM or the parent's end.
 
     Args:
         spec: The fleet and where its parts meet.
-        memory: The ledger's, kept by the supervisor across workers.
         report: Gets one `WorkerReady`, or the `PipelineError` that says why it cannot serve the fleet.
         beat: Set to the monotonic time, ns, whenever the loop turns.
     """
@@ -100,7 +90,7 @@ def run_worker(spec: WorkerSpec, memory: LedgerMemory, report: Connection, beat:
     configure_logs(spec.name)
     with contextlib.ExitStack() as stack:
         try:
-            worker, ready = _open(spec, memory, beat, stack)
+            worker, ready = _open(spec, beat, stack)
         except PipelineError as error:
             report.send(error)
             raise SystemExit(REFUSED) from None
@@ -116,70 +106,40 @@ def run_worker(spec: WorkerSpec, memory: LedgerMemory, report: Connection, beat:
             raise SystemExit(BROKEN) from None
 
 
-def _open(
-    spec: WorkerSpec, memory: LedgerMemory, beat: c_int64, stack: contextlib.ExitStack
-) -> tuple[Worker, WorkerReady]:
+def _open(spec: WorkerSpec, beat: c_int64, stack: contextlib.ExitStack) -> tuple[Worker, WorkerReady]:
     """Open every part; `stack` closes them in the reverse order."""
     fleet = spec.fleet
     publisher = Publisher(spec.publish_to, fleet.publish.queue, relayed=spec.relayed)
     stack.callback(publisher.close)
-    detector = _load_politely(fleet)
-    stack.callback(detector.close)
-    lanes: Lanes[Job] = Lanes(detector, fleet.worker.nice)
-    stack.callback(lanes.close)
+    detector = _load_politely(fleet, fleet.model)
     link = WorkerLink(spec.link)
     stack.callback(link.close)
-    ledger = Ledger(memory)
 
-    def make(plan: ChannelPlan, phase: int) -> Channel:
-        composer = Composer(fleet.name, plan.camera_id, detector.class_names, SystemClock())
-        slot = SlotReader(spec.scope, plan.camera_id)
-        return Channel(plan, slot, ledger, composer, detector.input_wh, phase=phase)
+    def open_slot(camera_id: str) -> tuple[SlotReader, Ledger]:
+        return SlotReader(spec.scope, camera_id), Ledger(spec.scope.ledger(camera_id))
 
-    plans = channel_plans(fleet)
-    channels = Channels(plans, make)
-    stack.callback(channels.close)
-    for camera_id in spec.cameras:
-        channels.open(camera_id)
-    scheduler = Scheduler(BatchPolicy(detector.max_batch, fleet.worker.max_wait_ms / 1000))
-    deadline_s = fleet.slo.p95_ms / 1000
-    # Told of all cameras; those that are served elsewhere have no frame rate here and so no part in its arithmetic.
-    controller = StrideController({plan.camera_id: plan.stride for plan in plans})
-    parts = WorkerParts(channels, lanes, scheduler, controller, link, publisher, SystemClock())
-    worker = Worker(parts, deadline_s, beat)
-    lanes.start()
+    core = Core(fleet.name, serving(detector), settings_of(fleet), clock=SystemClock(), open_slot=open_slot)
+    stack.callback(core.close)
+    parts = WorkerParts(
+        core=core,
+        detector=detector,
+        link=link,
+        publisher=publisher,
+        clock=SystemClock(),
+        load=lambda model: _load_politely(fleet, Model.model_validate_json(model)),
+        open_lanes=lambda loaded: Lanes(loaded, fleet.worker.nice),
+    )
+    worker = Worker(parts, beat)
+    stack.callback(worker.close)
     return worker, WorkerReady(publisher.endpoint, detector.input_wh, detector.max_batch, detector.lanes)
 
 
-def channel_plans(fleet: Fleet) -> list[ChannelPlan]:
-    """What a worker is to do with each camera, in the order of the fleet file."""
-    return [
-        ChannelPlan(
-            camera_id=camera_id,
-            index=index,
-            stride=StrideBounds(
-                least=camera.stride.min,
-                most=camera.stride.min if camera.waits_for_worker else camera.stride.max,
-                rank=("low", "normal", "high").index(camera.priority),
-                weight=camera.weight,
-                min_detect_hz=camera.min_detect_hz,
-                by_content=camera.stride.policy == "content",
-            ),
-            fill=FillMode(camera.track.fill),
-            max_delay_s=camera.track.max_delay_ms / 1000,
-            tracker=TrackerConfig(
-                high_score=camera.track.high_score,
-                birth_score=camera.track.birth_score,
-                max_fill_s=camera.track.max_fill_ms / 1000,
-            ),
-            waits=camera.waits_for_worker,
-            gmc=camera.track.gmc == "sparse",
-        )
-        for index, (camera_id, camera) in enumerate(fleet.cameras.items())
-    ]
+def settings_of(fleet: Fleet) -> Settings:
+    """What a fleet file says that holds for all cameras of a worker, and may change while it runs."""
+    return Settings(fleet.slo.p95_ms / 1000, fleet.worker.max_wait_ms / 1000, fleet.publish.queue)
 
 
-def _load_politely(fleet: Fleet) -> Detector:
+def _load_politely(fleet: Fleet, model: Model) -> Detector:
     """The detector, loaded and warm, every thread of its library at the worker's lower priority.
 
     Threads inherit the priority of the thread that starts them, so it is loaded in one that has been lowered.
@@ -190,7 +150,7 @@ def _load_politely(fleet: Fleet) -> Detector:
     def load() -> None:
         lower_priority(fleet.worker.nice)
         try:
-            detector = load_detector(fleet.model, fleet.worker.max_batch)
+            detector = load_detector(model, fleet.worker.max_batch)
             detector.warm_up()
             loaded.append(detector)
         except PipelineError as error:

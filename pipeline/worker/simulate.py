@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from pipeline.worker.channel import Patience
 from pipeline.worker.concurrency import LaneLimit, ServiceTime
+from pipeline.worker.patience import Patience
 from pipeline.worker.scheduler import BatchPolicy, Scheduler
 from pipeline.worker.stride import INTERVAL_S, Measured, StrideController
 

@@ -21,10 +21,7 @@ from pipeline.geometry import Letterbox, WidthHeight
 from pipeline.link import Tick
 from pipeline.track.fill import Filled, Filling
 from pipeline.worker.ledger import Account
-
-LATE_S = 2.0
-"""A frame that reaches the worker older than this (the worker or the camera's process was stopped, or a queue ran full)
-is counted as lost: publishing it as news would only hold up the next ones."""
+from pipeline.worker.patience import LATE_S
 
 CLOCK_SLACK_NS = 50_000_000
 """The most that is put down to a frame's way here when it is judged too old. A camera whose clock is a little slow
@@ -78,6 +75,9 @@ class Job:
         detections: In source pixels; None until done.
         small: (h, w) uint8 grey, for the camera's motion; None where nobody asks for it.
         overdue_pts_s: Stream time of its frame, if that had to leave without it.
+        captured_ns: When its picture was captured, monotonic; 0 while its tick is not here.
+        owed: Whether it was begun although it would come too late for its own frame, because the camera had gone
+            without a detection for too long.
     """
 
     stream: Stream
@@ -88,6 +88,8 @@ class Job:
     detections: Detections | None = None
     small: NDArray[np.uint8] | None = None
     overdue_pts_s: float | None = None
+    captured_ns: int = 0
+    owed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,11 @@ class Motion(Protocol):
 
 
 class Stream:
-    """The frames of one session that have not left yet."""
+    """The frames of one session that have not left yet.
+
+    Attributes:
+        detected_ns: When its newest frame was captured of which a detection is back, monotonic ns; None before one is.
+    """
 
     def __init__(
         self,
@@ -143,8 +149,11 @@ class Stream:
         self._next_frame_id = session.first_frame_id
         self._frames: deque[Frame] = deque()
         self._jobs: dict[int, Job] = {}
+        self._finished: list[Filled[Frame]] = []
         self._lost: Counter[str] = Counter()
         self._learned_pts_s = float("-inf")
+        self._slotted: Tick | None = None
+        self.detected_ns: int | None = None
 
     def add(self, tick: Tick, now_ns: int) -> bool:
         """Note a decoded frame; True if its pixels wait in the slot.
@@ -166,8 +175,11 @@ class Stream:
         if tick.admitted != "slot":
             frame.reason = tick.admitted
             return False
+        self._slotted = tick
         self._give_up_waiting(before=tick.frame_id, reason="replaced")
         frame.job = self._jobs.pop(tick.frame_id, None)
+        if frame.job is not None:
+            self._belongs(frame.job, tick)
         return frame.job is None
 
     def start(self, frame_id: int, letterbox: Letterbox, now_ns: int) -> Job:
@@ -178,10 +190,15 @@ class Stream:
         job = Job(self, frame_id, letterbox, now_ns)
         self._give_up_waiting(before=frame_id, reason="replaced")
         frame = next((frame for frame in self._frames if frame.tick.frame_id == frame_id), None)
-        if frame is None:
-            self._jobs[frame_id] = job
-        else:
+        if frame is not None and frame.reason is None:
             frame.job = job
+            self._belongs(job, frame.tick)
+        elif self._slotted is not None and self._slotted.frame_id == frame_id:
+            # Its frame did not wait for it, but the tracker is to learn what it shows.
+            job.overdue_pts_s, job.owed = self._slotted.pts_s, True
+            self._belongs(job, self._slotted)
+        else:
+            self._jobs[frame_id] = job
         return job
 
     def finish(self, job: Job, in_model: Detections, now_ns: int) -> None:
@@ -192,6 +209,7 @@ class Stream:
         """
         detections = replace(in_model, xyxy=job.letterbox.to_source(in_model.xyxy))
         job.done_ns, job.detections = now_ns, detections
+        self.detected_ns = max(self.detected_ns or 0, job.captured_ns or job.taken_ns)
         if job.overdue_pts_s is not None and job.overdue_pts_s > self._learned_pts_s:
             self._learned_pts_s = job.overdue_pts_s
             self._see(job)
@@ -205,12 +223,17 @@ class Stream:
         """Do not detect this frame."""
         frame.reason = reason
 
-    def give_up_overdue(self, older_than_ns: int) -> None:
-        """Let frames go whose age counts from before then and whose detection is not back."""
+    def refill(self, new: Filling[Frame]) -> None:
+        """Fill frames like this from now on; those that are still held leave first."""
+        self._finished += self._filling.flush()
+        self._filling = new
+
+    def give_up_overdue(self, older_than_s: float) -> None:
+        """Let frames go whose age counts from before then, monotonic s, and whose detection is not back."""
         for frame in self._frames:
             if frame.settled or frame.job is None:
                 continue
-            if frame.judged_from_ns >= older_than_ns:
+            if frame.judged_from_ns / NS_PER_S >= older_than_s:
                 return
             frame.reason = "overdue"
             frame.job.overdue_pts_s = frame.tick.pts_s
@@ -229,7 +252,7 @@ class Stream:
     def leave(self, now_ns: int) -> list[Filled[Frame]]:
         """Frames that can be published now, in order, with their boxes."""
         now_s = now_ns / NS_PER_S
-        finished = self._filling.expire(now_s)
+        finished, self._finished = self._finished + self._filling.expire(now_s), []
         while self._frames and self._frames[0].settled:
             frame = self._frames.popleft()
             if frame.reason is None and frame.job is not None and frame.job.detections is not None:
@@ -261,6 +284,10 @@ class Stream:
     def idle(self) -> bool:
         """Whether every frame has left."""
         return not self._frames and self._filling.due_s is None
+
+    @staticmethod
+    def _belongs(job: Job, tick: Tick) -> None:
+        job.captured_ns = max(tick.captured_ns, tick.received_ns - CLOCK_SLACK_NS)
 
     def _see(self, job: Job) -> None:
         """Before the tracker learns of a detection: how the camera moved since the one before."""

@@ -34,6 +34,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from pipeline.plan import StrideBounds
 from pipeline.worker.worth import Worth
 
 INTERVAL_S = 0.25
@@ -58,33 +59,6 @@ STARVED_FALL, RELIEVED_GROWTH = 0.8, 1.05
 """What is offered then, as a share of what was, an interval later."""
 COME_BACK_AFTER_S = 1.0
 """Strides come down so long after the last step up, at the earliest."""
-
-
-@dataclass(frozen=True, slots=True)
-class StrideBounds:
-    """What may be done to one camera.
-
-    Attributes:
-        least: The stride it has when there is room.
-        most: The stride it never exceeds.
-        rank: 0 gives way first: low priority 0, normal 1, high 2.
-        weight: A camera of weight 2 keeps twice the detections of its equals.
-        min_detect_hz: Its detections a second do not fall below, whatever the load.
-        by_content: Whether its share depends on what it sees.
-    """
-
-    least: int
-    most: int
-    rank: int = 1
-    weight: float = 1.0
-    min_detect_hz: float = 0.0
-    by_content: bool = False
-
-    def ceiling(self, fps: float) -> int:
-        """The largest stride allowed at this frame rate."""
-        if self.min_detect_hz <= 0:
-            return self.most
-        return max(self.least, min(self.most, math.floor(fps / self.min_detect_hz)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,17 +100,34 @@ class StrideController:
         due: Share of the frames offered by each living camera that it has a claim to see detected, 0..1.
     """
 
-    def __init__(self, bounds: Mapping[str, StrideBounds]) -> None:
-        """Begin with every camera of `bounds` at its least stride."""
-        self.strides = {camera_id: bound.least for camera_id, bound in bounds.items()}
+    def __init__(self, bounds: Mapping[str, StrideBounds] | None = None) -> None:
+        """Begin with the cameras of `bounds`, if there are any yet."""
+        self.strides: dict[str, int] = {}
         self.due: dict[str, float] = {}
-        self._bounds = bounds
+        self._bounds: dict[str, StrideBounds] = {}
         self._capacity_hz: float | None = None
         self._spared_hz = math.inf
         self._raised_s = -math.inf
-        self._by_content = {camera_id for camera_id, bound in bounds.items() if bound.by_content}
         self._worth = Worth()
         self._worths: dict[str, float] = {}
+        for camera_id, bound in (bounds or {}).items():
+            self.add(camera_id, bound)
+
+    def add(self, camera_id: str, bound: StrideBounds) -> int:
+        """From now on this camera takes part, at the stride that is returned; again, if its bounds change.
+
+        A newcomer begins in the middle of its equals: at its least stride it would take from all others until the next
+        reckoning, and at its most it would be nearly blind that long.
+        """
+        self._bounds[camera_id] = bound
+        usual = self.strides.get(camera_id) or _median([self.strides[name] for name in self._equals(bound)])
+        self.strides[camera_id] = max(bound.least, min(bound.most, usual or bound.least))
+        return self.strides[camera_id]
+
+    def remove(self, camera_id: str) -> None:
+        """Let a camera take no part any more; what it had goes to the others with the next reckoning."""
+        for known in (self._bounds, self.strides, self.due, self._worths):
+            known.pop(camera_id, None)
 
     @property
     def adapts(self) -> bool:
@@ -176,6 +167,14 @@ class StrideController:
         self.strides.update(changed)
         self.due = {camera_id: min(1.0, self.strides[camera_id] / due[camera_id]) for camera_id in fps}
         return changed
+
+    def _equals(self, bound: StrideBounds) -> list[str]:
+        """Cameras of the same rank whose stride is being decided on."""
+        return [name for name in self.due if self._bounds[name].rank == bound.rank]
+
+    @property
+    def _by_content(self) -> set[str]:
+        return {camera_id for camera_id, bound in self._bounds.items() if bound.by_content}
 
     def _believe(self, measured: Measured) -> float | None:
         """The capacity in the light of one more interval, frames a second; None until the device was seen at work."""
@@ -252,3 +251,7 @@ class StrideController:
         bound = self._bounds[camera_id]
         weight = bound.weight * self._worths.get(camera_id, 1.0)
         return bound.rank, -fps[camera_id] / strides[camera_id] / weight, camera_id
+
+
+def _median(strides: list[int]) -> int | None:
+    return sorted(strides)[len(strides) // 2] if strides else None

@@ -1,0 +1,349 @@
+"""What a worker decides, without a socket, a thread or a clock of its own.
+
+Messages of cameras, detections and the time go in; jobs, admissions and messages for subscribers come out. The loop
+(`loop.py`) joins it to sockets and lanes, the simulator (`simulate.py`) and tests to a virtual clock: they all drive
+the same decisions.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+import structlog
+
+from pipeline.clock import NS_PER_S, Clock
+from pipeline.detections import Detections
+from pipeline.geometry import WidthHeight
+from pipeline.link import Admission, Announce, FromCamera, FromWorker, Hello, Introduce, Settings, State, Tick
+from pipeline.plan import CameraPlan
+from pipeline.wire import FrameResult, Message
+from pipeline.worker.channel import Channel, Slot
+from pipeline.worker.channels import Channels
+from pipeline.worker.compose import Composer
+from pipeline.worker.concurrency import LaneLimit, ServiceTime
+from pipeline.worker.health import Health, Limits
+from pipeline.worker.lanes import Picture
+from pipeline.worker.ledger import Ledger
+from pipeline.worker.meter import Meter
+from pipeline.worker.patience import Patience
+from pipeline.worker.scheduler import BatchPolicy, Scheduler
+from pipeline.worker.stream import Job
+from pipeline.worker.stride import INTERVAL_S, StrideController
+
+log = structlog.get_logger()
+
+FLOOR_SHARE = 0.5
+"""Of the time that boxes live: a camera that has gone so long without a detection goes before all others."""
+MOST_UNKNOWN = 256
+"""Ticks kept of a camera that has not introduced itself yet; it is asked to, which takes a millisecond."""
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """The detector as the core needs to know it.
+
+    Attributes:
+        class_names: By class id.
+        input_wh: The model's input, px.
+        max_batch: Frames in one inference at most.
+        lanes: Inferences in flight at once.
+    """
+
+    class_names: Sequence[str]
+    input_wh: WidthHeight
+    max_batch: int
+    lanes: int
+
+
+@dataclass(slots=True)
+class Outbox:
+    """What the core has to say, in order; the loop sends it and empties the box.
+
+    Attributes:
+        messages: For the subscribers.
+        replies: For cameras, by name.
+    """
+
+    messages: list[Message] = field(default_factory=list)
+    replies: list[tuple[str, FromWorker]] = field(default_factory=list)
+
+
+class Core:
+    """All decisions of one worker. Not thread-safe."""
+
+    def __init__(
+        self,
+        fleet: str,
+        serving: Serving,
+        settings: Settings,
+        *,
+        clock: Clock,
+        open_slot: Callable[[str], tuple[Slot, Ledger]],
+        controller: StrideController | None = None,
+    ) -> None:
+        """Begin without a camera.
+
+        Args:
+            fleet: Named in every message.
+            serving: The detector.
+            settings: What is promised.
+            clock: Tells the time of each decision.
+            open_slot: Opens a camera's slot and ledger, by its name.
+            controller: Decides on strides; another one in simulations only.
+        """
+        self.outbox = Outbox()
+        self._fleet, self._serving, self._settings = fleet, serving, settings
+        self._clock, self._open_slot = clock, open_slot
+        self._channels = Channels(self._open)
+        self._health: dict[str, Health] = {}
+        self._unknown: dict[str, list[Tick | State]] = {}
+        self._active: set[Channel] = set()
+        self._leaving: set[str] = set()
+        self._scheduler = Scheduler(self._batches())
+        self._controller = controller or StrideController()
+        self._service = ServiceTime()
+        self._limit = LaneLimit(serving.lanes, Patience.within(settings.deadline_s, 0.0).overdue_s)
+        self._meter = Meter(self._now_s(), settings.deadline_s)
+        self._reconsider_s = self._now_s() + INTERVAL_S
+
+    @property
+    def cameras(self) -> int:
+        """How many are served."""
+        return len(self._channels)
+
+    @property
+    def lanes(self) -> int:
+        """How many lanes may compute at once."""
+        return self._limit.lanes
+
+    @property
+    def service_s(self) -> float:
+        """How long a detection takes at present, s."""
+        return self._service.mean_s
+
+    def due_s(self, *, lane_is_free: bool) -> float:
+        """When `decide` has to be called even if nothing happens, monotonic s."""
+        patience = self._patience()
+        due = [self._reconsider_s, *(channel.due_s(patience) for channel in self._active)]
+        if lane_is_free:
+            due.append(self._scheduler.due_s())
+        return min(at_s for at_s in due if at_s is not None)
+
+    def hear(self, camera_id: str, message: FromCamera) -> None:
+        """A camera has said something; one that is not known is asked who it is, and what it says is kept."""
+        if isinstance(message, Hello):
+            self._welcome(message.plan)
+            return
+        channel = self._channels.get(camera_id)
+        if channel is None:
+            self._ask(camera_id, message)
+        elif isinstance(message, Tick):
+            self._hear_tick(channel, message)
+        elif isinstance(message, State):
+            self._hear_state(channel, message)
+        else:
+            self._leaving.add(camera_id)
+
+    def announce(self, message: Announce) -> None:
+        """The supervisor speaks for a camera whose process does not run."""
+        camera_id = message.state.camera_id
+        if message.gone and self._channels.get(camera_id) is not None:
+            self._leaving.add(camera_id)
+        self.outbox.messages.append(message.state)
+
+    def settle(self, settings: Settings) -> None:
+        """Promise this from now on."""
+        self._settings = settings
+        self._scheduler.policy = self._batches()
+        self._limit = LaneLimit(self._serving.lanes, self._patience().overdue_s)
+        self._meter = Meter(self._now_s(), settings.deadline_s)
+        for channel in self._channels:
+            self._health[channel.plan.camera_id].limits = self._limits(channel)
+
+    def serve(self, serving: Serving) -> None:
+        """Another detector computes from now on; nothing of the one before is in flight any more."""
+        self._serving, self._service = serving, ServiceTime()
+        self._scheduler.policy = self._batches()
+        self._limit = LaneLimit(serving.lanes, self._patience().overdue_s)
+        for channel in self._channels:
+            channel.serve(serving.class_names, serving.input_wh)
+            self._admit(channel)
+
+    def finish(self, jobs: Sequence[Job], detections: Sequence[Detections]) -> None:
+        """A lane has come back with what it found on the pictures of these jobs, boxes in model pixels."""
+        now_ns = self._clock.monotonic_ns()
+        for job, found in zip(jobs, detections, strict=True):
+            job.stream.finish(job, found, now_ns)
+            if not job.owed:
+                self._limit.note(late=job.overdue_pts_s is not None)
+        self._service.learn((now_ns - jobs[0].taken_ns) / NS_PER_S)
+        self._meter.detections(len(jobs))
+
+    def abandon(self, jobs: Sequence[Job]) -> None:
+        """These detections will not come back."""
+        for job in jobs:
+            job.stream.abandon(job)
+
+    def lanes_busy(self, busy: int) -> None:
+        """From now on so many lanes compute."""
+        self._meter.lanes_busy(busy, self._now_s())
+
+    def give_up_late(self, free_s: float) -> None:
+        """Fill frames that cannot wait any longer; `free_s` is when a lane will presumably take one, monotonic s."""
+        now_ns, patience = self._clock.monotonic_ns(), self._patience()
+        for channel in self._active:
+            camera_id = channel.plan.camera_id
+            if channel.give_up(now_ns, patience, free_s) and not self._scheduler.starves(camera_id, now_ns / NS_PER_S):
+                self._scheduler.withdraw(camera_id)
+
+    def next_batch(self, lay: Callable[[int, Picture], None]) -> list[Job]:
+        """The frames that the lane which is free is to detect; `lay` copies each picture into a row of its input."""
+        while cameras := self._scheduler.next_batch(self._now_s()):
+            jobs: list[Job] = []
+            for camera_id in cameras:
+                channel = self._channels[camera_id]
+                job = channel.start(self._clock.monotonic_ns(), partial(lay, len(jobs)))
+                if job is not None:
+                    jobs.append(job)
+                if channel.pace.confirms:
+                    self._admit(channel)
+            if jobs:
+                return jobs
+        return []
+
+    def decide(self) -> None:
+        """Publish what is settled, and four times a second reconsider what the load allows."""
+        now_ns = self._clock.monotonic_ns()
+        for channel in self._active:
+            self._publish(channel, channel.leave(now_ns))
+        self._active = {channel for channel in self._active if not channel.idle}
+        for camera_id in [name for name in self._leaving if self._channels[name].idle]:
+            self._farewell(camera_id)
+        if now_ns / NS_PER_S >= self._reconsider_s:
+            self._reconsider_s = now_ns / NS_PER_S + INTERVAL_S
+            self._reconsider_strides(now_ns / NS_PER_S)
+            self._tell_changed_states(now_ns)
+
+    def end(self) -> None:
+        """Publish everything that is left."""
+        for channel in self._channels:
+            self._publish(channel, channel.end(self._clock.monotonic_ns()))
+
+    def close(self) -> None:
+        """Leave every slot."""
+        self._channels.close_all()
+
+    def _welcome(self, plan: CameraPlan) -> None:
+        """Serve a camera that has introduced itself, or serve it otherwise from now on."""
+        camera_id = plan.camera_id
+        self._leaving.discard(camera_id)
+        channel = self._channels.get(camera_id)
+        if channel is None:
+            channel = self._channels.open(plan)
+            self._health[camera_id] = Health(self._limits(channel), self._clock.monotonic_ns())
+        channel.replan(plan)
+        self._health[camera_id].limits = self._limits(channel)
+        self._scheduler.add(camera_id, FLOOR_SHARE * plan.max_fill_s if channel.pace.promised else math.inf)
+        channel.set_stride(self._controller.add(camera_id, plan.stride))
+        self._admit(channel)
+        for message in self._unknown.pop(camera_id, []):
+            self.hear(camera_id, message)
+
+    def _ask(self, camera_id: str, message: FromCamera) -> None:
+        if isinstance(message, Tick | State):
+            waiting = self._unknown.setdefault(camera_id, [])
+            if len(waiting) < MOST_UNKNOWN:
+                waiting.append(message)
+            self.outbox.replies.append((camera_id, Introduce()))
+        else:
+            self._unknown.pop(camera_id, None)
+
+    def _farewell(self, camera_id: str) -> None:
+        """Forget a camera that has left, once its last frame has."""
+        channel = self._channels[camera_id]
+        self._publish(channel, channel.end(self._clock.monotonic_ns()))
+        self._active.discard(channel)
+        self._leaving.discard(camera_id)
+        self._channels.close(camera_id)
+        self._scheduler.remove(camera_id)
+        self._controller.remove(camera_id)
+        self._meter.remove(camera_id)
+        del self._health[camera_id]
+
+    def _hear_tick(self, channel: Channel, tick: Tick) -> None:
+        now_ns = self._clock.monotonic_ns()
+        waits, ended = channel.hear(tick, now_ns)
+        self._active.add(channel)
+        if channel.pace.promised:
+            self._meter.heard(tick)
+        self._publish(channel, ended)
+        if waits:
+            self._scheduler.offer(channel.plan.camera_id, now_ns / NS_PER_S)
+
+    def _hear_state(self, channel: Channel, message: State) -> None:
+        # Answered every time, once a second: so a camera or a worker that was started again knows within that time.
+        self._admit(channel)
+        self._health[channel.plan.camera_id].hear(message.state, self._clock.monotonic_ns())
+        self._tell_state(channel)
+
+    def _tell_state(self, channel: Channel) -> None:
+        if channel.plan.camera_id in self._leaving:
+            return
+        health, now_ns = self._health[channel.plan.camera_id], self._clock.monotonic_ns()
+        if (state := health.state(channel.detected_ns, now_ns, self._clock.wall_ns())) is not None:
+            health.told = state.state
+            self.outbox.messages.append(state)
+
+    def _tell_changed_states(self, now_ns: int) -> None:
+        """Between the words of their processes, cameras whose state has become another."""
+        for channel in self._channels:
+            health = self._health[channel.plan.camera_id]
+            state = health.state(channel.detected_ns, now_ns, self._clock.wall_ns())
+            if state is not None and state.state != health.told:
+                health.told = state.state
+                self.outbox.messages.append(state)
+
+    def _publish(self, channel: Channel, results: list[FrameResult]) -> None:
+        now_ns = self._clock.monotonic_ns()
+        for result in results:
+            self.outbox.messages.append(result)
+            self._health[channel.plan.camera_id].note(result, now_ns)
+            if channel.pace.promised:
+                self._meter.published(result)
+            if result.origin == "detected":
+                self._scheduler.served(result.camera_id, now_ns / NS_PER_S)
+
+    def _reconsider_strides(self, now_s: float) -> None:
+        measured, fps = self._meter.read(self._limit.lanes, self._patience().window_s, now_s)
+        if self._limit.update(self._service.mean_s, now_s):
+            log.info("lanes that compute at once", lanes=self._limit.lanes, of=self._serving.lanes)
+        wrong_hz = {name: hz for name in fps if (hz := self._channels[name].wrong_hz) is not None}
+        for camera_id, stride in self._controller.update(measured, fps, now_s, wrong_hz).items():
+            self._channels[camera_id].set_stride(stride)
+            self._admit(self._channels[camera_id])
+        self._scheduler.share(self._controller.due)
+
+    def _admit(self, channel: Channel) -> None:
+        self.outbox.replies.append((channel.plan.camera_id, channel.admission))
+
+    def _open(self, plan: CameraPlan, phase: int) -> Channel:
+        slot, ledger = self._open_slot(plan.camera_id)
+        composer = Composer(self._fleet, plan.camera_id, self._serving.class_names, self._clock)
+        admission = Admission(stride=plan.stride.least, phase=phase, input_wh=self._serving.input_wh)
+        return Channel(plan, slot, ledger, composer, admission)
+
+    def _limits(self, channel: Channel) -> Limits:
+        deadline_s = self._settings.deadline_s if channel.pace.promised else math.inf
+        return Limits(deadline_s, channel.plan.max_fill_s, channel.plan.stride.min_detect_hz)
+
+    def _batches(self) -> BatchPolicy:
+        return BatchPolicy(self._serving.max_batch, self._settings.max_wait_s)
+
+    def _patience(self) -> Patience:
+        return Patience.within(self._settings.deadline_s, self._service.expected_s)
+
+    def _now_s(self) -> float:
+        return self._clock.monotonic_ns() / NS_PER_S

@@ -1,0 +1,212 @@
+"""How a camera is, seen from where its boxes are made: one truth for messages, table, summary and logs.
+
+A camera's process knows whether pictures come. Only here is known whether boxes come of them: a camera may deliver
+perfect pictures of which the detector never sees one. So what the process says is completed with what became of its
+frames: `live` becomes `blind` where no detection stands behind the boxes any more, and `degraded` where frames come
+late, are left out, or are detected less often than was asked for. Other states pass as they are.
+
+Pure arithmetic: what was seen and the time are arguments.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from dataclasses import dataclass, field
+
+from msgspec.structs import replace
+
+from pipeline.clock import NS_PER_MS, NS_PER_S
+from pipeline.wire import CameraState, FrameResult, State
+
+WINDOW_S = 2.0
+"""What frames say of a camera counts so long."""
+SILENT_S = 3.0
+"""A camera's process says how it is once a second; silent for so long, it is stopped or hangs."""
+FIRST_DETECTION_S = 2.0
+"""How long a camera's first detection may take after its first picture."""
+STRIDES = 3.0
+"""A camera is not blind before so many of its turns have passed: one frame in ten seconds is detected that seldom."""
+LEFT_OUT_SHARE = 0.2
+"""Of its pictures: left out, or lost, from which a camera is degraded."""
+LATE_SHARE = 0.2
+"""Of its frames: older than promised, from which a camera is degraded."""
+FLOOR_SHARE = 0.7
+"""Of its floor of detections a second: below it a camera is degraded."""
+CALM_S = 1.0
+"""How long a camera must do well before it is called live again."""
+
+_WHY = {
+    "behind": "decoding falls behind; lower its resolution or frame rate, or take its second stream",
+    "corrupt": "its pictures arrive damaged; check network and transport",
+    "stale": "the detector serves others first; raise its priority or weight, or give the fleet a faster model",
+    "overdue": "detections come back too late; take a smaller model, or raise slo.p95_ms",
+    "replaced": "the detector serves others first; raise its priority or weight, or give the fleet a faster model",
+    "unwanted": "the worker has not asked for its frames yet",
+    "stride": "its turn to be detected has not come",
+    "late": "its frames reach the worker seconds late; the machine is overloaded",
+    "link": "its frames do not reach the worker; the machine is overloaded",
+}
+"""By what became of most of its frames: why, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a camera is measured by, s where nothing else is said.
+
+    Attributes:
+        deadline_s: The age that is promised; infinite where nothing is.
+        boxes_live_s: How long boxes live without a detection.
+        min_detect_hz: The floor of its detections a second.
+    """
+
+    deadline_s: float
+    boxes_live_s: float
+    min_detect_hz: float = 0.0
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What became of the frames of the window."""
+
+    frames: int = 0
+    detected: int = 0
+    late: int = 0
+    because: Counter[str] = field(default_factory=Counter)
+    lost: Counter[str] = field(default_factory=Counter)
+
+
+class Health:
+    """What is known of one camera, and the state that follows. Not thread-safe; times are monotonic ns.
+
+    Attributes:
+        limits: What it is measured by.
+        told: The state that subscribers were told last; None before the first.
+    """
+
+    def __init__(self, limits: Limits, now_ns: int) -> None:
+        self.limits = limits
+        self.told: State | None = None
+        self._heard: CameraState | None = None
+        self._heard_ns = now_ns
+        self._frames: deque[tuple[int, FrameResult]] = deque()
+        self._first_frame_ns: int | None = None
+        self._well_ns: int | None = None
+        self._state: State = "connecting"
+        self._since_ns = 0
+
+    def hear(self, told: CameraState, now_ns: int) -> None:
+        """The camera's process says how it is."""
+        if told.state != "live" or (self._heard and self._heard.session != told.session):
+            self._first_frame_ns = None
+        self._heard, self._heard_ns = told, now_ns
+
+    def note(self, result: FrameResult, now_ns: int) -> None:
+        """One of its frames has left."""
+        if self._first_frame_ns is None:
+            self._first_frame_ns = now_ns
+        self._frames.append((now_ns, result))
+
+    def state(self, detected_ns: int | None, now_ns: int, wall_ns: int) -> CameraState | None:
+        """How it is now; None before its process has said a word.
+
+        Args:
+            detected_ns: When its newest detected frame was captured.
+            now_ns: Monotonic time.
+            wall_ns: The same moment by the wall clock.
+        """
+        while self._frames and now_ns - self._frames[0][0] > WINDOW_S * NS_PER_S:
+            self._frames.popleft()
+        if self._heard is None:
+            return None
+        state, detail = self._judge(detected_ns, now_ns)
+        state, detail = self._calm(state, detail, now_ns)
+        if state != self._state or not self._since_ns:
+            own = state == self._heard.state and self._heard.since_ns
+            self._state, self._since_ns = state, self._heard.since_ns if own else wall_ns
+        age_ms = None if detected_ns is None else round((now_ns - detected_ns) / NS_PER_MS, 1)
+        return replace(
+            self._heard, state=state, detail=detail, since_ns=self._since_ns, detection_age_ms=age_ms, at_ns=wall_ns
+        )
+
+    def _judge(self, detected_ns: int | None, now_ns: int) -> tuple[State, str]:
+        told = self._heard
+        assert told is not None, "asked only after a word"
+        silent_s = (now_ns - max(self._heard_ns, self._frames[-1][0] if self._frames else 0)) / NS_PER_S
+        if silent_s > SILENT_S and told.state not in ("ended", "failed", "paused"):
+            return (
+                "blind",
+                f"its process has been silent for {silent_s:.0f} s; it is stopped, or the machine overloaded",
+            )
+        if told.state != "live":
+            return told.state, told.detail
+        seen = self._seen()
+        if (blind := self._blind(seen, detected_ns, now_ns)) is not None:
+            return "blind", blind
+        return ("degraded", trouble) if (trouble := self._trouble(seen)) else ("live", told.detail)
+
+    def _blind(self, seen: _Seen, detected_ns: int | None, now_ns: int) -> str | None:
+        """Why no detection stands behind its boxes; None where one does."""
+        if self._first_frame_ns is None:
+            return None
+        never = detected_ns is None
+        since_ns = self._first_frame_ns if detected_ns is None else detected_ns
+        without_s = (now_ns - since_ns) / NS_PER_S
+        patience_s = max(self.limits.boxes_live_s, FIRST_DETECTION_S if never else 0.0, STRIDES * self._turn_s())
+        if without_s <= patience_s:
+            return None
+        reasons = seen.because + seen.lost
+        if len(reasons) > 1:
+            del reasons["stride"]
+        most = reasons.most_common(1)[0][0] if reasons else "stride"
+        what = f"no detection for {without_s:.0f} s" if not never else f"pictures for {without_s:.0f} s, none detected"
+        return f"{what}: {_WHY.get(most, most)}"
+
+    def _trouble(self, seen: _Seen) -> str:
+        """What is worse than asked for; empty where nothing is."""
+        everything = seen.frames + seen.lost.total()
+        if not everything:
+            return ""
+        left_out = seen.because["behind"] + seen.lost.total()
+        if left_out > LEFT_OUT_SHARE * everything:
+            cause = "behind" if seen.because["behind"] else seen.lost.most_common(1)[0][0]
+            return f"{100 * left_out / everything:.0f} % of its pictures are left out: {_WHY.get(cause, cause)}"
+        if seen.late > LATE_SHARE * everything:
+            deadline_ms = 1000 * self.limits.deadline_s
+            return f"{100 * seen.late / everything:.0f} % of its frames are older than {deadline_ms:.0f} ms"
+        floor_hz, found_hz = self.limits.min_detect_hz, seen.detected / self._span_s()
+        if floor_hz and found_hz < FLOOR_SHARE * floor_hz:
+            return f"{found_hz:.1f} detections a second, below its floor of {floor_hz:g}; the detector is short"
+        return ""
+
+    def _calm(self, state: State, detail: str, now_ns: int) -> tuple[State, str]:
+        """A camera that was in trouble a moment ago is not called live at its first good frame."""
+        if state != "live" or self._state not in ("degraded", "blind"):
+            self._well_ns = None
+            return state, detail
+        self._well_ns = now_ns if self._well_ns is None else self._well_ns
+        if now_ns - self._well_ns >= CALM_S * NS_PER_S:
+            return state, detail
+        return "degraded", "it has just come back"
+
+    def _seen(self) -> _Seen:
+        seen = _Seen()
+        for _, result in self._frames:
+            seen.frames += 1
+            seen.detected += result.origin == "detected"
+            seen.late += result.age_ms > 1000 * self.limits.deadline_s
+            if result.filled_because is not None:
+                seen.because[result.filled_because] += 1
+            seen.lost.update(result.lost)
+        return seen
+
+    def _span_s(self) -> float:
+        """The time that the window's frames stand for."""
+        first_ns, last_ns = self._frames[0][0], self._frames[-1][0]
+        return max((last_ns - first_ns) / NS_PER_S, WINDOW_S / 2)
+
+    def _turn_s(self) -> float:
+        """How long one of its turns takes: a stride of frames."""
+        if len(self._frames) < 2:
+            return WINDOW_S
+        between_s = (self._frames[-1][0] - self._frames[0][0]) / NS_PER_S / (len(self._frames) - 1)
+        return between_s * self._frames[-1][1].stride
