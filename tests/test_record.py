@@ -18,11 +18,12 @@ import numpy as np
 import pytest
 
 from pipeline.errors import ConfigError, ReplayError, SourceError
+from pipeline.record import Recorded, record, recorded_camera
+from pipeline.record.arrivals import ARRIVAL, MAGIC, Arrivals, beside
+from pipeline.record.container import MAX_DRIFT_MS, FileTimes
 from pipeline.replay import Fault, serve_recordings
-from pipeline.replay.arrivals import ARRIVAL, MAGIC, Arrivals, beside
-from pipeline.replay.container import MAX_DRIFT_MS, FileTimes
-from pipeline.replay.record import Recorded, record, recorded_camera
-from pipeline.replay.recording import CLOCK_HZ, Recording
+from pipeline.replay.recording import Recording
+from pipeline.rtsp.rtp import CLOCK_HZ
 from tests.camera_media import Clip
 
 DEADLINE_S = 60.0

@@ -18,7 +18,7 @@ from pipeline.replay import FAULT_NAMES, Fault, ServedRecordings, read_departure
 from pipeline.replay.departures import DEPARTURE, DepartureFile
 from pipeline.replay.faults import ActiveFaults, Order
 from pipeline.replay.link import MAX_QUEUE_S, Link
-from pipeline.replay.packetize import RtpUnit
+from pipeline.rtsp.rtp import RtpUnit
 from tests.camera_media import Clip
 from tests.rtsp_client import DEADLINE_S, RawClient
 

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from pipeline.errors import ReplayError
+from pipeline.record.arrivals import ARRIVAL, MAGIC, beside
 from pipeline.replay import Playback, serve_recordings
-from pipeline.replay.arrivals import ARRIVAL, MAGIC, beside
-from pipeline.replay.recording import CLOCK_HZ, Recording
+from pipeline.replay.recording import Recording
 from pipeline.replay.timeline import Timeline
+from pipeline.rtsp.rtp import CLOCK_HZ
 from tests.camera_media import Clip
 from tests.rtsp_client import RawClient
 

@@ -13,9 +13,8 @@ import pytest
 
 from pipeline.errors import ReplayError
 from pipeline.replay import Login, ServedRecordings, serve_recordings
-from pipeline.replay.auth import REALM, Doorkeeper
-from pipeline.replay.options import AuthScheme
-from pipeline.replay.rtsp import Request
+from pipeline.rtsp.auth import REALM, AuthScheme, Doorkeeper
+from pipeline.rtsp.messages import Request
 from tests.rtsp_client import DEADLINE_S, RawClient
 
 USER, PASSWORD = "bob", "hunter2:x"

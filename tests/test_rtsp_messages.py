@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.replay.rtsp import MAX_HEADER_BYTES, MalformedRequest, RequestReader, parse_request, response
-from pipeline.replay.transport import Channels, ClientPorts, wanted_transport
+from pipeline.rtsp.messages import MAX_HEADER_BYTES, MalformedRequest, RequestReader, parse_request, response
+from pipeline.rtsp.transport import Channels, ClientPorts, wanted_transport
 
 OPTIONS = b"OPTIONS rtsp://h/gate RTSP/1.0\r\nCSeq: 1\r\n\r\n"
 DESCRIBE = b"DESCRIBE rtsp://h/front%20door/trackID=0?x=1 RTSP/1.0\r\ncseq:2\r\nSession: ab;timeout=60\r\n\r\n"

@@ -17,9 +17,9 @@ import pytest
 from pipeline.clock import NS_PER_S, VirtualClock
 from pipeline.errors import ReplayError
 from pipeline.replay import serve_recordings
-from pipeline.replay.interleaved import MAX_UNSENT_BYTES, STALL_S, InterleavedSubscriber
-from pipeline.replay.packetize import RtpUnit
-from pipeline.replay.transport import Channels
+from pipeline.rtsp.interleaved import MAX_UNSENT_BYTES, STALL_S, InterleavedSubscriber
+from pipeline.rtsp.rtp import RtpUnit
+from pipeline.rtsp.transport import Channels
 from tests.rtsp_client import DEADLINE_S, TCP, RawClient
 from tests.test_replay_packets import FRAMES, KINDS, record
 

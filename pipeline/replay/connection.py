@@ -16,15 +16,14 @@ from urllib.parse import quote, urlsplit
 
 import structlog
 
-from pipeline.replay.auth import Doorkeeper
 from pipeline.replay.camera import Camera
-from pipeline.replay.interleaved import InterleavedSubscriber
-from pipeline.replay.options import Login
-from pipeline.replay.rtsp import VERSION, MalformedRequest, Request, RequestReader, response
-from pipeline.replay.sdp import TRACK, describe
-from pipeline.replay.subscriber import RtpSubscriber
-from pipeline.replay.transport import Channels, ClientPorts, wanted_transport
-from pipeline.replay.udp import Address, UdpPorts, UdpSubscriber
+from pipeline.rtsp.auth import Doorkeeper, Login
+from pipeline.rtsp.interleaved import InterleavedSubscriber
+from pipeline.rtsp.messages import VERSION, MalformedRequest, Request, RequestReader, response
+from pipeline.rtsp.sdp import TRACK, describe
+from pipeline.rtsp.subscriber import RtpSubscriber
+from pipeline.rtsp.transport import Channels, ClientPorts, wanted_transport
+from pipeline.rtsp.udp import Address, UdpPorts, UdpSubscriber
 
 # RFC 2326 §12.37: the default. FFmpeg and GStreamer send something every half of it.
 SESSION_TIMEOUT_S = 60.0

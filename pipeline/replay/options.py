@@ -11,12 +11,11 @@ from typing import Literal, get_args
 import msgspec
 
 from pipeline.errors import ReplayError
+from pipeline.rtsp.auth import Login
 
 DEFAULT_PORT = 8554
-PASSWORD_VARIABLE = "CAMFLEET_REPLAY_PASSWORD"
 
 Pacing = Literal["recorded", "even"]
-AuthScheme = Literal["any", "basic", "digest"]
 
 KEY_FRAMES_WITHIN_S = 1.0
 _GOLDEN = 0.618034
@@ -57,29 +56,6 @@ class Playback:
 
 
 @dataclass(frozen=True, slots=True)
-class Login:
-    """Who may watch; an empty `user` lets everybody in.
-
-    Attributes:
-        user: Name.
-        password: Never printed.
-        scheme: What clients are offered: Basic, Digest (MD5, or SHA-256 if the client knows it), or both.
-    """
-
-    user: str = ""
-    password: str = field(default="", repr=False)
-    scheme: AuthScheme = "any"
-
-    def __post_init__(self) -> None:
-        if self.user and not self.password:
-            raise ReplayError(f"user {self.user!r} has no password: set the environment variable {PASSWORD_VARIABLE}")
-        if ":" in self.user:
-            raise ReplayError("a user name must not contain a colon")
-        if self.scheme not in get_args(AuthScheme):
-            raise ReplayError(f"there is no authentication {self.scheme!r}: choose any, basic or digest")
-
-
-@dataclass(frozen=True, slots=True)
 class ReplayOptions:
     """The recordings to serve, where and how.
 
@@ -99,7 +75,7 @@ class ReplayOptions:
     port: int = DEFAULT_PORT
     bind: str = "127.0.0.1"
     playback: Playback = Playback()
-    login: Login = Login()
+    login: Login = field(default_factory=Login)
     own_ports: bool = False
     departures: Path | None = None
 

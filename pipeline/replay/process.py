@@ -20,7 +20,8 @@ import structlog
 
 from pipeline.errors import ReplayError
 from pipeline.replay.faults import Fault, Order, check_fault
-from pipeline.replay.options import AuthScheme, Login, Pacing, Playback, ReplayOptions
+from pipeline.replay.options import Pacing, Playback, ReplayOptions
+from pipeline.rtsp.auth import AuthScheme, Login
 
 _PACKAGE_ROOT = Path(__file__).resolve().parents[2]
 _CLOSE_TIMEOUT_S = 5.0

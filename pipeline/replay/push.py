@@ -22,8 +22,9 @@ from pipeline.errors import ReplayError
 from pipeline.redact import redact
 from pipeline.replay.options import CameraPlan, Playback, ReplayOptions, plan_cameras
 from pipeline.replay.packetize import to_annex_b
-from pipeline.replay.recording import CLOCK_HZ, AccessUnit, Recording
+from pipeline.replay.recording import AccessUnit, Recording
 from pipeline.replay.timeline import Timeline
+from pipeline.rtsp.rtp import CLOCK_HZ
 
 _TICK = Fraction(1, CLOCK_HZ)
 _TIMEOUT_S = 10.0

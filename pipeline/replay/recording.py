@@ -16,9 +16,9 @@ import av
 import structlog
 
 from pipeline.errors import ReplayError
-from pipeline.replay.arrivals import Arrivals
+from pipeline.record.arrivals import Arrivals
+from pipeline.rtsp.rtp import CLOCK_HZ
 
-CLOCK_HZ = 90_000
 CODECS = ("h264", "hevc", "mpeg4", "mjpeg")
 
 _TICK = Fraction(1, CLOCK_HZ)

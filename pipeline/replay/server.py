@@ -20,7 +20,7 @@ from pipeline.replay.faults import DISCONNECTING, Fault, Order, check_fault
 from pipeline.replay.feed import Feed, Start
 from pipeline.replay.options import CameraPlan, ReplayOptions, phase_s, plan_cameras
 from pipeline.replay.recording import Recording
-from pipeline.replay.udp import UdpPorts
+from pipeline.rtsp.udp import UdpPorts
 
 # How long a client may take for what was already written when the server is told to stop.
 CLOSE_GRACE_S = 0.5
