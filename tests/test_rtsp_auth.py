@@ -12,7 +12,7 @@ import av
 import pytest
 
 from pipeline.errors import ReplayError
-from pipeline.replay import Login, ServedRecordings, serve_recordings
+from pipeline.replay import Login, ReplayOptions, ServedRecordings, serve_recordings
 from pipeline.rtsp.auth import REALM, AuthScheme, Doorkeeper
 from pipeline.rtsp.messages import Request
 from tests.rtsp_client import DEADLINE_S, RawClient
@@ -91,7 +91,7 @@ def test_doorkeeper_turns_the_others_away() -> None:
 
 @pytest.fixture(scope="module")
 def server(recording: Path) -> Iterator[ServedRecordings]:
-    with serve_recordings([recording], user=USER, password=PASSWORD) as served:
+    with serve_recordings(ReplayOptions((recording,), login=Login(USER, PASSWORD))) as served:
         yield served
 
 

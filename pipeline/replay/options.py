@@ -13,8 +13,6 @@ import msgspec
 from pipeline.errors import ReplayError
 from pipeline.rtsp.auth import Login
 
-DEFAULT_PORT = 8554
-
 Pacing = Literal["recorded", "even"]
 
 KEY_FRAMES_WITHIN_S = 1.0
@@ -28,15 +26,17 @@ class Playback:
     """How recordings are played.
 
     Attributes:
-        loop: Begin again at the end, and run whether anybody watches.
+        loop: Begin again at the end, and run whether anybody watches. Without it each recording starts with its first
+            client, and the server ends when all have been played.
         speed: How many times faster than recorded.
-        fps: Pictures a second, whatever the recording has; every picture is shown, so motion changes its speed.
+        fps: Pictures a second, whatever the recording has; every picture is shown, so motion changes its speed. Not
+            together with `speed`.
         paced: As recorded, with all its irregularities, or evenly by the mean frame rate.
         offset_s: How much later in the recording each camera begins than the one before; None spreads those that share
             a file over it.
     """
 
-    loop: bool = False
+    loop: bool = True
     speed: float = 1.0
     fps: float | None = None
     paced: Pacing = "recorded"
@@ -60,8 +60,9 @@ class ReplayOptions:
     """The recordings to serve, where and how.
 
     Attributes:
-        files: Recordings.
-        cameras: How many cameras; None means one per recording.
+        files: Recordings in H.264, HEVC, MPEG-4 part 2 or MJPEG; audio is left out.
+        cameras: How many cameras; files repeat under other names (`gate`, `gate-2`) and from other places. None means
+            one per recording.
         port: TCP port; 0 means any free one.
         bind: Address to listen on.
         playback: How they are played.
@@ -72,7 +73,7 @@ class ReplayOptions:
 
     files: tuple[Path, ...]
     cameras: int | None = None
-    port: int = DEFAULT_PORT
+    port: int = 0
     bind: str = "127.0.0.1"
     playback: Playback = Playback()
     login: Login = field(default_factory=Login)
