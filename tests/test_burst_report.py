@@ -10,9 +10,9 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from pipeline.burst.charts import MOST_PANELS, grouped
-from pipeline.burst.compare import comparison, ratio
-from pipeline.burst.page import page, write_page
+from pipeline.burst.report.charts import MOST_PANELS, grouped
+from pipeline.burst.report.compare import comparison, ratio
+from pipeline.burst.report.page import page, write_page
 from pipeline.burst.result import (
     Ages,
     BurstReport,
