@@ -19,7 +19,7 @@ from pipeline.errors import ReplayError
 from pipeline.replay import Playback, ReplayOptions, serve_recordings
 from pipeline.rtsp.interleaved import MAX_UNSENT_BYTES, STALL_S, InterleavedSubscriber
 from pipeline.rtsp.rtp import RtpUnit
-from pipeline.rtsp.transport import Channels
+from pipeline.rtsp.transport import InterleavedChannels
 from tests.rtsp_client import DEADLINE_S, TCP, RawClient
 from tests.test_replay_packets import FRAMES, KINDS, record
 
@@ -195,7 +195,7 @@ KEY, OTHER = (RtpUnit((name,), 0, 0, 1, name == b"KEY") for name in (b"KEY", b"o
 def subscriber_to(transport: _FullTransport, clock: VirtualClock) -> InterleavedSubscriber:
     return InterleavedSubscriber(
         transport,  # type: ignore[arg-type]
-        Channels(),
+        InterleavedChannels(),
         lambda unit: b"report",
         lambda: None,
         lambda: clock.monotonic_ns() / NS_PER_S,

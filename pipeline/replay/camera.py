@@ -58,7 +58,7 @@ def ignore_departure(departure: Departure) -> None:
     """The observer of a camera that nobody measures."""
 
 
-class Camera:
+class ServedCamera:
     """A recording on its way to its subscribers.
 
     With `loop` it runs from `run()` on, whoever watches, like a camera on a wall; without, it waits for its first

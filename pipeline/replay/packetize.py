@@ -14,7 +14,7 @@ import av
 from av.bitstream import BitStreamFilterContext
 
 from pipeline.errors import ReplayError
-from pipeline.replay.recording import AccessUnit, Recording
+from pipeline.replay.recording import RecordedUnit, Recording
 from pipeline.rtsp.rtp import CLOCK_HZ, RTP_HEADER_BYTES, RtpUnit, payload_type
 from pipeline.rtsp.sdp import MediaFormat
 
@@ -73,7 +73,7 @@ class RtpPacketizer:
         self._stream = self._muxer.add_stream_from_template(recording.stream)
         self._filter = to_annex_b(recording, self._stream)
 
-    def packetize(self, unit: AccessUnit) -> RtpUnit:
+    def packetize(self, unit: RecordedUnit) -> RtpUnit:
         """The RTP packets of `unit`, which must follow the last one in dts; its packet is used up.
 
         Raises:
@@ -91,7 +91,7 @@ class RtpPacketizer:
             self.timestamp_base = (sent.timestamp - unit.pts) % _TIMESTAMPS
         return sent
 
-    def as_sent(self, unit: AccessUnit) -> bytes:
+    def as_sent(self, unit: RecordedUnit) -> bytes:
         """The picture as it goes into the packets: Annex B with parameter sets for H.264 and HEVC; uses it up."""
         return b"".join(map(bytes, self._filter.filter(unit.packet)))
 
