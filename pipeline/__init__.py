@@ -18,12 +18,14 @@ if TYPE_CHECKING:
     from pipeline.client import Subscriber
     from pipeline.config import load_fleet
     from pipeline.errors import (
+        BurstError,
         ConfigError,
         DetectorError,
         EvaluationError,
         PipelineError,
         PublishError,
         ReplayError,
+        RtspError,
         SlotError,
         SourceError,
         SourceLost,
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from pipeline.wire import CameraState, Counts, FrameResult, TrackedBox
 
 __all__ = [
+    "BurstError",
     "CameraState",
     "ConfigError",
     "Counts",
@@ -42,6 +45,7 @@ __all__ = [
     "PipelineError",
     "PublishError",
     "ReplayError",
+    "RtspError",
     "SlotError",
     "SourceError",
     "SourceLost",

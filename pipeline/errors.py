@@ -10,11 +10,13 @@ PipelineError
 ├── PublishError         the results cannot be published where the fleet file says
 ├── SubscriberTimeout    no message within the time the caller gave
 ├── ReplayError          a recording cannot be served as a camera
+├── RtspError            what a client sent is not RTSP
 ├── BurstError           a scenario cannot be run, or its report not be read or written
 └── EvaluationError      ground truth or detections cannot be scored
 
 A message says what is wrong, where, and what to do about it. Commands print it as one line and exit with 2;
-only a mistake of ours ends in a traceback.
+only a mistake of ours ends in a traceback. A module may refine one of these for a caller within the package, as
+`MalformedRequest` refines `RtspError`; every error of the package derives from one that is drawn here.
 """
 
 from __future__ import annotations
@@ -58,6 +60,10 @@ class SubscriberTimeout(PipelineError):
 
 class ReplayError(PipelineError):
     """A recording cannot be served as a camera."""
+
+
+class RtspError(PipelineError):
+    """What a client sent is not RTSP."""
 
 
 class BurstError(PipelineError):

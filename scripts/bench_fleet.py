@@ -33,7 +33,7 @@ from pipeline.bench.figures import BareDetector, FleetRun, Verdict
 from pipeline.bench.fleet import Span, measure_fleet
 from pipeline.bench.verdict import judge
 from pipeline.config import Fleet, load_fleet
-from pipeline.replay import serve_recordings
+from pipeline.replay import ReplayOptions, serve_recordings
 
 FOOTAGE = ["town_people", "street_vehicles", "retail_people"]
 BARE_S, DECODE_S = 4.0, 2.0
@@ -62,7 +62,8 @@ def main() -> None:
 
 
 def _run(recordings: list[Path], stride: str, options: argparse.Namespace) -> Result:
-    with tempfile.TemporaryDirectory() as folder, serve_recordings(recordings, cameras=options.cameras) as server:
+    replayed = ReplayOptions(tuple(recordings), cameras=options.cameras)
+    with tempfile.TemporaryDirectory() as folder, serve_recordings(replayed) as server:
         fleet = _fleet(Path(folder) / "bench.yaml", list(server.urls), stride, options)
         bare = measure_bare(fleet, BARE_S, _ignore)
         cameras = measure_decode(fleet.cameras.values(), bare.input_wh, DECODE_S, _ignore)

@@ -27,7 +27,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline.config.values import Model
-from pipeline.evaluate.mot import Sequence, Truth, read_sequence
+from pipeline.evaluate.mot import FrameTruth, Sequence, read_sequence
 from pipeline.evaluate.score import score
 from pipeline.evaluate.sharing import Share, share_out
 from pipeline.track.fill import FillMode, filling
@@ -107,7 +107,7 @@ def _quiet() -> dict[str, tuple[Sequence, TrackerConfig]]:
     return cameras
 
 
-def _reference(sequence: Sequence) -> tuple[Truth, ...]:
+def _reference(sequence: Sequence) -> tuple[FrameTruth, ...]:
     """What a detection on every frame shows."""
     fill = filling(FillMode.INTERPOLATE, Tracker(LIVE, sequence.picture_wh), max_delay_s=100.0)
     done = []
@@ -119,7 +119,7 @@ def _reference(sequence: Sequence) -> tuple[Truth, ...]:
         xyxy = filled.tracks.xyxy.astype(np.float64)
         ones = np.ones(len(xyxy), np.int64)
         ltwh = np.concatenate([xyxy[:, :2], xyxy[:, 2:] - xyxy[:, :2]], axis=1)
-        truth.append(Truth(filled.tracks.track_id, ltwh, ones, ones))
+        truth.append(FrameTruth(filled.tracks.track_id, ltwh, ones, ones))
     return tuple(truth)
 
 

@@ -14,7 +14,7 @@ from pipeline.bench import machine
 from pipeline.bench.bare import measure_bare, run_bare
 from pipeline.bench.decode import measure_camera, measure_decode
 from pipeline.bench.figures import Bench
-from pipeline.bench.fleet import Frame, Span, Usage, measure_fleet, percentiles, summarize
+from pipeline.bench.fleet import FrameOutcome, Span, Usage, measure_fleet, percentiles, summarize
 from pipeline.cli.bench import bench
 from pipeline.config import load_fleet
 from pipeline.detect.stub import ServiceTime, StubDetector
@@ -108,9 +108,9 @@ def test_measure_decode_many_cameras_answers_in_order_and_tells_each(fleet_file:
     assert [cost.camera_id for cost in costs if cost.error] == ["none"]
 
 
-def frame(camera_id: str = "gate", age_ms: float = 10.0, detected: bool = True, lost: int = 0) -> Frame:
+def frame(camera_id: str = "gate", age_ms: float = 10.0, detected: bool = True, lost: int = 0) -> FrameOutcome:
     reason = None if detected else "stride"
-    return Frame(
+    return FrameOutcome(
         camera_id, age_ms, detected, reason, {"link": lost} if lost else {}, {"decode": 2.0, "publish": age_ms - 2}
     )
 

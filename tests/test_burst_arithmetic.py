@@ -9,12 +9,12 @@ from pipeline.burst.judge import Facts, judge, recovery_s, share
 from pipeline.burst.listen import FRAME, Heard, Loss
 from pipeline.burst.match import true_ages_ms
 from pipeline.burst.observed import CameraDepartures, Observed, ages, figures, observe
-from pipeline.burst.result import Ages, CameraFigures
+from pipeline.burst.result import AgePercentiles, CameraFigures
 from pipeline.burst.scenario import Expect
 from pipeline.burst.series import series, truth
 
 MS = 1_000_000
-NOTHING = Ages(p50=None, p95=None, p99=None)
+NOTHING = AgePercentiles(p50=None, p95=None, p99=None)
 
 
 def matched(
@@ -112,7 +112,7 @@ def test_truth_compares_only_frames_whose_departure_is_known():
 
 
 def test_ages_ignore_what_is_not_known():
-    assert ages(np.array([np.nan, 10.0, np.nan])) == Ages(p50=10.0, p95=10.0, p99=10.0)
+    assert ages(np.array([np.nan, 10.0, np.nan])) == AgePercentiles(p50=10.0, p95=10.0, p99=10.0)
 
 
 def every(step_s: float, start_s: float, end_s: float) -> np.ndarray:
@@ -144,7 +144,7 @@ def facts(**changes: object) -> Facts:
         detected=450,
         filled={"stride": 450},
         lost={"decode": 3},
-        age=Ages(p50=20, p95=100, p99=160),
+        age=AgePercentiles(p50=20, p95=100, p99=160),
         fleet_age=NOTHING,
         stride=2,
     )
@@ -154,7 +154,7 @@ def facts(**changes: object) -> Facts:
         "recovery_s": 2.0,
         "others_p95_ms": 109.0,
         "others_p95_before_ms": 100.0,
-        "difference": Ages(p50=1, p95=4, p99=9),
+        "difference": AgePercentiles(p50=1, p95=4, p99=9),
     }
     return Facts(**{**given, **changes})  # type: ignore[arg-type]
 

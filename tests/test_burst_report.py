@@ -10,11 +10,11 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from pipeline.burst.charts import MOST_PANELS, grouped
-from pipeline.burst.compare import comparison, ratio
-from pipeline.burst.page import page, write_page
+from pipeline.burst.report.charts import MOST_PANELS, grouped
+from pipeline.burst.report.compare import comparison, ratio
+from pipeline.burst.report.page import page, write_page
 from pipeline.burst.result import (
-    Ages,
+    AgePercentiles,
     BurstReport,
     CameraFigures,
     CameraSeries,
@@ -33,7 +33,7 @@ from pipeline.burst.verdict import print_verdict
 from pipeline.errors import BurstError
 
 SECONDS = 12
-SOME = Ages(p50=20.0, p95=60.0, p99=90.0)
+SOME = AgePercentiles(p50=20.0, p95=60.0, p99=90.0)
 
 
 def figures(camera_id: str, published: int = 150) -> CameraFigures:
@@ -44,7 +44,7 @@ def figures(camera_id: str, published: int = 150) -> CameraFigures:
         detected=published // 2,
         filled={"stride": published // 2},
         lost={"decode": 1},
-        age=SOME if published else Ages(p50=None, p95=None, p99=None),
+        age=SOME if published else AgePercentiles(p50=None, p95=None, p99=None),
         fleet_age=SOME,
         stride=2.0,
     )
@@ -191,7 +191,7 @@ def printed(renderable: object) -> str:
 
 def test_comparison_shows_phases_of_both_with_their_ratio():
     first, second = canned(), canned()
-    slower = msgspec.structs.replace(figures("all"), age=Ages(p50=20.0, p95=90.0, p99=None))
+    slower = msgspec.structs.replace(figures("all"), age=AgePercentiles(p50=20.0, p95=90.0, p99=None))
     phases = [
         msgspec.structs.replace(second.phases[0], fleet=slower),
         msgspec.structs.replace(second.phases[1], name="another"),

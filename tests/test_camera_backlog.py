@@ -11,7 +11,7 @@ from pipeline.camera.backlog import LATE_S, PICTURES, STARVED_PICTURES, Backlog
 from pipeline.camera.decode import Decoder
 from pipeline.camera.source import open_source
 from pipeline.clock import NS_PER_S, SystemClock, VirtualClock
-from pipeline.replay import serve_recordings
+from pipeline.replay import ReplayOptions, serve_recordings
 from tests.camera_media import Clip, camera
 from tests.test_source import Watch
 
@@ -111,7 +111,7 @@ def test_camera_that_decodes_too_slowly_leaves_pictures_out_and_is_on_time_again
 
     monkeypatch.setattr(Decoder, "decode", slowly)
     recording = Clip(frames=100).write(tmp_path / "a.mp4")
-    with serve_recordings([recording]) as server:
+    with serve_recordings(ReplayOptions((recording,))) as server:
         source = open_source(camera(server.urls[0]), SystemClock())
         pictures = list(itertools.islice(source.pictures(Watch(VirtualClock())), 120))
         source.close()

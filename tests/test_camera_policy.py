@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.camera.backoff import SETTLED_S, Backoff
 from pipeline.camera.capture import Arrival, Capture, CaptureTimes
-from pipeline.camera.pace import MAX_LAG_S, Pacer, Timeline, max_gap_s
+from pipeline.camera.pace import MAX_LAG_S, LoopTimestamps, Pacer, max_gap_s
 from pipeline.camera.session import StreamPoint, continues, new_session
 from pipeline.clock import NS_PER_S
 
@@ -162,7 +162,7 @@ def test_gap_of_a_slow_stream_is_longer() -> None:
 
 
 def test_timeline_repeats_without_a_seam_whatever_the_file_begins_with() -> None:
-    timeline = Timeline(frame_ticks=10)
+    timeline = LoopTimestamps(frame_ticks=10)
     placed = []
     for _ in range(3):
         placed += [timeline.place(ticks, None) for ticks in (500, 510, 520)]
@@ -171,5 +171,5 @@ def test_timeline_repeats_without_a_seam_whatever_the_file_begins_with() -> None
 
 
 def test_timeline_without_file_times_counts_frames() -> None:
-    timeline = Timeline(frame_ticks=10)
+    timeline = LoopTimestamps(frame_ticks=10)
     assert [timeline.place(None, None) for _ in range(3)] == [0, 10, 20]

@@ -16,9 +16,9 @@ from pipeline.cli.evaluate import app
 from pipeline.config import load_fleet
 from pipeline.detections import Tracks
 from pipeline.errors import EvaluationError
-from pipeline.evaluate.ground import Ground, read_ground
+from pipeline.evaluate.ground_truth import GroundTruth, read_ground_truth
 from pipeline.evaluate.play import play, require_recordings, require_whole
-from pipeline.evaluate.run import find_grounds, published_tracks, score_run
+from pipeline.evaluate.run import find_ground_truth, published_tracks, score_run
 from pipeline.supervise.supervisor import Supervisor
 from tests.conftest import RECORDING_FRAMES
 
@@ -48,12 +48,12 @@ def write_ground(folder: Path, rows: list[str], frames: int = FRAMES, wh: tuple[
 
 
 @pytest.fixture
-def scene(tmp_path: Path) -> Ground:
+def scene(tmp_path: Path) -> GroundTruth:
     """A person, a car, and a second person of whom a tenth can be seen, standing still for ten frames."""
     rows = []
     for frame in range(1, FRAMES + 1):
         rows += [row(frame, 1, PERSON, 1), row(frame, 2, CAR, 2), row(frame, 3, HIDDEN, 1, 0.1)]
-    return read_ground(write_ground(tmp_path / "ground_truth" / "gate", rows))
+    return read_ground_truth(write_ground(tmp_path / "ground_truth" / "gate", rows))
 
 
 def box(track_id: int, class_name: str, xyxy: tuple[float, ...]) -> TrackedBox:
@@ -142,7 +142,7 @@ def published(boxes: list[TrackedBox], **changes: Any) -> list[FrameResult]:
     ],
 )
 def test_score_run_counts_boxes_by_place_and_class(
-    scene: Ground,
+    scene: GroundTruth,
     boxes: list[TrackedBox],
     combined: dict[str, float],
     person: dict[str, float],
@@ -159,7 +159,7 @@ def test_score_run_counts_boxes_by_place_and_class(
     assert set(scored.left_out) == ({"dog"} if "dog" in {found.class_name for found in boxes} else set())
 
 
-def test_score_run_cameras_are_scored_alone_and_together(scene: Ground) -> None:
+def test_score_run_cameras_are_scored_alone_and_together(scene: GroundTruth) -> None:
     good, bad = published([box(1, "person", PERSON), box(2, "car", CAR)]), published([box(1, "person", PERSON)])
     scored = score_run({"gate": scene, "yard": scene}, {"gate": good, "yard": bad})
     gate, yard = scored.cameras
@@ -168,7 +168,7 @@ def test_score_run_cameras_are_scored_alone_and_together(scene: Ground) -> None:
     assert scored.classes["car"].mota == pytest.approx(50)
 
 
-def test_published_tracks_frame_0_is_the_first_row_and_a_lost_frame_is_empty(scene: Ground) -> None:
+def test_published_tracks_frame_0_is_the_first_row_and_a_lost_frame_is_empty(scene: GroundTruth) -> None:
     results = published([box(3, "dog", PERSON), box(4, "car", CAR)])
     tracks = published_tracks(scene, results[:2] + results[3:])
     assert [len(found) for found in tracks] == [1, 1, 0, *[1] * 7]
@@ -192,7 +192,7 @@ def test_read_ground_asks_for_what_can_be_seen(
     tmp_path: Path, size_wh: tuple[float, float], visibility: float | None, conf: int, asked: bool
 ) -> None:
     line = f"1,1,10,10,{size_wh[0]},{size_wh[1]},{conf},1" + ("" if visibility is None else f",{visibility}")
-    ground = read_ground(write_ground(tmp_path / "gate", [line]))
+    ground = read_ground_truth(write_ground(tmp_path / "gate", [line]))
     assert ground.asked_for("person") == int(asked)
     assert ground.of_class("person").truth[0].class_id.tolist() == [1 if asked else 8]
     assert ground.tracks_of_class([Tracks.empty()], "car")[0].class_id.tolist() == []
@@ -214,11 +214,11 @@ def test_read_ground_asks_for_what_can_be_seen(
     ],
 )
 def test_read_ground_broken_is_told_with_the_file(
-    scene: Ground, tmp_path: Path, spoil: Callable[[Path], object], words: str
+    scene: GroundTruth, tmp_path: Path, spoil: Callable[[Path], object], words: str
 ) -> None:
     spoil(tmp_path / "ground_truth" / "gate")
     with pytest.raises(EvaluationError, match=words):
-        read_ground(tmp_path / "ground_truth" / "gate")
+        read_ground_truth(tmp_path / "ground_truth" / "gate")
 
 
 @pytest.mark.parametrize(
@@ -230,7 +230,7 @@ def test_read_ground_broken_is_told_with_the_file(
     ],
 )
 def test_score_run_what_does_not_belong_together_is_refused(
-    scene: Ground, results: list[FrameResult], words: str
+    scene: GroundTruth, results: list[FrameResult], words: str
 ) -> None:
     with pytest.raises(EvaluationError, match=words):
         score_run({"gate": scene}, {"gate": results})
@@ -239,19 +239,19 @@ def test_score_run_what_does_not_belong_together_is_refused(
 def test_find_grounds_a_camera_without_is_named(fleet_file: FleetFile, recording: Path, tmp_path: Path) -> None:
     fleet = load_fleet(fleet_file({"gate": str(recording)}))
     with pytest.raises(EvaluationError, match=rf"camera gate: .*{recording.parent}/ground_truth/gate.*--ground-truth"):
-        find_grounds(fleet, None)
+        find_ground_truth(fleet, None)
     with pytest.raises(EvaluationError, match=rf"camera gate: .*{tmp_path}/gate"):
-        find_grounds(fleet, tmp_path)
+        find_ground_truth(fleet, tmp_path)
 
 
 def test_find_grounds_other_labels_are_refused(
-    fleet_file: FleetFile, recording: Path, scene: Ground, tmp_path: Path
+    fleet_file: FleetFile, recording: Path, scene: GroundTruth, tmp_path: Path
 ) -> None:
     yard = write_ground(tmp_path / "ground_truth" / "yard", [])
     (yard / "labels.txt").write_text("car\nperson\n")
     fleet = load_fleet(fleet_file({"gate": str(recording), "yard": str(recording)}))
     with pytest.raises(EvaluationError, match="yard and gate differ"):
-        find_grounds(fleet, tmp_path / "ground_truth")
+        find_ground_truth(fleet, tmp_path / "ground_truth")
 
 
 @pytest.mark.parametrize(

@@ -18,11 +18,12 @@ import numpy as np
 import pytest
 
 from pipeline.errors import ConfigError, ReplayError, SourceError
-from pipeline.replay import Fault, serve_recordings
-from pipeline.replay.arrivals import ARRIVAL, MAGIC, Arrivals, beside
-from pipeline.replay.container import MAX_DRIFT_MS, FileTimes
-from pipeline.replay.record import Recorded, record, recorded_camera
-from pipeline.replay.recording import CLOCK_HZ, Recording
+from pipeline.record import Recorded, record, recorded_camera
+from pipeline.record.arrivals import ARRIVAL, MAGIC, Arrivals, beside
+from pipeline.record.container import MAX_DRIFT_MS, FileTimes
+from pipeline.replay import Fault, ReplayOptions, serve_recordings
+from pipeline.replay.recording import Recording
+from pipeline.rtsp.rtp import CLOCK_HZ
 from tests.camera_media import Clip
 
 DEADLINE_S = 60.0
@@ -67,7 +68,7 @@ def wait_for_arrivals(within: Within, path: Path, count: int) -> None:
 
 @pytest.mark.parametrize("name", ["small", "reordered"])
 def test_recorder_keeps_every_picture_and_its_distance(clips: dict[str, Path], tmp_path: Path, name: str) -> None:
-    with serve_recordings([clips[name]]) as server:
+    with serve_recordings(ReplayOptions((clips[name],))) as server:
         recorded = recorded_for(server.urls[0], tmp_path / "out.mkv", 2.0)
 
     shown = presented_ms(tmp_path / "out.mkv")
@@ -96,7 +97,7 @@ def recorder(url: str, out: Path) -> Iterator[list[Recorded]]:
 
 def test_recorder_keeps_the_pause_that_the_camera_made(clips: dict[str, Path], tmp_path: Path, within: Within) -> None:
     out = tmp_path / "out.mkv"
-    with serve_recordings([clips["small"]]) as server, recorder(server.urls[0], out):
+    with serve_recordings(ReplayOptions((clips["small"],))) as server, recorder(server.urls[0], out):
         wait_for_arrivals(within, out, 5)
         server.inject("small", Fault("key_frame_pause", 0.5, pause_ms=400))
         wait_for_arrivals(within, out, 60)
@@ -112,7 +113,7 @@ def test_camera_that_comes_back_goes_on_in_the_same_file_with_a_gap(
     clips: dict[str, Path], tmp_path: Path, within: Within
 ) -> None:
     out = tmp_path / "out.mkv"
-    with serve_recordings([clips["small"]]) as server, recorder(server.urls[0], out) as results:
+    with serve_recordings(ReplayOptions((clips["small"],))) as server, recorder(server.urls[0], out) as results:
         wait_for_arrivals(within, out, 5)
         server.inject("small", Fault("disconnect"))
         wait_for_arrivals(within, out, 50)
@@ -128,11 +129,11 @@ def test_camera_that_comes_back_otherwise_goes_on_in_another_file(
     served, out, second = tmp_path / "served.mp4", tmp_path / "out.mkv", tmp_path / "out-2.mkv"
     served.write_bytes(clips["small"].read_bytes())
     with ExitStack() as recording:
-        with serve_recordings([served]) as server:
+        with serve_recordings(ReplayOptions((served,))) as server:
             results = recording.enter_context(recorder(server.urls[0], out))
             wait_for_arrivals(within, out, 1)
         served.write_bytes(clips["large"].read_bytes())
-        with serve_recordings([served], port=urlsplit(server.urls[0]).port or 0):
+        with serve_recordings(ReplayOptions((served,), port=urlsplit(server.urls[0]).port or 0)):
             wait_for_arrivals(within, second, 1)
             recording.close()
 
@@ -145,7 +146,7 @@ def test_recording_can_be_played_however_the_recorder_ends(
     clips: dict[str, Path], tmp_path: Path, within: Within, ending: signal.Signals
 ) -> None:
     out = tmp_path / "out.mkv"
-    with serve_recordings([clips["small"]]) as server:
+    with serve_recordings(ReplayOptions((clips["small"],))) as server:
         script = "from pipeline.cli import app; from pipeline.cli.record import record; app.command()(record); app()"
         process = subprocess.Popen(
             [sys.executable, "-c", script, "record", server.urls[0], str(out)],
@@ -252,7 +253,7 @@ def test_arrivals_of_another_format_are_refused(tmp_path: Path) -> None:
 
 def test_recorder_of_a_hanging_camera_can_be_ended(clips: dict[str, Path], tmp_path: Path, within: Within) -> None:
     out = tmp_path / "out.mkv"
-    with serve_recordings([clips["small"]]) as server:
+    with serve_recordings(ReplayOptions((clips["small"],))) as server:
         with recorder(server.urls[0], out):
             wait_for_arrivals(within, out, 1)
             os.kill(server.pid, signal.SIGSTOP)

@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 
 from pipeline.errors import ReplayError
-from pipeline.replay import FAULT_NAMES, Fault, ServedRecordings, read_departures, serve_recordings
+from pipeline.replay import FAULT_NAMES, Fault, ReplayOptions, ServedRecordings, read_departures, serve_recordings
 from pipeline.replay.departures import DEPARTURE, DepartureFile
 from pipeline.replay.faults import ActiveFaults, Order
 from pipeline.replay.link import MAX_QUEUE_S, Link
-from pipeline.replay.packetize import RtpUnit
+from pipeline.rtsp.rtp import RtpUnit
 from tests.camera_media import Clip
 from tests.rtsp_client import DEADLINE_S, RawClient
 
@@ -40,7 +40,8 @@ def departures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(files: tuple[Path, Path], departures: Path) -> Iterator[ServedRecordings]:
-    with serve_recordings(files[:1], cameras=len(FAULT_NAMES) + 1, departures=departures) as served:
+    options = ReplayOptions(tuple(files[:1]), cameras=len(FAULT_NAMES) + 1, departures=departures)
+    with serve_recordings(options) as served:
         yield served
 
 
@@ -85,7 +86,7 @@ def test_refuse_closes_connections_and_lets_nobody_in(server: ServedRecordings, 
 def test_refused_camera_with_a_port_of_its_own_has_it_closed_until_it_is_mended(
     files: tuple[Path, Path], within: Within
 ) -> None:
-    with serve_recordings(files[:1], cameras=2, own_ports=True) as server:
+    with serve_recordings(ReplayOptions(tuple(files[:1]), cameras=2, own_ports=True)) as server:
         assert len({urlsplit(url).port for url in server.urls}) == 2
         # Long enough that a test that has no processor for a while does not miss it.
         server.inject(server.names[0], Fault("refuse", 3))
@@ -289,7 +290,7 @@ def test_inject_refuses_what_cannot_be(server: ServedRecordings) -> None:
 
 
 def test_inject_into_a_server_that_has_ended_says_so(files: tuple[Path, Path]) -> None:
-    with serve_recordings(files[:1]) as server:
+    with serve_recordings(ReplayOptions(tuple(files[:1]))) as server:
         pass
 
     with pytest.raises(ReplayError, match="has ended"):

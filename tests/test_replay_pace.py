@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from pipeline.errors import ReplayError
-from pipeline.replay import Playback, serve_recordings
-from pipeline.replay.arrivals import ARRIVAL, MAGIC, beside
-from pipeline.replay.recording import CLOCK_HZ, Recording
+from pipeline.record.arrivals import ARRIVAL, MAGIC, beside
+from pipeline.replay import Playback, ReplayOptions, serve_recordings
+from pipeline.replay.recording import Recording
 from pipeline.replay.timeline import Timeline
+from pipeline.rtsp.rtp import CLOCK_HZ
 from tests.camera_media import Clip
 from tests.rtsp_client import RawClient
 
@@ -43,7 +44,8 @@ def test_timeline_goes_on_with_another_recording() -> None:
 def test_played_at_another_speed_the_pictures_are_the_same(
     recording: Path, settings: dict[str, Any], step: int
 ) -> None:
-    with serve_recordings([recording], **settings) as server, RawClient(server.urls[0]) as client:
+    options = ReplayOptions((recording,), playback=Playback(**settings))
+    with serve_recordings(options) as server, RawClient(server.urls[0]) as client:
         client.play()
         units = client.read_units(60)
 
@@ -55,9 +57,10 @@ def test_played_at_another_speed_the_pictures_are_the_same(
 
 def test_cameras_with_an_offset_begin_that_much_later_in_the_recording(recording: Path) -> None:
     firsts = []
+    playback = Playback(loop=False, offset_s=1.0)
     for camera in range(2):
         with (
-            serve_recordings([recording], cameras=2, offset_s=1.0, loop=False) as server,
+            serve_recordings(ReplayOptions((recording,), cameras=2, playback=playback)) as server,
             RawClient(server.urls[camera]) as client,
         ):
             client.play()

@@ -11,9 +11,10 @@ import pytest
 
 from pipeline.errors import ReplayError
 from pipeline.replay.packetize import MAX_PACKET_BYTES, RtpPacketizer, media_format
-from pipeline.replay.recording import CLOCK_HZ, AccessUnit, Recording
-from pipeline.replay.rtcp import SenderState, goodbye, sender_report
-from pipeline.replay.sdp import describe, nal_units
+from pipeline.replay.recording import RecordedUnit, Recording
+from pipeline.rtsp.rtcp import SenderState, goodbye, sender_report
+from pipeline.rtsp.rtp import CLOCK_HZ
+from pipeline.rtsp.sdp import describe, nal_units
 
 FRAMES, FPS = 20, 10
 STEP = CLOCK_HZ // FPS
@@ -48,7 +49,7 @@ def kind(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     return record(tmp_path_factory.mktemp("kinds") / f"{encoder}.{ending}", encoder, options)
 
 
-def passes(path: Path, count: int) -> list[AccessUnit]:
+def passes(path: Path, count: int) -> list[RecordedUnit]:
     recording = Recording(path)
     units = recording.access_units(loop=True)
     taken = [unit for unit, _ in zip(units, range(count * FRAMES), strict=False)]

@@ -18,7 +18,7 @@ from typing import Any
 import av
 import pytest
 
-from pipeline.replay import serve_recordings
+from pipeline.replay import Playback, ReplayOptions, serve_recordings
 from tests.test_replay_packets import FRAMES, KINDS, STEP, record
 
 DEADLINE_S = 60.0
@@ -45,7 +45,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]
     """One looping camera per codec: URL by codec."""
     folder = tmp_path_factory.mktemp("served")
     files = [record(folder / f"{number}.{KINDS[name][1]}", *_encoder(name)) for number, name in enumerate(CODECS)]
-    with serve_recordings(files) as server:
+    with serve_recordings(ReplayOptions(tuple(files))) as server:
         yield dict(zip(CODECS, server.urls, strict=True))
 
 
@@ -163,7 +163,10 @@ def test_command_tells_in_one_line_what_is_wrong(tmp_path: Path, file: str, cont
 @pytest.mark.skipif(not FOOTAGE.is_dir(), reason=f"real footage is not at {FOOTAGE}")
 def test_real_footage_plays_all_at_once_hevc_with_sound_too() -> None:
     files = sorted(FOOTAGE.glob("*.mp4"))
-    with serve_recordings(files, loop=False) as server, ThreadPoolExecutor(len(files)) as pool:
+    with (
+        serve_recordings(ReplayOptions(tuple(files), playback=Playback(loop=False))) as server,
+        ThreadPoolExecutor(len(files)) as pool,
+    ):
         shown = list(pool.map(lambda url: decoded_pts(url, 6), server.urls))
 
     assert all(later > earlier for pts in shown for earlier, later in pairwise(pts))

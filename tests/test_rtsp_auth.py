@@ -12,10 +12,9 @@ import av
 import pytest
 
 from pipeline.errors import ReplayError
-from pipeline.replay import Login, ServedRecordings, serve_recordings
-from pipeline.replay.auth import REALM, Doorkeeper
-from pipeline.replay.options import AuthScheme
-from pipeline.replay.rtsp import Request
+from pipeline.replay import Login, ReplayOptions, ServedRecordings, serve_recordings
+from pipeline.rtsp.auth import REALM, AuthScheme, Doorkeeper
+from pipeline.rtsp.messages import Request
 from tests.rtsp_client import DEADLINE_S, RawClient
 
 USER, PASSWORD = "bob", "hunter2:x"
@@ -92,7 +91,7 @@ def test_doorkeeper_turns_the_others_away() -> None:
 
 @pytest.fixture(scope="module")
 def server(recording: Path) -> Iterator[ServedRecordings]:
-    with serve_recordings([recording], user=USER, password=PASSWORD) as served:
+    with serve_recordings(ReplayOptions((recording,), login=Login(USER, PASSWORD))) as served:
         yield served
 
 

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.replay.rtsp import MAX_HEADER_BYTES, MalformedRequest, RequestReader, parse_request, response
-from pipeline.replay.transport import Channels, ClientPorts, wanted_transport
+from pipeline.rtsp.messages import MAX_HEADER_BYTES, MalformedRequest, RequestReader, parse_request, response
+from pipeline.rtsp.transport import ClientPorts, InterleavedChannels, wanted_transport
 
 OPTIONS = b"OPTIONS rtsp://h/gate RTSP/1.0\r\nCSeq: 1\r\n\r\n"
 DESCRIBE = b"DESCRIBE rtsp://h/front%20door/trackID=0?x=1 RTSP/1.0\r\ncseq:2\r\nSession: ab;timeout=60\r\n\r\n"
@@ -58,21 +58,25 @@ def test_reader_refuses_what_is_no_request(received: bytes) -> None:
 @pytest.mark.parametrize(
     ("header", "expected"),
     [
-        pytest.param("RTP/AVP/TCP;unicast;interleaved=0-1", Channels(0, 1), id="TCP"),
-        pytest.param("RTP/AVP/TCP;unicast;interleaved=4", Channels(4, 5), id="one channel named"),
-        pytest.param("RTP/AVP/TCP;unicast", Channels(0, 1), id="no channel named"),
+        pytest.param("RTP/AVP/TCP;unicast;interleaved=0-1", InterleavedChannels(0, 1), id="TCP"),
+        pytest.param("RTP/AVP/TCP;unicast;interleaved=4", InterleavedChannels(4, 5), id="one channel named"),
+        pytest.param("RTP/AVP/TCP;unicast", InterleavedChannels(0, 1), id="no channel named"),
         pytest.param("RTP/AVP;unicast;client_port=5000-5001", ClientPorts(5000, 5001), id="UDP"),
         pytest.param("RTP/AVP/UDP;unicast;client_port=5000", ClientPorts(5000, 5001), id="UDP, one port named"),
         pytest.param("RTP/AVP;unicast", None, id="UDP without ports"),
         pytest.param("RTP/AVP;unicast;client_port=0-1", None, id="UDP port that does not exist"),
         pytest.param("RTP/AVP;multicast;client_port=4000-4001", None, id="multicast"),
-        pytest.param("RTP/SAVP;unicast;client_port=1-2, RTP/AVP/TCP;interleaved=2-3", Channels(2, 3), id="TCP second"),
+        pytest.param(
+            "RTP/SAVP;unicast;client_port=1-2, RTP/AVP/TCP;interleaved=2-3", InterleavedChannels(2, 3), id="TCP second"
+        ),
         pytest.param("RTP/AVP/TCP;interleaved=255-256", None, id="channel that does not exist"),
         pytest.param("RTP/AVP/TCP;interleaved=3-3", None, id="both on one channel"),
         pytest.param("", None, id="nothing"),
     ],
 )
-def test_transport_is_the_first_that_the_server_has(header: str, expected: Channels | ClientPorts | None) -> None:
+def test_transport_is_the_first_that_the_server_has(
+    header: str, expected: InterleavedChannels | ClientPorts | None
+) -> None:
     assert wanted_transport(header) == expected
 
 

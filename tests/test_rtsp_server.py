@@ -16,10 +16,10 @@ import pytest
 
 from pipeline.clock import NS_PER_S, VirtualClock
 from pipeline.errors import ReplayError
-from pipeline.replay import serve_recordings
-from pipeline.replay.interleaved import MAX_UNSENT_BYTES, STALL_S, InterleavedSubscriber
-from pipeline.replay.packetize import RtpUnit
-from pipeline.replay.transport import Channels
+from pipeline.replay import Playback, ReplayOptions, serve_recordings
+from pipeline.rtsp.interleaved import MAX_UNSENT_BYTES, STALL_S, InterleavedSubscriber
+from pipeline.rtsp.rtp import RtpUnit
+from pipeline.rtsp.transport import InterleavedChannels
 from tests.rtsp_client import DEADLINE_S, TCP, RawClient
 from tests.test_replay_packets import FRAMES, KINDS, record
 
@@ -35,7 +35,7 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def urls(recording: Path) -> Iterator[tuple[str, ...]]:
-    with serve_recordings([recording], cameras=2) as server:
+    with serve_recordings(ReplayOptions((recording,), cameras=2)) as server:
         yield server.urls
 
 
@@ -195,7 +195,7 @@ KEY, OTHER = (RtpUnit((name,), 0, 0, 1, name == b"KEY") for name in (b"KEY", b"o
 def subscriber_to(transport: _FullTransport, clock: VirtualClock) -> InterleavedSubscriber:
     return InterleavedSubscriber(
         transport,  # type: ignore[arg-type]
-        Channels(),
+        InterleavedChannels(),
         lambda unit: b"report",
         lambda: None,
         lambda: clock.monotonic_ns() / NS_PER_S,
@@ -238,7 +238,7 @@ def test_client_that_never_reads_delays_nobody(urls: tuple[str, ...]) -> None:
 
 
 def test_stopping_says_goodbye_to_clients_and_ends_the_child(recording: Path) -> None:
-    with serve_recordings([recording]) as server:
+    with serve_recordings(ReplayOptions((recording,))) as server:
         playing = RawClient(server.urls[0])
         playing.play()
         playing.read_packets(1)
@@ -251,7 +251,7 @@ def test_stopping_says_goodbye_to_clients_and_ends_the_child(recording: Path) ->
 
 
 def test_server_without_loop_ends_when_all_was_played(recording: Path) -> None:
-    with serve_recordings([recording], loop=False) as server:
+    with serve_recordings(ReplayOptions((recording,), playback=Playback(loop=False))) as server:
         with RawClient(server.urls[0]) as client:
             answer = client.play()
             assert client.ended()
@@ -275,20 +275,22 @@ def test_server_that_cannot_bind_says_why(
 ) -> None:
     with (
         pytest.raises(ReplayError, match=reason),
-        serve_recordings([recording], port=urlsplit(urls[0]).port or 0, **options),
+        serve_recordings(ReplayOptions((recording,), port=urlsplit(urls[0]).port or 0, **options)),
     ):
         pytest.fail("it was served")
 
 
 def test_missing_recording_is_told_across_the_process_border(tmp_path: Path) -> None:
-    with pytest.raises(ReplayError, match=r"gone\.mp4: no such file"), serve_recordings([tmp_path / "gone.mp4"]):
+    options = ReplayOptions((tmp_path / "gone.mp4",))
+    with pytest.raises(ReplayError, match=r"gone\.mp4: no such file"), serve_recordings(options):
         pytest.fail("it was served")
 
 
 def test_server_ends_when_its_parent_is_killed(recording: Path, within) -> None:  # type: ignore[no-untyped-def]
     script = f"""
-        from pipeline.replay import serve_recordings
-        with serve_recordings([{str(recording)!r}]) as server:
+        from pathlib import Path
+        from pipeline.replay import ReplayOptions, serve_recordings
+        with serve_recordings(ReplayOptions((Path({str(recording)!r}),))) as server:
             print(server.pid, flush=True)
             input()
     """

@@ -16,8 +16,8 @@ import pytest
 
 from pipeline.replay import Playback, ReplayOptions, connection
 from pipeline.replay.server import ReplayServer
-from pipeline.replay.transport import ClientPorts
-from pipeline.replay.udp import BURST_PACKETS, UdpPorts, UdpSubscriber
+from pipeline.rtsp.transport import ClientPorts
+from pipeline.rtsp.udp import BURST_PACKETS, UdpPorts, UdpSubscriber
 from tests.rtsp_client import DEADLINE_S
 from tests.test_replay_packets import KINDS, record
 

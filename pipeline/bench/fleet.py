@@ -78,7 +78,7 @@ def _run(supervisor: Supervisor, seconds: float, turn: Callable[[float], None]) 
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class FrameOutcome:
     """What is kept of a message."""
 
     camera_id: str
@@ -89,7 +89,7 @@ class Frame:
     latency_ms: Mapping[str, float]
 
     @classmethod
-    def of(cls, result: FrameResult) -> Frame:
+    def of(cls, result: FrameResult) -> FrameOutcome:
         """The message without its boxes."""
         return cls(
             result.camera_id,
@@ -102,14 +102,14 @@ class Frame:
 
 
 class Recorder:
-    """A thread that subscribes to a fleet and keeps what `Frame` keeps of every message.
+    """A thread that subscribes to a fleet and keeps what `FrameOutcome` keeps of every message.
 
     Attributes:
         frames: In the order of arrival, so far.
     """
 
     def __init__(self, endpoint: str) -> None:
-        self.frames: list[Frame] = []
+        self.frames: list[FrameOutcome] = []
         self._endpoint = endpoint
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._listen, name="bench-recorder", daemon=True)
@@ -126,7 +126,7 @@ class Recorder:
         with Subscriber(self._endpoint, timeout_s=LOOK_S, queue=0) as subscriber:
             while not self._stop.is_set():
                 try:
-                    self.frames.append(Frame.of(subscriber.receive()))
+                    self.frames.append(FrameOutcome.of(subscriber.receive()))
                 except SubscriberTimeout:
                     continue
 
@@ -164,7 +164,7 @@ def _memory_mb(pids: Mapping[str, int]) -> dict[str, float]:
     return memory_mb
 
 
-def summarize(fleet: Fleet, frames: list[Frame], before: Usage, after: Usage, seconds: float) -> FleetRun:
+def summarize(fleet: Fleet, frames: list[FrameOutcome], before: Usage, after: Usage, seconds: float) -> FleetRun:
     """The figures of a run that took `seconds`; a process that was started anew counts from its start."""
     detected = [frame for frame in frames if frame.detected]
     filled = [frame for frame in frames if not frame.detected]
@@ -205,7 +205,7 @@ def percentiles(times_ms: list[float]) -> Percentiles:
     return Percentiles(p50_ms=round(p50, 2), p95_ms=round(p95, 2), p99_ms=round(p99, 2))
 
 
-def _wanted(fleet: Fleet, frames: list[Frame]) -> float:
+def _wanted(fleet: Fleet, frames: list[FrameOutcome]) -> float:
     """Frames that the smallest strides of the fleet file would give to the detector."""
     decoded: Counter[str] = Counter()
     for frame in frames:
@@ -213,7 +213,7 @@ def _wanted(fleet: Fleet, frames: list[Frame]) -> float:
     return sum(count / fleet.cameras[camera_id].stride.min for camera_id, count in decoded.items())
 
 
-def _stages(frames: list[Frame]) -> dict[str, Percentiles]:
+def _stages(frames: list[FrameOutcome]) -> dict[str, Percentiles]:
     """By stage, in the order in which the messages name them."""
     times_ms: dict[str, list[float]] = {}
     for frame in frames:

@@ -11,7 +11,7 @@ from pipeline.burst.lab import Record, Timing
 from pipeline.burst.observed import Observed, ages, figures, observe
 from pipeline.burst.plan import Plan
 from pipeline.burst.result import (
-    Ages,
+    AgePercentiles,
     BurstReport,
     CameraFigures,
     Check,
@@ -149,7 +149,7 @@ class _Bench:
             for camera_id in cameras
         )
 
-    def _difference(self, span_s: tuple[float, float]) -> Ages:
+    def _difference(self, span_s: tuple[float, float]) -> AgePercentiles:
         frames = self._observed.within(*span_s)
         return ages(np.abs(self._observed.fleet_ms[frames] - self._observed.true_ms[frames]))
 

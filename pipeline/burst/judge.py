@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.burst.result import Ages, CameraFigures, Check
+from pipeline.burst.result import AgePercentiles, CameraFigures, Check
 from pipeline.burst.scenario import Expect
 
 OTHERS_WORSE = 0.10
@@ -38,7 +38,7 @@ class Facts:
     recovery_s: float | None
     others_p95_ms: float | None
     others_p95_before_ms: float | None
-    difference: Ages
+    difference: AgePercentiles
     error: str = ""
 
 
@@ -94,7 +94,7 @@ def passed(checks: Sequence[Check]) -> bool:
     return all(check.passed for check in checks)
 
 
-def _off(difference: Ages) -> float | None:
+def _off(difference: AgePercentiles) -> float | None:
     return None if difference.p95 is None or difference.p50 is None else max(abs(difference.p95), abs(difference.p50))
 
 

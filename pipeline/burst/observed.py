@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pipeline.burst.listen import Heard
 from pipeline.burst.match import true_ages_ms
-from pipeline.burst.result import Ages, CameraFigures
+from pipeline.burst.result import AgePercentiles, CameraFigures
 from pipeline.clock import NS_PER_S
 
 
@@ -108,13 +108,13 @@ def observe(
     )
 
 
-def ages(values_ms: NDArray[np.float64]) -> Ages:
+def ages(values_ms: NDArray[np.float64]) -> AgePercentiles:
     """Percentiles of `values_ms`, without NaN."""
     known = values_ms[~np.isnan(values_ms)]
     if not len(known):
-        return Ages(p50=None, p95=None, p99=None)
+        return AgePercentiles(p50=None, p95=None, p99=None)
     p50, p95, p99 = (round(float(value), 2) for value in np.percentile(known, (50, 95, 99)))
-    return Ages(p50=p50, p95=p95, p99=p99)
+    return AgePercentiles(p50=p50, p95=p95, p99=p99)
 
 
 def figures(

@@ -32,7 +32,7 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
     miss: str = ""
 
 
-class Ages(msgspec.Struct, frozen=True, kw_only=True):
+class AgePercentiles(msgspec.Struct, frozen=True, kw_only=True):
     """Percentiles of ages in ms; None where there was no frame."""
 
     p50: float | None
@@ -60,8 +60,8 @@ class CameraFigures(msgspec.Struct, frozen=True, kw_only=True):
     detected: int
     filled: dict[str, int]
     lost: dict[str, int]
-    age: Ages
-    fleet_age: Ages
+    age: AgePercentiles
+    fleet_age: AgePercentiles
     stride: float | None
 
 
@@ -130,9 +130,9 @@ class Truth(msgspec.Struct, frozen=True, kw_only=True):
 
     published: int
     matched: int
-    age: Ages
-    fleet_age: Ages
-    difference: Ages
+    age: AgePercentiles
+    fleet_age: AgePercentiles
+    difference: AgePercentiles
 
 
 class Series(msgspec.Struct, frozen=True, kw_only=True):

@@ -20,7 +20,7 @@ import numpy as np
 from pipeline.burst.observed import CameraDepartures
 from pipeline.burst.plan import Plan
 from pipeline.errors import BurstError
-from pipeline.replay import ServedRecordings, serve_recordings
+from pipeline.replay import Playback, ReplayOptions, ServedRecordings, serve_recordings
 from pipeline.replay.departures import read_departures
 from pipeline.replay.faults import Fault
 from pipeline.replay.options import plan_cameras
@@ -131,13 +131,15 @@ class Stage:
         path = self._folder / f"departures-{len(self._left)}.bin"
         server = stack.enter_context(
             serve_recordings(
-                recordings,
-                cameras=len(camera_ids),
-                port=port,
-                fps=self._plan.scenario.fps,
-                # So that “refuse” closes the camera's port; those of a burst are known before by one port for all.
-                own_ports=port == 0,
-                departures=path,
+                ReplayOptions(
+                    tuple(recordings),
+                    cameras=len(camera_ids),
+                    port=port,
+                    playback=Playback(fps=self._plan.scenario.fps),
+                    # So that “refuse” closes the camera's port; those of a burst are known before by one port for all.
+                    own_ports=port == 0,
+                    departures=path,
+                )
             )
         )
         self._left.append((path, camera_ids))

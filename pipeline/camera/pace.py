@@ -41,15 +41,15 @@ class Pacer:
         return now_ns
 
 
-class Timeline:
+class LoopTimestamps:
     """Gives the pictures of a recording that is played over and over times that only grow.
 
     Example:
-        >>> timeline = Timeline(frame_ticks=2)
-        >>> timeline.place(10, None), timeline.place(12, None)
+        >>> timestamps = LoopTimestamps(frame_ticks=2)
+        >>> timestamps.place(10, None), timestamps.place(12, None)
         (10, 12)
-        >>> timeline.repeat()
-        >>> timeline.place(10, None), timeline.place(None, None)
+        >>> timestamps.repeat()
+        >>> timestamps.place(10, None), timestamps.place(None, None)
         (14, 16)
     """
 

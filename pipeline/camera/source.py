@@ -25,7 +25,7 @@ from pipeline.camera.opening import (
     sends_pieces,
     video_stream,
 )
-from pipeline.camera.pace import Pacer, Timeline, max_gap_s
+from pipeline.camera.pace import LoopTimestamps, Pacer, max_gap_s
 from pipeline.camera.runqueue import RunQueue
 from pipeline.clock import NS_PER_MS, NS_PER_S, Clock
 from pipeline.config.camera import Camera
@@ -116,7 +116,7 @@ def open_source(camera: Camera, clock: Clock, late_s: float = LATE_S) -> Source:
             container = open_container(camera)
             stream = video_stream(camera, container)
         if is_recording(camera, container):
-            return Recording(camera, clock, container, stream)
+            return RecordingSource(camera, clock, container, stream)
         return LiveSource(camera, clock, container, stream, late_s)
     except BaseException:
         container.close()
@@ -214,7 +214,7 @@ class LiveSource:
         )
 
 
-class Recording:
+class RecordingSource:
     """A file, played at its own pace or as fast as it goes, once or for ever."""
 
     def __init__(
@@ -235,12 +235,12 @@ class Recording:
             SourceLost: The server it lies on answers no more.
         """
         pacer = Pacer(self.description.fps) if self._camera.pace == "realtime" else None
-        timeline = Timeline(_frame_ticks(self._stream, self.description.fps))
+        timestamps = LoopTimestamps(_frame_ticks(self._stream, self.description.fps))
         while True:
             seen = False
             for decoded in self._once(pulse):
                 seen = seen or decoded.frame is not None
-                ticks = timeline.place(decoded.ticks, decoded.frame.duration if decoded.frame is not None else None)
+                ticks = timestamps.place(decoded.ticks, decoded.frame.duration if decoded.frame is not None else None)
                 picture = self._picture(decoded, ticks * self._tick_s, pacer)
                 if pacer is not None and not pulse.wait_until(picture.received_ns):
                     return
@@ -251,7 +251,7 @@ class Recording:
                 raise SourceError(f"{self._camera.url}: no picture in it can be decoded")
             if not self._camera.loop:
                 return
-            timeline.repeat()
+            timestamps.repeat()
             self._reopen()
 
     def close(self) -> None:

@@ -88,7 +88,7 @@ def compare(
     """
     from rich.console import Console
 
-    from pipeline.burst.compare import comparison
+    from pipeline.burst.report.compare import comparison
     from pipeline.burst.result import read_report
 
     Console().print(comparison(read_report(first), read_report(second)))
@@ -161,7 +161,7 @@ def _end_on_sigterm() -> None:
 
 
 def _write(result: BurstReport, folder: Path) -> None:
-    from pipeline.burst.page import write_page
+    from pipeline.burst.report.page import write_page
     from pipeline.burst.result import write_report
 
     write_report(result, folder / "report.json")

@@ -155,13 +155,13 @@ def run(
     """
     from pipeline.config import load_fleet
     from pipeline.evaluate.play import play, require_recordings
-    from pipeline.evaluate.run import find_grounds, score_run
+    from pipeline.evaluate.run import find_ground_truth, score_run
     from pipeline.logs import configure_logs
 
     fleet = _changed(load_fleet(fleet_file), stride, fill)
     configure_logs("evaluate", level="warning")
     require_recordings(fleet)
-    grounds = find_grounds(fleet, ground_truth)
+    grounds = find_ground_truth(fleet, ground_truth)
     with _progress(fleet, sum(len(ground.sequence) for ground in grounds.values())) as turn:
         played = play(fleet, turn)
     scored = score_run(grounds, played)

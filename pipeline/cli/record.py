@@ -29,8 +29,8 @@ def record(
     from types import FrameType
 
     from pipeline.logs import configure_logs
-    from pipeline.replay.record import record as record_camera
-    from pipeline.replay.record import recorded_camera
+    from pipeline.record import record as record_camera
+    from pipeline.record import recorded_camera
 
     configure_logs("record")
     stop, received = threading.Event(), []

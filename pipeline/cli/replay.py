@@ -61,8 +61,9 @@ def replay(
     import os
 
     from pipeline.logs import configure_logs
-    from pipeline.replay.options import PASSWORD_VARIABLE, Login, Playback, ReplayOptions
+    from pipeline.replay.options import Playback, ReplayOptions
     from pipeline.replay.serve import hurry, serve
+    from pipeline.rtsp.auth import PASSWORD_VARIABLE, Login
 
     configure_logs("replay")
     playback = Playback(loop, speed, fps, paced, offset)

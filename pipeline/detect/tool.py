@@ -49,7 +49,7 @@ def _export(name: str, pictures: str = "") -> None:
 def _calibration(pictures: Path, names: dict[int, str]) -> str:
     """A data set of Ultralytics' kind, made of links, because it writes files of its own beside the pictures."""
     if importlib.util.find_spec("nncf") is None:
-        raise SystemExit("INT8 needs the package nncf: pip install nncf")
+        raise SystemExit("INT8 needs the package nncf: pip install 'camfleet[int8]'")
     found = [file for file in sorted(pictures.iterdir()) if file.suffix.lower() in PICTURES]
     if not found:
         raise SystemExit(f"INT8 needs pictures ({', '.join(PICTURES)}); {pictures} has none")

@@ -15,7 +15,7 @@ from pipeline.errors import EvaluationError
 
 
 @dataclass(frozen=True, slots=True)
-class Truth:
+class FrameTruth:
     """The ground truth of one frame, of all classes; MOTChallenge's preprocessing chooses.
 
     Attributes:
@@ -41,7 +41,7 @@ class Sequence:
     name: str
     picture_wh: tuple[int, int]
     fps: float
-    truth: tuple[Truth, ...]
+    truth: tuple[FrameTruth, ...]
     detections: tuple[Detections, ...]
     pictures: tuple[Path, ...] = ()
 
@@ -126,8 +126,10 @@ def by_frame(rows: NDArray[np.float64], start: int, length: int) -> list[NDArray
     return [rows[a:b] for a, b in pairwise(bounds)]
 
 
-def _truth(rows: NDArray[np.float64]) -> Truth:
-    return Truth(rows[:, 1].astype(np.int64), rows[:, 2:6], rows[:, 6].astype(np.int64), rows[:, 7].astype(np.int64))
+def _truth(rows: NDArray[np.float64]) -> FrameTruth:
+    return FrameTruth(
+        rows[:, 1].astype(np.int64), rows[:, 2:6], rows[:, 6].astype(np.int64), rows[:, 7].astype(np.int64)
+    )
 
 
 def _detections(rows: NDArray[np.float64]) -> Detections:

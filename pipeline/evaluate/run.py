@@ -12,7 +12,7 @@ import numpy as np
 from pipeline.config.values import Fleet
 from pipeline.detections import Origin, Tracks
 from pipeline.errors import EvaluationError
-from pipeline.evaluate.ground import Ground, read_ground
+from pipeline.evaluate.ground_truth import GroundTruth, read_ground_truth
 from pipeline.evaluate.score import Scores, score
 from pipeline.wire import FrameResult, TrackedBox
 
@@ -49,13 +49,13 @@ class RunScores:
     left_out: Mapping[str, int]
 
 
-def find_grounds(fleet: Fleet, folder: Path | None) -> dict[str, Ground]:
+def find_ground_truth(fleet: Fleet, folder: Path | None) -> dict[str, GroundTruth]:
     """The ground truth of each camera: `folder`/<camera>, or `ground_truth/<camera>` beside its recording.
 
     Raises:
         EvaluationError: There is none for a camera, it cannot be read, or cameras have different labels.
     """
-    grounds = {camera_id: read_ground(_ground_folder(fleet, camera_id, folder)) for camera_id in fleet.cameras}
+    grounds = {camera_id: read_ground_truth(_ground_folder(fleet, camera_id, folder)) for camera_id in fleet.cameras}
     first = next(iter(grounds))
     for camera_id, ground in grounds.items():
         if ground.labels != grounds[first].labels:
@@ -63,7 +63,7 @@ def find_grounds(fleet: Fleet, folder: Path | None) -> dict[str, Ground]:
     return grounds
 
 
-def score_run(grounds: Mapping[str, Ground], played: Mapping[str, list[FrameResult]]) -> RunScores:
+def score_run(grounds: Mapping[str, GroundTruth], played: Mapping[str, list[FrameResult]]) -> RunScores:
     """The scores of what was published, of all cameras in `grounds`.
 
     Raises:
@@ -88,7 +88,7 @@ def score_run(grounds: Mapping[str, Ground], played: Mapping[str, list[FrameResu
     return RunScores(combined, {label: scored(label)[0] for label in asked}, cameras, left_out)
 
 
-def published_tracks(ground: Ground, results: list[FrameResult]) -> list[Tracks]:
+def published_tracks(ground: GroundTruth, results: list[FrameResult]) -> list[Tracks]:
     """A `Tracks` for each frame of the ground truth, `class_id` counting its labels from 1; none where one was lost.
 
     Boxes of classes that it does not know are left out.
@@ -123,7 +123,7 @@ def _ground_folder(fleet: Fleet, camera_id: str, folder: Path | None) -> Path:
     return found
 
 
-def _require_match(camera_id: str, ground: Ground, last: FrameResult) -> None:
+def _require_match(camera_id: str, ground: GroundTruth, last: FrameResult) -> None:
     truth = ground.sequence
     width, height = truth.picture_wh
     if last.counts.decoded != len(truth) or last.frame_wh != truth.picture_wh:

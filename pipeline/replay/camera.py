@@ -21,12 +21,11 @@ from pipeline.replay.faults import ActiveFaults, Fault
 from pipeline.replay.feed import Feed
 from pipeline.replay.link import Link
 from pipeline.replay.options import Playback
-from pipeline.replay.packetize import RtpUnit
 from pipeline.replay.programme import Programme
-from pipeline.replay.recording import CLOCK_HZ
-from pipeline.replay.rtcp import SenderState, goodbye, sender_report
-from pipeline.replay.subscriber import RtpSubscriber
 from pipeline.replay.timeline import SenderClock
+from pipeline.rtsp.rtcp import SenderState, goodbye, sender_report
+from pipeline.rtsp.rtp import CLOCK_HZ, RtpUnit
+from pipeline.rtsp.subscriber import RtpSubscriber
 
 # RFC 3550 §6.2 recommends 5 s at least between reports; each new client gets one at once besides.
 REPORT_INTERVAL_S = 5.0
@@ -59,7 +58,7 @@ def ignore_departure(departure: Departure) -> None:
     """The observer of a camera that nobody measures."""
 
 
-class Camera:
+class ServedCamera:
     """A recording on its way to its subscribers.
 
     With `loop` it runs from `run()` on, whoever watches, like a camera on a wall; without, it waits for its first

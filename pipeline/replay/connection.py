@@ -16,15 +16,14 @@ from urllib.parse import quote, urlsplit
 
 import structlog
 
-from pipeline.replay.auth import Doorkeeper
-from pipeline.replay.camera import Camera
-from pipeline.replay.interleaved import InterleavedSubscriber
-from pipeline.replay.options import Login
-from pipeline.replay.rtsp import VERSION, MalformedRequest, Request, RequestReader, response
-from pipeline.replay.sdp import TRACK, describe
-from pipeline.replay.subscriber import RtpSubscriber
-from pipeline.replay.transport import Channels, ClientPorts, wanted_transport
-from pipeline.replay.udp import Address, UdpPorts, UdpSubscriber
+from pipeline.replay.camera import ServedCamera
+from pipeline.rtsp.auth import Doorkeeper, Login
+from pipeline.rtsp.interleaved import InterleavedSubscriber
+from pipeline.rtsp.messages import VERSION, MalformedRequest, Request, RequestReader, response
+from pipeline.rtsp.sdp import TRACK, describe
+from pipeline.rtsp.subscriber import RtpSubscriber
+from pipeline.rtsp.transport import ClientPorts, InterleavedChannels, wanted_transport
+from pipeline.rtsp.udp import Address, UdpPorts, UdpSubscriber
 
 # RFC 2326 §12.37: the default. FFmpeg and GStreamer send something every half of it.
 SESSION_TIMEOUT_S = 60.0
@@ -48,7 +47,7 @@ class Served:
         connections: Each open connection, from its making to its loss.
     """
 
-    cameras: Mapping[str, Camera]
+    cameras: Mapping[str, ServedCamera]
     login: Login
     udp: UdpPorts
     connections: set[RtspConnection] = field(default_factory=set)
@@ -62,7 +61,7 @@ class RtspConnection(asyncio.Protocol):
         self._doorkeeper = Doorkeeper(served.login)
         self._reader = RequestReader()
         self._session_id = ""
-        self._camera: Camera | None = None
+        self._camera: ServedCamera | None = None
         self._subscriber: RtpSubscriber | None = None
         self._udp_client: Address | None = None
         self._idle: asyncio.TimerHandle | None = None
@@ -107,7 +106,7 @@ class RtspConnection(asyncio.Protocol):
             self.lost.set_result(None)
 
     @property
-    def camera(self) -> Camera | None:
+    def camera(self) -> ServedCamera | None:
         """The camera that this client watches, or is about to."""
         return self._camera
 
@@ -140,7 +139,7 @@ class RtspConnection(asyncio.Protocol):
             return self._unauthorized(request)
         return self._answer_properly(request)
 
-    def _named(self, request: Request) -> Camera | None:
+    def _named(self, request: Request) -> ServedCamera | None:
         return self._served.cameras.get(request.path.removesuffix(f"/{TRACK}"))
 
     def _unauthorized(self, request: Request) -> bytes:
@@ -194,13 +193,13 @@ class RtspConnection(asyncio.Protocol):
         )
         return self._respond(request, 200, {"Transport": f"{transport};ssrc={camera.ssrc:08X}"})
 
-    def _over_tcp(self, camera: Camera, channels: Channels) -> str:
+    def _over_tcp(self, camera: ServedCamera, channels: InterleavedChannels) -> str:
         self._subscriber = InterleavedSubscriber(
             self._transport, channels, camera.sender_report, self._farewell, asyncio.get_running_loop().time
         )
         return f"RTP/AVP/TCP;unicast;interleaved={channels.rtp}-{channels.rtcp}"
 
-    def _over_udp(self, camera: Camera, client: ClientPorts) -> str:
+    def _over_udp(self, camera: ServedCamera, client: ClientPorts) -> str:
         ports = self._served.udp
         rtp, rtcp = ports.open()
         host = self._transport.get_extra_info("peername")[0]
@@ -237,7 +236,7 @@ class RtspConnection(asyncio.Protocol):
             asyncio.get_running_loop().call_soon(self.close, FAREWELL_S)
         return answer
 
-    def _rtp_info(self, request: Request, camera: Camera) -> dict[str, str]:
+    def _rtp_info(self, request: Request, camera: ServedCamera) -> dict[str, str]:
         """Where in the running stream the client comes in, as far as it is known.
 
         A client that must wait for a key frame is told nothing: with the numbers of this moment FFmpeg would begin its
@@ -293,7 +292,7 @@ class RtspConnection(asyncio.Protocol):
         self.close()
 
 
-def _base_url(request: Request, camera: Camera) -> str:
+def _base_url(request: Request, camera: ServedCamera) -> str:
     """The camera's URL as the client reaches it, without credentials."""
     host = urlsplit(request.target).netloc.rpartition("@")[2]
     return f"rtsp://{host}/{quote(camera.name)}"

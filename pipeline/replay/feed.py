@@ -15,9 +15,10 @@ from itertools import islice
 from pathlib import Path
 
 from pipeline.replay.options import Playback
-from pipeline.replay.packetize import RtpPacketizer, RtpUnit, media_format
+from pipeline.replay.packetize import RtpPacketizer, media_format
 from pipeline.replay.recording import Recording
-from pipeline.replay.sdp import MediaFormat
+from pipeline.rtsp.rtp import RtpUnit
+from pipeline.rtsp.sdp import MediaFormat
 
 # Read as many pictures at once, and as soon as fewer than that lie ready: 0.6 to 1.3 s at 25 fps, 2 MB at 16 Mbit/s.
 BATCH = 16

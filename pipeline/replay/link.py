@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from pipeline.replay.faults import ActiveFaults
-from pipeline.replay.packetize import RTP_HEADER_BYTES, RtpUnit
+from pipeline.rtsp.rtp import RTP_HEADER_BYTES, RtpUnit
 
 # What a slow line holds at most; a camera drops what it cannot get rid of, and so does a router.
 MAX_QUEUE_S = 2.0

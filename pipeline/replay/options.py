@@ -11,12 +11,9 @@ from typing import Literal, get_args
 import msgspec
 
 from pipeline.errors import ReplayError
-
-DEFAULT_PORT = 8554
-PASSWORD_VARIABLE = "CAMFLEET_REPLAY_PASSWORD"
+from pipeline.rtsp.auth import Login
 
 Pacing = Literal["recorded", "even"]
-AuthScheme = Literal["any", "basic", "digest"]
 
 KEY_FRAMES_WITHIN_S = 1.0
 _GOLDEN = 0.618034
@@ -29,15 +26,17 @@ class Playback:
     """How recordings are played.
 
     Attributes:
-        loop: Begin again at the end, and run whether anybody watches.
+        loop: Begin again at the end, and run whether anybody watches. Without it each recording starts with its first
+            client, and the server ends when all have been played.
         speed: How many times faster than recorded.
-        fps: Pictures a second, whatever the recording has; every picture is shown, so motion changes its speed.
+        fps: Pictures a second, whatever the recording has; every picture is shown, so motion changes its speed. Not
+            together with `speed`.
         paced: As recorded, with all its irregularities, or evenly by the mean frame rate.
         offset_s: How much later in the recording each camera begins than the one before; None spreads those that share
             a file over it.
     """
 
-    loop: bool = False
+    loop: bool = True
     speed: float = 1.0
     fps: float | None = None
     paced: Pacing = "recorded"
@@ -57,35 +56,13 @@ class Playback:
 
 
 @dataclass(frozen=True, slots=True)
-class Login:
-    """Who may watch; an empty `user` lets everybody in.
-
-    Attributes:
-        user: Name.
-        password: Never printed.
-        scheme: What clients are offered: Basic, Digest (MD5, or SHA-256 if the client knows it), or both.
-    """
-
-    user: str = ""
-    password: str = field(default="", repr=False)
-    scheme: AuthScheme = "any"
-
-    def __post_init__(self) -> None:
-        if self.user and not self.password:
-            raise ReplayError(f"user {self.user!r} has no password: set the environment variable {PASSWORD_VARIABLE}")
-        if ":" in self.user:
-            raise ReplayError("a user name must not contain a colon")
-        if self.scheme not in get_args(AuthScheme):
-            raise ReplayError(f"there is no authentication {self.scheme!r}: choose any, basic or digest")
-
-
-@dataclass(frozen=True, slots=True)
 class ReplayOptions:
     """The recordings to serve, where and how.
 
     Attributes:
-        files: Recordings.
-        cameras: How many cameras; None means one per recording.
+        files: Recordings in H.264, HEVC, MPEG-4 part 2 or MJPEG; audio is left out.
+        cameras: How many cameras; files repeat under other names (`gate`, `gate-2`) and from other places. None means
+            one per recording.
         port: TCP port; 0 means any free one.
         bind: Address to listen on.
         playback: How they are played.
@@ -96,10 +73,10 @@ class ReplayOptions:
 
     files: tuple[Path, ...]
     cameras: int | None = None
-    port: int = DEFAULT_PORT
+    port: int = 0
     bind: str = "127.0.0.1"
     playback: Playback = Playback()
-    login: Login = Login()
+    login: Login = field(default_factory=Login)
     own_ports: bool = False
     departures: Path | None = None
 

@@ -2,29 +2,25 @@
 
 The muxer calls `write` once per RTP packet, so the payload formats (RFC 6184, 7798, 6416, 2435) need no code here.
 Its RTCP sender reports are switched off: it pairs the wall clock with the RTP timestamp of pts 0, which is wrong for a
-recording whose first picture is not at 0. `pipeline.replay.rtcp` makes them from the camera's own timeline.
+recording whose first picture is not at 0. `pipeline.rtsp.rtcp` makes them from the camera's own timeline.
 """
 
 from __future__ import annotations
 
 import secrets
-import struct
-from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 import av
 from av.bitstream import BitStreamFilterContext
 
 from pipeline.errors import ReplayError
-from pipeline.replay.recording import CLOCK_HZ, AccessUnit, Recording
-from pipeline.replay.sdp import MediaFormat
+from pipeline.replay.recording import RecordedUnit, Recording
+from pipeline.rtsp.rtp import CLOCK_HZ, RTP_HEADER_BYTES, RtpUnit, payload_type
+from pipeline.rtsp.sdp import MediaFormat
 
-RTP_HEADER_BYTES = 12
 # An Ethernet frame of 1500 bytes less IPv6 (40), UDP (8) and room for SRTP: what cameras send, and what UDP will need.
 MAX_PACKET_BYTES = 1440
 
-_DYNAMIC_PAYLOAD_TYPE = 96
-_STATIC_PAYLOAD_TYPES = {"mjpeg": 26}
 # MP4 stores NAL units with their length in front and the parameter sets apart. As Annex B every key frame brings its
 # parameter sets along, as a camera's does, so a client that joins late needs nothing from before.
 _TO_ANNEX_B = {"h264": "h264_mp4toannexb", "hevc": "hevc_mp4toannexb"}
@@ -36,64 +32,6 @@ _FITTING_JPEG = (
 )
 _TICK = Fraction(1, CLOCK_HZ)
 _TIMESTAMPS = 1 << 32
-_SEQUENCES = 1 << 16
-_NUMBERS = struct.Struct(">HI")
-
-
-@dataclass(frozen=True, slots=True)
-class RtpUnit:
-    """All RTP packets of one access unit.
-
-    Attributes:
-        packets: With their headers.
-        pts: When it is presented, 1/90000 s.
-        dts: When it is sent, 1/90000 s, unless `due` says otherwise.
-        duration: Until the next one, 1/90000 s.
-        is_key: Whether a client can begin with it.
-        due: When it is sent, 1/90000 s, where the recording knows when it arrived; None: at `dts`.
-    """
-
-    packets: tuple[bytes, ...]
-    pts: int
-    dts: int
-    duration: int
-    is_key: bool
-    due: int | None = None
-    _framed: dict[int, bytes] = field(default_factory=dict, repr=False, compare=False)
-
-    @property
-    def sequence(self) -> int:
-        """RTP sequence number of the first packet."""
-        return int(struct.unpack_from(">H", self.packets[0], 2)[0])
-
-    @property
-    def timestamp(self) -> int:
-        """RTP timestamp, the same in all packets."""
-        return int(struct.unpack_from(">I", self.packets[0], 4)[0])
-
-    @property
-    def payload_octets(self) -> int:
-        """Bytes without the RTP headers, as sender reports count them."""
-        return sum(map(len, self.packets)) - RTP_HEADER_BYTES * len(self.packets)
-
-    def stamped(self, sequence: int, timestamp: int) -> RtpUnit:
-        """The same unit with other RTP sequence numbers, counted from `sequence`, and another timestamp."""
-        packets = tuple(
-            packet[:2] + _NUMBERS.pack((sequence + index) % _SEQUENCES, timestamp % _TIMESTAMPS) + packet[8:]
-            for index, packet in enumerate(self.packets)
-        )
-        return replace(self, packets=packets, _framed={})
-
-    def interleaved(self, channel: int) -> bytes:
-        """The packets framed for RTSP's TCP connection (RFC 2326 §10.12), one buffer for one write; made once."""
-        if channel not in self._framed:
-            self._framed[channel] = b"".join(interleave(channel, packet) for packet in self.packets)
-        return self._framed[channel]
-
-
-def interleave(channel: int, packet: bytes) -> bytes:
-    """`packet` behind the four bytes that mark it on an RTSP connection."""
-    return struct.pack(">cBH", b"$", channel, len(packet)) + packet
 
 
 class _PacketSink:
@@ -135,7 +73,7 @@ class RtpPacketizer:
         self._stream = self._muxer.add_stream_from_template(recording.stream)
         self._filter = to_annex_b(recording, self._stream)
 
-    def packetize(self, unit: AccessUnit) -> RtpUnit:
+    def packetize(self, unit: RecordedUnit) -> RtpUnit:
         """The RTP packets of `unit`, which must follow the last one in dts; its packet is used up.
 
         Raises:
@@ -153,7 +91,7 @@ class RtpPacketizer:
             self.timestamp_base = (sent.timestamp - unit.pts) % _TIMESTAMPS
         return sent
 
-    def as_sent(self, unit: AccessUnit) -> bytes:
+    def as_sent(self, unit: RecordedUnit) -> bytes:
         """The picture as it goes into the packets: Annex B with parameter sets for H.264 and HEVC; uses it up."""
         return b"".join(map(bytes, self._filter.filter(unit.packet)))
 
@@ -165,11 +103,6 @@ class RtpPacketizer:
 def to_annex_b(recording: Recording, stream: av.VideoStream) -> BitStreamFilterContext:
     """Turns the recording's packets into those that a camera would send; sets `stream`, which they go to, right."""
     return BitStreamFilterContext(_TO_ANNEX_B.get(recording.codec, "null"), recording.stream, stream)
-
-
-def payload_type(codec: str) -> int:
-    """The RTP payload type: static where RFC 3551 gives the codec one."""
-    return _STATIC_PAYLOAD_TYPES.get(codec, _DYNAMIC_PAYLOAD_TYPE)
 
 
 def media_format(recording: Recording) -> MediaFormat:
@@ -189,7 +122,7 @@ def media_format(recording: Recording) -> MediaFormat:
             )
     finally:
         trial.close()
-    return MediaFormat.from_key_frame(recording, key_frame, payload_type(recording.codec))
+    return MediaFormat.from_key_frame(recording.codec, key_frame, recording.extradata, recording.rate)
 
 
 def _is_decodable_jpeg(packet: bytes, size_wh: tuple[int, int]) -> bool:

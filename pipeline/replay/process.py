@@ -11,7 +11,7 @@ import os
 import select
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ import structlog
 
 from pipeline.errors import ReplayError
 from pipeline.replay.faults import Fault, Order, check_fault
-from pipeline.replay.options import AuthScheme, Login, Pacing, Playback, ReplayOptions
+from pipeline.replay.options import ReplayOptions
 
 _PACKAGE_ROOT = Path(__file__).resolve().parents[2]
 _CLOSE_TIMEOUT_S = 5.0
@@ -70,68 +70,26 @@ class ServedRecordings:
 
 
 @contextmanager
-def serve_recordings(
-    files: Sequence[Path | str],
-    *,
-    cameras: int | None = None,
-    port: int = 0,
-    bind: str = "127.0.0.1",
-    loop: bool = True,
-    speed: float = 1.0,
-    fps: float | None = None,
-    paced: Pacing = "recorded",
-    offset_s: float | None = None,
-    user: str = "",
-    password: str = "",
-    auth: AuthScheme = "any",
-    own_ports: bool = False,
-    departures: Path | None = None,
-    ready_timeout_s: float = 30.0,
-) -> Iterator[ServedRecordings]:
+def serve_recordings(options: ReplayOptions, *, ready_timeout_s: float = 30.0) -> Iterator[ServedRecordings]:
     """Recordings as RTSP cameras for as long as the `with` lasts, served by a child process.
 
     Args:
-        files: recordings in H.264, HEVC, MPEG-4 part 2 or MJPEG; audio is left out.
-        cameras: how many cameras to serve; files repeat under other names (`gate`, `gate-2`) and from other places.
-            None: one per file.
-        port: TCP port; 0 takes a free one.
-        bind: address to listen on.
-        loop: begin again at the end, and run whether somebody watches or not. Without it each recording starts with its
-            first client and the child ends when all have been played.
-        speed: how many times faster than recorded.
-        fps: pictures a second, whatever the recording has; not together with `speed`.
-        paced: `recorded`, with the camera's own irregularities, or `even`.
-        offset_s: how much later in its recording each camera begins than the one before; None spreads those that share
-            a file over it.
-        user: who may watch; empty lets everybody in.
-        password: of that user; reaches the child by a pipe, and nobody else.
-        auth: what clients are offered: `basic`, `digest`, or `any` of both.
-        own_ports: a TCP port for each camera, so that the fault `refuse` can close it.
-        departures: file that will tell when each access unit left; see `pipeline.replay.departures`.
-        ready_timeout_s: how long to wait for the child to open the recordings and bind; this call blocks meanwhile.
+        options: What to serve, and how. A password in it reaches the child by a pipe, and nobody else.
+        ready_timeout_s: How long to wait for the child to open the recordings and bind; this call blocks meanwhile.
 
     Yields:
         The served cameras; `urls` has one address per camera, in order.
 
     Raises:
-        ReplayError: a recording cannot be served, the port cannot be had, or the child does not start.
+        ReplayError: A recording cannot be served, the port cannot be had, or the child does not start.
 
     Example:
-        >>> with serve_recordings(["gate.mp4"], cameras=6) as server:  # doctest: +SKIP
+        >>> options = ReplayOptions((Path("gate.mp4"),), cameras=6)
+        >>> with serve_recordings(options) as server:  # doctest: +SKIP
         ...     server.inject("gate-2", Fault("freeze", 5))
         ...     server.urls[1]
         'rtsp://127.0.0.1:40123/gate-2'
     """
-    options = ReplayOptions(
-        tuple(Path(file) for file in files),
-        cameras,
-        port,
-        bind,
-        Playback(loop, speed, fps, paced, offset_s),
-        Login(user, password, auth),
-        own_ports,
-        departures,
-    )
     process = subprocess.Popen(
         [sys.executable, "-m", "pipeline.replay.serve"],
         stdin=subprocess.PIPE,

@@ -13,8 +13,8 @@ from pipeline.errors import ReplayError
 from pipeline.replay.faults import SLOW_FPS, ActiveFaults, Fault
 from pipeline.replay.feed import Feed, Start
 from pipeline.replay.options import Playback
-from pipeline.replay.packetize import RtpUnit
 from pipeline.replay.timeline import Timeline
+from pipeline.rtsp.rtp import RtpUnit
 
 _log = structlog.get_logger(__name__)
 

@@ -22,8 +22,9 @@ from pipeline.errors import ReplayError
 from pipeline.redact import redact
 from pipeline.replay.options import CameraPlan, Playback, ReplayOptions, plan_cameras
 from pipeline.replay.packetize import to_annex_b
-from pipeline.replay.recording import CLOCK_HZ, AccessUnit, Recording
+from pipeline.replay.recording import RecordedUnit, Recording
 from pipeline.replay.timeline import Timeline
+from pipeline.rtsp.rtp import CLOCK_HZ
 
 _TICK = Fraction(1, CLOCK_HZ)
 _TIMEOUT_S = 10.0
@@ -72,7 +73,7 @@ class _Due:
     timeline: Timeline
     start_s: float
 
-    def seconds(self, unit: AccessUnit) -> float:
+    def seconds(self, unit: RecordedUnit) -> float:
         return self.start_s + self.timeline.to_camera(unit.dts if unit.due is None else unit.due) / CLOCK_HZ
 
 
@@ -119,14 +120,14 @@ class _Publisher:
         """Close the recording."""
         self._recording.close()
 
-    def _paced(self, due: _Due, stop: threading.Event) -> Iterator[AccessUnit]:
+    def _paced(self, due: _Due, stop: threading.Event) -> Iterator[RecordedUnit]:
         """Each picture when it is due, or at once if that is past."""
         for unit in self._units:
             if stop.wait(max(0.0, due.seconds(unit) - time.monotonic())):
                 return
             yield unit
 
-    def _connection(self, units: Iterator[AccessUnit], due: _Due) -> Iterator[None]:
+    def _connection(self, units: Iterator[RecordedUnit], due: _Due) -> Iterator[None]:
         """Publishes over one connection, from a key frame on; yields after each picture."""
         options = {"rtsp_transport": "tcp", "timeout": str(round(_TIMEOUT_S * 1e6))}
         with av.open(self._url, "w", format="rtsp", options=options) as server:

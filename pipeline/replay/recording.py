@@ -16,9 +16,9 @@ import av
 import structlog
 
 from pipeline.errors import ReplayError
-from pipeline.replay.arrivals import Arrivals
+from pipeline.record.arrivals import Arrivals
+from pipeline.rtsp.rtp import CLOCK_HZ
 
-CLOCK_HZ = 90_000
 CODECS = ("h264", "hevc", "mpeg4", "mjpeg")
 
 _TICK = Fraction(1, CLOCK_HZ)
@@ -32,7 +32,7 @@ _log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class AccessUnit:
+class RecordedUnit:
     """One coded picture as it lies in the file; times in 1/90000 s, `dts` strictly increasing.
 
     `due` is when it is to be sent where that is known to be another time than `dts`: when it arrived at the recorder.
@@ -104,7 +104,7 @@ class Recording:
             return (unit.dts - (self._origin or 0)) / CLOCK_HZ
         return 0.0
 
-    def access_units(self, start_s: float = 0.0, *, loop: bool = False, even: bool = False) -> Iterator[AccessUnit]:
+    def access_units(self, start_s: float = 0.0, *, loop: bool = False, even: bool = False) -> Iterator[RecordedUnit]:
         """Access units in decoding order, from the key frame at or before `start_s`; the first one has dts 0.
 
         With `loop` the recording begins again, from its start, whenever it ends, and time goes on. With `even` its
@@ -116,13 +116,13 @@ class Recording:
         units = self._passes(start_s, loop)
         return self._evenly(units) if even else units
 
-    def _evenly(self, units: Iterator[AccessUnit]) -> Iterator[AccessUnit]:
+    def _evenly(self, units: Iterator[RecordedUnit]) -> Iterator[RecordedUnit]:
         for number, unit in enumerate(units):
             dts = number * self._frame_ticks
             reordered_by = round((unit.pts - unit.dts) / self._frame_ticks)
-            yield AccessUnit(unit.packet, dts + reordered_by * self._frame_ticks, dts, self._frame_ticks, unit.is_key)
+            yield RecordedUnit(unit.packet, dts + reordered_by * self._frame_ticks, dts, self._frame_ticks, unit.is_key)
 
-    def _passes(self, start_s: float, loop: bool) -> Iterator[AccessUnit]:
+    def _passes(self, start_s: float, loop: bool) -> Iterator[RecordedUnit]:
         end, last_dts, last_due = 0, -1, 0
         while True:
             shift: int | None = None
@@ -131,7 +131,7 @@ class Recording:
                 last_dts = max(unit.dts + shift, last_dts + 1)
                 pts = max(unit.pts + shift, last_dts)
                 last_due = max(self._due(unit, shift, last_dts), last_due)
-                yield AccessUnit(unit.packet, pts, last_dts, unit.duration, unit.is_key, last_due)
+                yield RecordedUnit(unit.packet, pts, last_dts, unit.duration, unit.is_key, last_due)
                 end = last_dts + unit.duration
             if shift is None:
                 raise ReplayError(f"{self.path}: no picture can be read from it any more; was the file changed?")
@@ -139,7 +139,7 @@ class Recording:
                 return
             start_s = 0.0
 
-    def _due(self, unit: AccessUnit, shift: int, dts: int) -> int:
+    def _due(self, unit: RecordedUnit, shift: int, dts: int) -> int:
         """When to send `unit`: as long after its presentation time as it arrived, where that is known."""
         if self._arrivals is None or unit.packet.pts is None:
             return dts
@@ -160,7 +160,7 @@ class Recording:
             return unit.dts
         raise ReplayError(f"{self.path}: has a video stream but no key frame to start from")
 
-    def _one_pass(self, start_s: float) -> Iterator[AccessUnit]:
+    def _one_pass(self, start_s: float) -> Iterator[RecordedUnit]:
         """From the key frame at or before `start_s` to the end of the file, in the file's own time."""
         if self._origin is not None:
             self._seek(self._origin + round(start_s * CLOCK_HZ))
@@ -182,7 +182,7 @@ class Recording:
     def _time_base(self) -> Fraction:
         return self.stream.time_base or _TICK
 
-    def _with_dts(self) -> Iterator[AccessUnit]:
+    def _with_dts(self) -> Iterator[RecordedUnit]:
         """Every packet with both timestamps; where a file starts without dts, they are counted back from the first."""
         held: list[_Packet] = []
         for packet in self._packets():
@@ -213,14 +213,14 @@ class Recording:
         except av.FFmpegError as error:
             _log.warning("recording breaks off", file=str(self.path), reason=error.strerror)
 
-    def _unit(self, packet: _Packet, dts: int) -> AccessUnit:
+    def _unit(self, packet: _Packet, dts: int) -> RecordedUnit:
         if packet.pts is None and self.stream.codec_context.has_b_frames:
             raise ReplayError(
                 f"{self.path}: has B-frames but no presentation times; put it in an mp4, e.g. ffmpeg -i IN OUT.mp4"
             )
         pts = dts if packet.pts is None else self._ticks(packet.pts)
         duration = self._ticks(packet.duration) if packet.duration else self._frame_ticks
-        return AccessUnit(packet, pts, dts, duration, packet.is_keyframe)
+        return RecordedUnit(packet, pts, dts, duration, packet.is_keyframe)
 
     def _ticks(self, timestamp: int) -> int:
         return round(timestamp * self._time_base / _TICK)

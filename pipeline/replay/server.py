@@ -13,14 +13,14 @@ from types import TracebackType
 
 from pipeline.clock import Clock, SystemClock
 from pipeline.errors import ReplayError
-from pipeline.replay.camera import Camera, Departure, ignore_departure
+from pipeline.replay.camera import Departure, ServedCamera, ignore_departure
 from pipeline.replay.connection import FAREWELL_S, RtspConnection, Served
 from pipeline.replay.departures import DepartureFile
 from pipeline.replay.faults import DISCONNECTING, Fault, Order, check_fault
 from pipeline.replay.feed import Feed, Start
 from pipeline.replay.options import CameraPlan, ReplayOptions, phase_s, plan_cameras
 from pipeline.replay.recording import Recording
-from pipeline.replay.udp import UdpPorts
+from pipeline.rtsp.udp import UdpPorts
 
 # How long a client may take for what was already written when the server is told to stop.
 CLOSE_GRACE_S = 0.5
@@ -51,7 +51,7 @@ class ReplayServer:
         self._observe = observe
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="read-ahead")
         self._departures = DepartureFile(options.departures) if options.departures is not None else None
-        self._cameras: dict[str, Camera] = {}
+        self._cameras: dict[str, ServedCamera] = {}
         self._numbers: dict[str, int] = {}
         self._served = Served(self._cameras, options.login, UdpPorts(options.bind))
         self._tasks: list[asyncio.Task[None]] = []
@@ -123,7 +123,7 @@ class ReplayServer:
         if fault.name == "refuse" and self._options.own_ports:
             self._listeners[camera.name].close()
 
-    def _mend(self, camera: Camera, fault: Fault) -> None:
+    def _mend(self, camera: ServedCamera, fault: Fault) -> None:
         if fault.name == "refuse" and self._options.own_ports:
             self._tasks.append(asyncio.create_task(self._listen_again(camera.name)))
 
@@ -137,7 +137,7 @@ class ReplayServer:
             self._cameras[plan.name] = self._open_camera(index, plan, starts.setdefault(plan.file, set()), len(plans))
             self._numbers[plan.name] = index
 
-    def _open_camera(self, index: int, plan: CameraPlan, taken_starts: set[float], count: int) -> Camera:
+    def _open_camera(self, index: int, plan: CameraPlan, taken_starts: set[float], count: int) -> ServedCamera:
         """The cameras do not run in step, as real ones do not either.
 
         A recording may have fewer key frames than cameras that share it. Those that find their key frame taken start
@@ -156,7 +156,7 @@ class ReplayServer:
         except BaseException:
             recording.close()
             raise
-        return Camera(
+        return ServedCamera(
             plan.name,
             feed,
             playback=playback,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 
 from pipeline.clock import NS_PER_MS, NS_PER_S, Clock
-from pipeline.replay.recording import CLOCK_HZ
+from pipeline.rtsp.rtp import CLOCK_HZ
 
 # The wall clock is slewed against the monotonic one all the time; reports follow it in steps, so that between them a
 # picture's wall time is the same for everybody.

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.replay import read_departures, serve_recordings
+from pipeline.replay import Playback, ReplayOptions, read_departures, serve_recordings
 
 HERE = Path(__file__).resolve().parent
 SYSTEM_PYTHON = "/usr/bin/python3"
@@ -73,7 +73,8 @@ def serve(recordings: list[Path], kind: str, folder: Path) -> Iterator[Served]:
         files = [Path(links) / f"cam{number}.mp4" for number in range(len(recordings))]
         for file, recording in zip(files, recordings, strict=True):
             file.symlink_to(recording.resolve())
-        with serve_recordings(files, loop=False, departures=log) as server:
+        options = ReplayOptions(tuple(files), playback=Playback(loop=False), departures=log)
+        with serve_recordings(options) as server:
             yield Served(list(server.urls), kind, log)
 
 

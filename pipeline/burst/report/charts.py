@@ -53,8 +53,9 @@ _FONTS = re.compile(r"'DejaVu Sans'[^;\"]*")
 Draw = Callable[[Figure, BurstReport], None]
 
 
-def svg(draw: Draw, report: BurstReport, height_in: float, salt: str) -> str:
+def svg(draw: Draw, report: BurstReport, height_in: float) -> str:
     """A chart as an `<svg>` element for a page: no namespaces, no fonts of its own, nothing to be fetched."""
+    salt = draw.__name__
     with mpl.rc_context({**_STYLE, "svg.hashsalt": salt}):
         figure = Figure(figsize=(WIDTH_IN, height_in))
         # The same for all, so that seconds stand below seconds; legends are to the right.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
-from pipeline.replay.packetize import RtpUnit
+from pipeline.rtsp.rtp import RtpUnit
 
 
 class RtpSubscriber(ABC):

@@ -13,9 +13,9 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from pipeline.errors import ReplayError
-from pipeline.replay.packetize import RtpUnit
-from pipeline.replay.subscriber import RtpSubscriber
-from pipeline.replay.transport import ClientPorts
+from pipeline.rtsp.rtp import RtpUnit
+from pipeline.rtsp.subscriber import RtpSubscriber
+from pipeline.rtsp.transport import ClientPorts
 
 # A key frame of 200 kB at once fills Linux' default receive buffer of 208 kB, each datagram counting 2.3 kB there. So
 # many packets go at once, then the others a moment later: 230 Mbit/s at most, and 2 ms more for 58 kB more.

@@ -13,17 +13,46 @@ import hmac
 import re
 import secrets
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal, get_args
 
-from pipeline.replay.options import Login
-from pipeline.replay.rtsp import Request
+from pipeline.errors import ReplayError
+from pipeline.rtsp.messages import Request
 
 REALM = "camfleet"
+PASSWORD_VARIABLE = "CAMFLEET_REPLAY_PASSWORD"
+"""The environment variable that commands take the password from."""
+
+AuthScheme = Literal["any", "basic", "digest"]
 
 _HASHES: dict[str, Callable[[bytes], str]] = {
     "MD5": lambda text: hashlib.md5(text, usedforsecurity=False).hexdigest(),
     "SHA-256": lambda text: hashlib.sha256(text).hexdigest(),
 }
 _FIELD = re.compile(r'(\w+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,]+))')
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """Who may watch; an empty `user` lets everybody in.
+
+    Attributes:
+        user: Name.
+        password: Never printed.
+        scheme: What clients are offered: Basic, Digest (MD5, or SHA-256 if the client knows it), or both.
+    """
+
+    user: str = ""
+    password: str = field(default="", repr=False)
+    scheme: AuthScheme = "any"
+
+    def __post_init__(self) -> None:
+        if self.user and not self.password:
+            raise ReplayError(f"user {self.user!r} has no password: set the environment variable {PASSWORD_VARIABLE}")
+        if ":" in self.user:
+            raise ReplayError("a user name must not contain a colon")
+        if self.scheme not in get_args(AuthScheme):
+            raise ReplayError(f"there is no authentication {self.scheme!r}: choose any, basic or digest")
 
 
 class Doorkeeper:

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
+from pipeline.errors import RtspError
+
 VERSION = "RTSP/1.0"
 MAX_HEADER_BYTES = 16 * 1024
 MAX_BODY_BYTES = 64 * 1024
@@ -29,7 +31,7 @@ _HEADER_END = b"\r\n\r\n"
 _INTERLEAVED = ord("$")
 
 
-class MalformedRequest(ValueError):
+class MalformedRequest(RtspError):
     """These bytes are no RTSP request; nothing after them can be understood."""
 
 

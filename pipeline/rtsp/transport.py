@@ -10,19 +10,19 @@ _CLIENT_PORTS = re.compile(r"client_port=(\d{1,5})(?:-(\d{1,5}))?")
 
 
 @dataclass(frozen=True, slots=True)
-class Channels:
+class InterleavedChannels:
     """The two channel numbers on which RTP and RTCP are interleaved."""
 
     rtp: int = 0
     rtcp: int = 1
 
     @classmethod
-    def from_transport(cls, transport: str) -> Channels | None:
+    def from_transport(cls, transport: str) -> InterleavedChannels | None:
         """The channels of one transport of a SETUP's Transport header, if it is RTP over this connection.
 
         Example:
-            >>> Channels.from_transport("RTP/AVP/TCP;unicast;interleaved=2-3")
-            Channels(rtp=2, rtcp=3)
+            >>> InterleavedChannels.from_transport("RTP/AVP/TCP;unicast;interleaved=2-3")
+            InterleavedChannels(rtp=2, rtcp=3)
         """
         protocol, _, parameters = transport.strip().partition(";")
         if protocol.upper() != "RTP/AVP/TCP":
@@ -59,15 +59,15 @@ class ClientPorts:
         return cls(rtp, rtcp) if 0 < rtp <= 65535 and 0 < rtcp <= 65535 else None
 
 
-def wanted_transport(header: str) -> Channels | ClientPorts | None:
+def wanted_transport(header: str) -> InterleavedChannels | ClientPorts | None:
     """The first transport of a SETUP's Transport header that this server has; None if it has none of them.
 
     Example:
         >>> wanted_transport("RTP/AVP;multicast, RTP/AVP/TCP;unicast;interleaved=2-3")
-        Channels(rtp=2, rtcp=3)
+        InterleavedChannels(rtp=2, rtcp=3)
     """
     for transport in header.split(","):
-        wanted = Channels.from_transport(transport) or ClientPorts.from_transport(transport)
+        wanted = InterleavedChannels.from_transport(transport) or ClientPorts.from_transport(transport)
         if wanted is not None:
             return wanted
     return None

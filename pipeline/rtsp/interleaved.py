@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from pipeline.replay.packetize import RtpUnit, interleave
-from pipeline.replay.subscriber import RtpSubscriber
-from pipeline.replay.transport import Channels
+from pipeline.rtsp.rtp import RtpUnit, interleave
+from pipeline.rtsp.subscriber import RtpSubscriber
+from pipeline.rtsp.transport import InterleavedChannels
 
 # A client that does not read is left at most this far behind, plus one access unit: about a second of a 1080p camera at
 # 8 Mbit/s. Beyond it whole access units are left out up to the next key frame, so what it gets stays decodable.
@@ -22,7 +22,7 @@ class InterleavedSubscriber(RtpSubscriber):
     def __init__(
         self,
         transport: asyncio.Transport,
-        channels: Channels,
+        channels: InterleavedChannels,
         sender_report: Callable[[RtpUnit], bytes],
         on_end: Callable[[], None],
         now_s: Callable[[], float],

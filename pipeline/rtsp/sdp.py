@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
-from pipeline.replay.recording import CLOCK_HZ, Recording
+from pipeline.rtsp.rtp import CLOCK_HZ, payload_type
 
 TRACK = "trackID=0"
 
@@ -32,20 +32,26 @@ class MediaFormat:
     frame_rate: Fraction
 
     @classmethod
-    def from_key_frame(cls, recording: Recording, key_frame: bytes, payload_type: int) -> MediaFormat:
-        """The format of `recording`, whose first key frame is `key_frame` (Annex B for H.264 and HEVC)."""
-        extradata = recording.extradata
-        if recording.codec in {"h264", "hevc"}:
+    def from_key_frame(cls, codec: str, key_frame: bytes, extradata: bytes, frame_rate: Fraction) -> MediaFormat:
+        """The format of a video.
+
+        Args:
+            codec: FFmpeg's name of it, such as `h264`.
+            key_frame: Its first one; Annex B for H.264 and HEVC.
+            extradata: The decoder's configuration as its container holds it; may be empty.
+            frame_rate: Pictures a second.
+        """
+        if codec in {"h264", "hevc"}:
             outside = extradata if extradata.startswith(b"\x00\x00") else b""
             units = (*nal_units(key_frame), *nal_units(outside))
-            parameters = _h264_parameters(units) if recording.codec == "h264" else _hevc_parameters(units)
-            encoding = "H264" if recording.codec == "h264" else "H265"
-        elif recording.codec == "mpeg4":
+            parameters = _h264_parameters(units) if codec == "h264" else _hevc_parameters(units)
+            encoding = "H264" if codec == "h264" else "H265"
+        elif codec == "mpeg4":
             encoding = "MP4V-ES"
             parameters = _mpeg4_parameters(extradata or key_frame.split(_MPEG4_PICTURE_START)[0])
         else:
             encoding, parameters = "JPEG", ""
-        return cls(payload_type, f"{encoding}/{CLOCK_HZ}", parameters, recording.rate)
+        return cls(payload_type(codec), f"{encoding}/{CLOCK_HZ}", parameters, frame_rate)
 
 
 def describe(name: str, media: MediaFormat, *, session: int) -> str:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from pipeline.detections import Tracks
 from pipeline.errors import EvaluationError
-from pipeline.evaluate.mot import Sequence, Truth, by_frame, first_of, read_rows, read_seqinfo
+from pipeline.evaluate.mot import FrameTruth, Sequence, by_frame, first_of, read_rows, read_seqinfo
 
 LEAST_HEIGHT_PX, LEAST_WIDTH_PX, LEAST_VISIBILITY = 10.0, 4.0, 0.25
 """Smaller or more hidden objects are not asked for; the sample model is trained and measured by the same rule."""
@@ -31,7 +31,7 @@ VISIBILITY_COLUMN = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Ground:
+class GroundTruth:
     """What a recording shows.
 
     Attributes:
@@ -62,7 +62,7 @@ class Ground:
         return None if label is None else self.labels.index(label) + 1
 
 
-def read_ground(folder: Path) -> Ground:
+def read_ground_truth(folder: Path) -> GroundTruth:
     """The ground truth in `folder`, in MOTChallenge's layout, its labels there or one folder up.
 
     `gt.txt` has `frame, id, left, top, width, height, conf, class` and may have `visibility`; frames, ids, classes and
@@ -80,7 +80,7 @@ def read_ground(folder: Path) -> Ground:
     if len(rows) and not (rows[:, 7].min() >= 1 and rows[:, 7].max() <= len(labels)):
         raise EvaluationError(f"{path} has classes outside 1 to {len(labels)}, the lines of labels.txt")
     truth = tuple(_truth(frame) for frame in by_frame(rows, 1, told.length))
-    return Ground(Sequence(folder.name, told.picture_wh, told.fps, truth, ()), labels)
+    return GroundTruth(Sequence(folder.name, told.picture_wh, told.fps, truth, ()), labels)
 
 
 def _read_labels(folder: Path) -> tuple[str, ...]:
@@ -97,15 +97,15 @@ def _read_labels(folder: Path) -> tuple[str, ...]:
     return labels
 
 
-def _truth(rows: NDArray[np.float64]) -> Truth:
+def _truth(rows: NDArray[np.float64]) -> FrameTruth:
     visibility = rows[:, VISIBILITY_COLUMN] if rows.shape[1] > VISIBILITY_COLUMN else np.ones(len(rows))
     asked = (rows[:, 4] >= LEAST_WIDTH_PX) & (rows[:, 5] >= LEAST_HEIGHT_PX)
     asked &= (visibility >= LEAST_VISIBILITY) & (rows[:, 6] != 0)
     ltwh = rows[:, 2:6] - (1, 1, 0, 0)
-    return Truth(rows[:, 1].astype(np.int64), ltwh, asked.astype(np.int64), rows[:, 7].astype(np.int64))
+    return FrameTruth(rows[:, 1].astype(np.int64), ltwh, asked.astype(np.int64), rows[:, 7].astype(np.int64))
 
 
-def _as_pedestrians(truth: Truth, number: int | None) -> Truth:
+def _as_pedestrians(truth: FrameTruth, number: int | None) -> FrameTruth:
     kept = np.ones(len(truth.class_id), bool) if number is None else truth.class_id == number
     asked = truth.considered[kept]
-    return Truth(truth.object_id[kept], truth.ltwh[kept], asked, np.where(asked != 0, PEDESTRIAN, DISTRACTOR))
+    return FrameTruth(truth.object_id[kept], truth.ltwh[kept], asked, np.where(asked != 0, PEDESTRIAN, DISTRACTOR))

@@ -30,7 +30,7 @@ from pipeline.clock import NS_PER_S, Clock, SystemClock
 from pipeline.config.camera import Camera
 from pipeline.config.url import CameraUrl
 from pipeline.errors import ConfigError, ReplayError, SourceError
-from pipeline.replay.container import RecordingFile
+from pipeline.record.container import RecordingFile
 
 # Enough for a disk that stalls for some seconds; after that the camera waits, and its packets come late.
 _MAX_WAITING = 500

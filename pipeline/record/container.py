@@ -14,7 +14,7 @@ import av
 
 from pipeline.clock import NS_PER_MS, Clock
 from pipeline.errors import ReplayError
-from pipeline.replay.arrivals import ArrivalFile
+from pipeline.record.arrivals import ArrivalFile
 
 # A recorder that is killed loses what is not yet written: a cluster of up to a second.
 CLUSTER_MS = 1000
