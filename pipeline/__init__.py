@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pipeline.errors import (
         BurstError,
         ConfigError,
+        ControlError,
         DetectorError,
         EvaluationError,
         PipelineError,
@@ -38,6 +39,7 @@ __all__ = [
     "BurstError",
     "CameraState",
     "ConfigError",
+    "ControlError",
     "Counts",
     "DetectorError",
     "EvaluationError",

@@ -8,6 +8,7 @@ PipelineError
 ├── DetectorError        a model cannot be loaded, or cannot serve this fleet
 ├── WireError            bytes that are no camfleet message, or of an unknown version
 ├── PublishError         the results cannot be published where the fleet file says
+├── ControlError         a running fleet cannot be asked, or refuses what was asked
 ├── SubscriberTimeout    no message within the time the caller gave
 ├── ReplayError          a recording cannot be served as a camera
 ├── RtspError            what a client sent is not RTSP
@@ -52,6 +53,10 @@ class WireError(PipelineError):
 
 class PublishError(PipelineError):
     """The results cannot be published where the fleet file says."""
+
+
+class ControlError(PipelineError):
+    """A running fleet cannot be asked, or refuses what was asked."""
 
 
 class SubscriberTimeout(PipelineError):

@@ -173,6 +173,26 @@ def sweep(base: Path) -> list[str]:
     return swept
 
 
+def running(base: Path | None = None) -> list[Path]:
+    """The directories of the runs under `base` whose owner lives, by default of all of this user."""
+    base = base or _default_base()
+    if not base.is_dir():
+        return []
+    return [directory for directory in sorted(base.iterdir()) if directory.is_dir() and _is_held(directory / _LOCK)]
+
+
+def _is_held(lock: Path) -> bool:
+    """Whether somebody has this lock; asked with a shared one, so that two who ask do not see each other."""
+    try:
+        with lock.open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
 def _default_base() -> Path:
     runtime = Path(os.environ.get("XDG_RUNTIME_DIR") or "/nonexistent")
     if os.access(runtime, os.W_OK | os.X_OK):

@@ -67,7 +67,7 @@ def run_camera(spec: CameraSpec, orders: Connection, beat: c_int64) -> None:
 
     Args:
         spec: The camera and where it delivers.
-        orders: Gives a `CameraPlan` when the camera is to be served otherwise.
+        orders: Gives another `CameraSpec` when the camera is to be served otherwise; its source stays the same.
         beat: Set to the monotonic time, ns, at every packet and every turn of waiting.
 
     Raises:
@@ -174,7 +174,8 @@ class _CameraLoop:
         self._obeyed_ns = now_ns
         try:
             while self._orders.poll():
-                self._plan = self._orders.recv()
+                spec: CameraSpec = self._orders.recv()
+                self._plan, self._late_s = camera_plan(spec.camera), spec.late_s
                 self._link.send(Hello(self._plan))
         except EOFError:
             self._orders = None

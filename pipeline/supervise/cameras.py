@@ -17,8 +17,8 @@ from pipeline.clock import NS_PER_S
 from pipeline.config.camera import Camera
 from pipeline.config.values import Fleet
 from pipeline.link import Announce, FromSupervisor, FromWorker, Link
-from pipeline.plan import camera_plan
 from pipeline.runscope import RunScope
+from pipeline.supervise.changes import needs_new_process
 from pipeline.supervise.child import Child, ProcessHost, exit_words
 from pipeline.supervise.members import Member, Members
 from pipeline.supervise.workers import Workers
@@ -31,9 +31,6 @@ ENDS_WITHIN_S = 1.0
 TELL_EVERY_S = 1.0
 SUPERVISOR = ".supervisor"
 """How the supervisor is called on the link; no camera has a name that begins with a dot."""
-
-_SERVED = {"stride", "priority", "weight", "min_detect_hz", "track"}
-"""Settings of a camera that do not need its process to begin anew."""
 
 
 class CameraMember(Member):
@@ -52,7 +49,7 @@ class CameraMember(Member):
         self._spec = spec
         if self._orders is not None and self.child.pid is not None:
             try:
-                self._orders.send(camera_plan(spec.camera))
+                self._orders.send(spec)
             except OSError:
                 return  # it has just died; its next life begins with this plan
 
@@ -116,7 +113,7 @@ class Cameras:
         self._workers.place([camera])
         member = self._members.get(f"camera {camera.camera_id}")
         if isinstance(member, CameraMember):
-            if restarts(before, camera):
+            if needs_new_process(before, camera):
                 self._end_process(camera.camera_id)
                 self._begin(camera)
             else:
@@ -135,13 +132,18 @@ class Cameras:
             self._paused.discard(camera_id)
             self._begin(self._cameras[camera_id])
 
-    def known(self, camera_id: str) -> bool:
-        """Whether the fleet has a camera of that name."""
-        return camera_id in self._cameras
+    @property
+    def paused(self) -> frozenset[str]:
+        """Those that are paused."""
+        return frozenset(self._paused)
 
     def follow(self, fleet: Fleet) -> None:
-        """New processes are told what this fleet file says for all cameras."""
+        """Tell every process what this fleet file says for all cameras."""
         self._fleet = fleet
+        for camera_id, camera in self._cameras.items():
+            member = self._members.get(f"camera {camera_id}")
+            if isinstance(member, CameraMember):
+                member.order(self._spec(camera))
 
     def tell(self) -> None:
         """Once a second: how the cameras are that have no process to say it."""
@@ -153,10 +155,9 @@ class Cameras:
             if (silent := self._silent(camera_id)) is not None:
                 self._announce(camera_id, *silent)
 
-    def broadcast(self, message: FromSupervisor) -> None:
-        """Tell every worker."""
-        for number in self._workers.endpoints:
-            self._link(number).send(message)
+    def send(self, number: int, message: FromSupervisor) -> None:
+        """Tell a worker."""
+        self._link(number).send(message)
 
     def replies(self) -> dict[int, list[FromWorker]]:
         """What the workers have said to the supervisor since the last call, by their numbers."""
@@ -220,10 +221,3 @@ class Cameras:
         late_s = LATE_SHARE * self._fleet.slo.p95_ms / 1000
         link = self._workers.link(camera.camera_id)
         return CameraSpec(camera, self._fleet.name, self._scope, link, late_s)
-
-
-def restarts(before: Camera, now: Camera) -> bool:
-    """Whether a change of settings needs the camera's process to begin anew."""
-    if before.url.reveal() != now.url.reveal():
-        return True
-    return before.model_dump(exclude={*_SERVED, "url"}) != now.model_dump(exclude={*_SERVED, "url"})

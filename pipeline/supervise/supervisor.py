@@ -1,32 +1,60 @@
-"""A running fleet: a worker for each device, a process for every camera, and what happens when one of them dies.
+"""A running fleet: a worker for each device, a process for every camera, and what happens when one dies or joins.
 
 The workers come first, so that a model that cannot serve the fleet is known before a camera is opened. From then on
 nobody depends on anybody: each process is started again when it dies or when its heart stops, and the others go on.
+
+The fleet changes while it runs (`apply`, `pause`, `resume`): what did not change is not touched. Changes are asked for
+with `submit`, from any thread and from signal handlers; they are made in the thread that runs the fleet.
 """
 
 from __future__ import annotations
 
+import difflib
 import multiprocessing
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from itertools import count
 from multiprocessing.connection import wait
+from pathlib import Path
+from queue import SimpleQueue
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 import structlog
 
 from pipeline.clock import NS_PER_S, Clock, SystemClock
 from pipeline.config.values import Fleet
-from pipeline.errors import PipelineError, SlotError
+from pipeline.errors import ControlError, DetectorError, PipelineError, SlotError
 from pipeline.runscope import RunLease
 from pipeline.supervise.cameras import Cameras
+from pipeline.supervise.changes import Changes, compare, keep_fixed
 from pipeline.supervise.child import ProcessHost
 from pipeline.supervise.members import Members
 from pipeline.supervise.status import ProcessStatus
+from pipeline.supervise.swap import ModelSwap
 from pipeline.supervise.workers import FleetReady, Workers
+from pipeline.worker.process import settings_of
 
 log = structlog.get_logger()
 
 WATCH_S = 0.5
 """How often heartbeats are looked at, s."""
+SWAP_WATCH_S = 0.05
+"""The same while workers load another model."""
+
+A = TypeVar("A")
+_Request = Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Swapping:
+    """A change that waits for its model."""
+
+    swap: ModelSwap
+    fleet: Fleet
+    changes: Changes
+    answer: Future[Changes]
 
 
 class Supervisor:
@@ -47,6 +75,9 @@ class Supervisor:
         host = ProcessHost(context, self._clock)
         self._lease = RunLease()
         self._stopping = False
+        self._requests: SimpleQueue[_Request] = SimpleQueue()
+        self._swaps = count(1, 2)
+        self._swap: _Swapping | None = None
         self._wake, self._waker = multiprocessing.Pipe(duplex=False)
         self._members = Members(self._clock)
         self._workers = Workers(fleet, self._lease.scope, self._members, host)
@@ -79,11 +110,76 @@ class Supervisor:
             self._wait(end_s)
             self._tend()
 
+    @property
+    def fleet(self) -> Fleet:
+        """What runs now."""
+        return self._fleet
+
+    @property
+    def directory(self) -> Path:
+        """The run's, private to this user."""
+        return self._lease.scope.directory
+
+    @property
+    def ready(self) -> FleetReady | None:
+        """Where results are; None until the workers can serve the fleet."""
+        return self._workers.ready
+
+    @property
+    def paused(self) -> frozenset[str]:
+        """The cameras that are paused."""
+        return self._cameras.paused
+
+    def submit(self, change: Callable[[Supervisor], Future[A]]) -> Future[A]:
+        """Make this change soon, in the thread that runs the fleet; the answer comes when it is made.
+
+        Example:
+            changes = supervisor.submit(lambda running: running.apply(fleet)).result()
+        """
+        answer: Future[A] = Future()
+        self._requests.put(lambda: _carry_out(change, self, answer))
+        self._nudge()
+        return answer
+
+    def apply(self, fleet: Fleet) -> Future[Changes]:
+        """Run as this fleet file says from now on; where it names another model, the answer waits until that serves.
+
+        Raises:
+            ControlError: Another model is being loaded.
+        """
+        if self._swap is not None:
+            raise ControlError("another model is being loaded; try again when it has taken over")
+        changes, wanted = compare(self._fleet, fleet), keep_fixed(self._fleet, fleet)
+        answer: Future[Changes] = Future()
+        if changes.model:
+            swap = ModelSwap(next(self._swaps), self._fleet.model, wanted.model, self._cameras.send)
+            self._swap = _Swapping(swap, wanted, changes, answer)
+            swap.begin(self._workers.lives)
+        else:
+            self._become(wanted, changes)
+            answer.set_result(changes)
+        return answer
+
+    def pause(self, camera_id: str) -> Future[None]:
+        """Let go of a camera and keep its settings.
+
+        Raises:
+            ControlError: The fleet has no such camera.
+        """
+        return self._with(camera_id, self._cameras.pause)
+
+    def resume(self, camera_id: str) -> Future[None]:
+        """Take up a camera that was paused.
+
+        Raises:
+            ControlError: The fleet has no such camera.
+        """
+        return self._with(camera_id, self._cameras.resume)
+
     def stop(self) -> None:
         """Make `run` return soon; safe in a signal handler."""
         self._stopping = True
-        if not self._waker.closed:
-            self._waker.send_bytes(b"stop")
+        self._nudge()
 
     def status(self) -> list[ProcessStatus]:
         """The workers first, then the publisher if there is one, then the cameras in the order of the fleet file."""
@@ -118,13 +214,61 @@ class Supervisor:
     def _wait(self, end_s: float | None) -> None:
         due = [*self._members.due_s(), *([] if end_s is None else [end_s])]
         timeout_s = min([WATCH_S, *(max(0.0, at_s - self._now_s()) for at_s in due)])
-        wait([self._wake, *self._members.awaited()], timeout_s)
+        wait([self._wake, *self._members.awaited()], SWAP_WATCH_S if self._swap else timeout_s)
+        while self._wake.poll():
+            self._wake.recv_bytes()
 
     def _tend(self) -> None:
         """Look after every process once."""
+        while not self._requests.empty():
+            self._requests.get()()
         self._members.tend(self._free_the_dead)
         self._workers.hand_over()
         self._cameras.tell()
+        self._hear_swap()
+
+    def _become(self, fleet: Fleet, changes: Changes) -> None:
+        self._fleet = fleet
+        self._workers.change(fleet)
+        for camera_id in changes.removed:
+            self._cameras.remove(camera_id)
+        if changes.settings:
+            self._cameras.follow(fleet)
+            for number in self._workers.endpoints:
+                self._cameras.send(number, settings_of(fleet))
+        for camera_id in (*changes.restarted, *changes.adjusted):
+            self._cameras.change(fleet.cameras[camera_id])
+        for camera_id in changes.added:
+            self._cameras.add(fleet.cameras[camera_id])
+        log.info("the fleet has changed", what=changes.words)
+
+    def _hear_swap(self) -> None:
+        """What the workers say of a model that they load."""
+        replies = self._cameras.replies()
+        if self._swap is None:
+            return
+        swapping = self._swap
+        try:
+            if not swapping.swap.hear(replies, self._workers.lives):
+                return
+        except DetectorError as error:
+            swapping.answer.set_exception(error)
+        else:
+            self._become(swapping.fleet, swapping.changes)
+            swapping.answer.set_result(swapping.changes)
+        self._swap = None
+
+    def _with(self, camera_id: str, change: Callable[[str], None]) -> Future[None]:
+        if camera_id not in self._fleet.cameras:
+            raise ControlError(unknown_camera(camera_id, self._fleet))
+        change(camera_id)
+        done: Future[None] = Future()
+        done.set_result(None)
+        return done
+
+    def _nudge(self) -> None:
+        if not self._waker.closed:
+            self._waker.send_bytes(b"wake")
 
     def _free_the_dead(self) -> None:
         try:
@@ -134,3 +278,28 @@ class Supervisor:
 
     def _now_s(self) -> float:
         return self._clock.monotonic_ns() / NS_PER_S
+
+
+def _carry_out(change: Callable[[Supervisor], Future[A]], supervisor: Supervisor, answer: Future[A]) -> None:
+    """Make a change that was asked for; what it says, or why it is refused, becomes the answer."""
+    try:
+        made = change(supervisor)
+    except PipelineError as error:
+        answer.set_exception(error)
+        return
+    made.add_done_callback(lambda done: _hand_on(done, answer))
+
+
+def _hand_on(done: Future[A], answer: Future[A]) -> None:
+    error = done.exception()
+    if error is not None:
+        answer.set_exception(error)
+    else:
+        answer.set_result(done.result())
+
+
+def unknown_camera(camera_id: str, fleet: Fleet) -> str:
+    """What to say of a camera that the fleet does not have."""
+    close = difflib.get_close_matches(camera_id, fleet.cameras, 1)
+    hint = f"did you mean “{close[0]}”?" if close else f"there is {', '.join(list(fleet.cameras)[:20])}"
+    return f"the fleet has no camera “{camera_id}”; {hint}"

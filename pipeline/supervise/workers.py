@@ -88,6 +88,11 @@ class Workers:
         """Where the workers that are not given up are linked to, by number."""
         return {number: self._endpoint(f"worker-{number}") for number in self._serves}
 
+    @property
+    def lives(self) -> dict[int, int]:
+        """How often each worker was started again, by number."""
+        return {number: self._workers[number].child.restarts for number in self._serves}
+
     def number_of(self, camera_id: str) -> int | None:
         """Which worker serves this camera; None if none does."""
         return next((number for number, served in self._serves.items() if camera_id in served), None)

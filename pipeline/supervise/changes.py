@@ -1,0 +1,105 @@
+"""What a changed fleet file means for a fleet that runs: pure comparison of two fleets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from pipeline.config.camera import Camera
+from pipeline.config.values import Fleet
+
+FIXED = ("name", "publish.bind", "model.device", "model.devices", "worker.max_batch", "worker.nice")
+"""Keys that cannot change while the fleet runs: subscribers, devices and processes hang on them."""
+_SERVED = {"stride", "priority", "weight", "min_detect_hz", "track"}
+"""Settings of a camera that do not need its process to begin anew."""
+
+
+class Changes(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a running fleet.
+
+    Attributes:
+        added: Cameras that joined.
+        removed: Cameras that left.
+        restarted: Cameras whose source is another; each begins a new session.
+        adjusted: Cameras that are served otherwise; their sessions and track ids go on.
+        settings: What holds for all cameras and has changed, such as `slo.p95_ms`.
+        model: Whether another model has taken over.
+        kept: Keys that were changed in the file and stay as they were until the fleet is started again.
+    """
+
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    restarted: tuple[str, ...] = ()
+    adjusted: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
+    model: bool = False
+    kept: tuple[str, ...] = ()
+
+    @property
+    def nothing(self) -> bool:
+        """Whether the fleet is as it was."""
+        return self == Changes(kept=self.kept)
+
+    @property
+    def words(self) -> str:
+        """For people, in one line."""
+        named = {
+            "added": self.added,
+            "removed": self.removed,
+            "started anew": self.restarted,
+            "adjusted": self.adjusted,
+            "changed": self.settings,
+        }
+        parts = [f"{what} {', '.join(names)}" for what, names in named.items() if names]
+        parts += ["another model has taken over"] if self.model else []
+        kept = f"; {', '.join(self.kept)} cannot change while the fleet runs, restart it for that" if self.kept else ""
+        return ("; ".join(parts) or "nothing changed") + kept
+
+
+def compare(old: Fleet, new: Fleet) -> Changes:
+    """What has to happen so that a fleet that runs as `old` says becomes one that runs as `new` says."""
+    both = [name for name in new.cameras if name in old.cameras]
+    changed = [name for name in both if _settings(old.cameras[name]) != _settings(new.cameras[name])]
+    restarted = [name for name in changed if needs_new_process(old.cameras[name], new.cameras[name])]
+    return Changes(
+        added=tuple(name for name in new.cameras if name not in old.cameras),
+        removed=tuple(name for name in old.cameras if name not in new.cameras),
+        restarted=tuple(restarted),
+        adjusted=tuple(name for name in changed if name not in restarted),
+        settings=tuple(key for key in _SETTINGS if _value(old, key) != _value(new, key)),
+        model=old.model != keep_fixed(old, new).model,
+        kept=tuple(key for key in FIXED if _value(old, key) != _value(new, key)),
+    )
+
+
+def keep_fixed(old: Fleet, new: Fleet) -> Fleet:
+    """The new fleet, with what cannot change as it was."""
+    return new.model_copy(
+        update={
+            "name": old.name,
+            "publish": new.publish.model_copy(update={"bind": old.publish.bind}),
+            "model": new.model.model_copy(update={"device": old.model.device, "devices": old.model.devices}),
+            "worker": new.worker.model_copy(update={"max_batch": old.worker.max_batch, "nice": old.worker.nice}),
+        }
+    )
+
+
+def needs_new_process(before: Camera, now: Camera) -> bool:
+    """Whether a camera's source is another, so that its process begins anew."""
+    return _settings(before, besides=_SERVED) != _settings(now, besides=_SERVED)
+
+
+_SETTINGS = ("slo.p95_ms", "worker.max_wait_ms", "publish.queue")
+
+
+def _settings(camera: Camera, besides: set[str] | None = None) -> dict[str, Any]:
+    """All that is set of a camera; its address with the password, which never leaves this comparison."""
+    return {**camera.model_dump(exclude={*(besides or ()), "url"}), "url": camera.url.reveal()}
+
+
+def _value(fleet: Fleet, key: str) -> Any:
+    value: Any = fleet
+    for step in key.split("."):
+        value = getattr(value, step)
+    return value
