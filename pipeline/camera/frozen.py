@@ -65,6 +65,6 @@ class Frozen:
         return self._drawn_anew and self.unchanged_s >= self._after_s
 
 
-def _sample(luma: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _sample(luma: NDArray[np.uint8]) -> memoryview:
     step = max(1, luma.shape[0] // SAMPLED_ROWS)
-    return np.ascontiguousarray(luma[::step, ::step])
+    return np.ascontiguousarray(luma[::step, ::step]).data
