@@ -88,7 +88,7 @@ def _detections(fleet: FleetTally) -> list[str]:
     way = f"a detected frame's way, p50/p95 ms: {stages or 'none was detected'}"
     fairness = "" if fleet.jain_index is None else f"fairness of detections (Jain) {fleet.jain_index:.2f}; "
     worst = max(fleet.cameras, key=lambda camera: camera.longest_undetected_s)
-    never = "" if worst.detected else ", never detected"
+    never = "" if worst.detected else ", never detected" if worst.decoded else ", never delivered"
     return [way, f"{fairness}longest without one {worst.longest_undetected_s:.1f} s ({worst.camera_id}{never})"]
 
 
