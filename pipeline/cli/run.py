@@ -40,8 +40,8 @@ def run(
     log_format: Annotated[
         Literal["text", "json"] | None,
         typer.Option(
-            help="Log lines of all processes: for people, or one JSON object each.  [default: text, or what "
-            "CAMFLEET_LOG_FORMAT says]",
+            help="Log lines of all processes: for people, or one JSON object each. Without it, text, or what "
+            "CAMFLEET_LOG_FORMAT says.",
             show_default=False,
         ),
     ] = None,
