@@ -3,39 +3,70 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import MutableMapping
-from typing import Any
+from typing import Any, Literal, cast, get_args
 
 import structlog
 
+from pipeline.errors import ConfigError
 from pipeline.redact import redact
 
+LogFormat = Literal["text", "json"]
+LOG_FORMAT = "CAMFLEET_LOG_FORMAT"
+"""The environment variable that hands the format on to the processes of a fleet."""
 
-def configure_logs(process: str, *, level: str = "info", as_json: bool = False) -> None:
-    """Make structlog of this process write lines that begin with its name.
+_TEXT_TIME = "%Y-%m-%d %H:%M:%S"
+_JSON_TIME = "%Y-%m-%dT%H:%M:%S.%f%z"
+
+
+def configure_logs(process: str, *, level: str = "info") -> None:
+    """Make structlog of this process write lines that begin with date and time, and carry its name.
+
+    The format is that of `choose_log_format`, here or in a process above: lines for people, or one JSON object a line.
 
     Args:
         process: Such as `camera gate` or `worker`.
         level: The least level that is written: debug, info, warning or error.
-        as_json: One JSON object a line, for machines.
+
+    Raises:
+        ConfigError: The environment asks for a format that does not exist.
     """
-    renderer: structlog.typing.Processor = (
-        structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
-    )
+    as_json = log_format() == "json"
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False),
+            structlog.processors.TimeStamper(fmt=_JSON_TIME if as_json else _TEXT_TIME, utc=False),
             _name(process),
+            *([structlog.processors.format_exc_info] if as_json else []),
             _mask,
-            renderer,
+            structlog.processors.JSONRenderer()
+            if as_json
+            else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         # Asked for every line: stderr may be another file by then.
         logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
         cache_logger_on_first_use=False,
     )
+
+
+def choose_log_format(log_format: LogFormat) -> None:
+    """Let this process, and those it starts from now on, write their logs so; before `configure_logs`."""
+    os.environ[LOG_FORMAT] = log_format
+
+
+def log_format() -> LogFormat:
+    """The format of this process's log lines.
+
+    Raises:
+        ConfigError: The environment asks for one that does not exist.
+    """
+    found = os.environ.get(LOG_FORMAT, "text")
+    if found not in get_args(LogFormat):
+        raise ConfigError(f"{LOG_FORMAT}: found “{found}”, expected text or json")
+    return cast(LogFormat, found)
 
 
 def _name(process: str) -> structlog.typing.Processor:

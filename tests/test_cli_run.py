@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import subprocess
@@ -30,6 +31,28 @@ def test_run_on_a_terminal_shows_the_table_and_ends(fleet_file: Callable[..., Pa
     assert "frames decoded" in output
     assert "fleet test" in shown
     assert "session ended" in shown, "log lines of the camera's process come out above the table"
+
+
+def run(path: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [CAMFLEET, "run", path, *arguments]
+    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=DEADLINE_S)
+
+
+def test_run_log_format_json_reaches_every_process(fleet_file: Callable[..., Path], recording: Path):
+    done = run(fleet_file({"gate": str(recording)}), "--log-format", "json")
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    assert {"fleet", "camera gate"} <= {line["process"] for line in lines}
+
+
+def test_run_without_a_camera_that_answers_does_not_praise_itself(fleet_file: Callable[..., Path], tmp_path: Path):
+    done = run(fleet_file({"a": "rtsp://127.0.0.1:9/a"}), "--duration", "3", "--summary", tmp_path / "run.json")
+    told = json.loads((tmp_path / "run.json").read_text())
+    assert done.returncode == 1
+    assert "p95 ≤ 150 ms: unknown: no camera was live" in done.stdout
+    assert "camera a is retrying" in done.stdout
+    assert "camera a never delivered a frame" in done.stderr
+    assert (told["verdict"]["answer"], told["age_p95_ms"], told["jain_index"]) == ("unknown", None, None)
+    assert (told["cameras"][0]["state"], told["cameras"][0]["attainment_percent"]) == ("retrying", None)
 
 
 def _read_all(terminal: int) -> str:

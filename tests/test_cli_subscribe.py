@@ -1,26 +1,37 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from pipeline.cli.subscribe import readable, readable_state
+from pipeline.clock import NS_PER_S
 from pipeline.publish import Publisher
-from pipeline.wire import FrameResult
+from pipeline.wire import CameraState, FrameResult
 from tests.test_wire import frame
 
 CAMFLEET = Path(sys.executable).parent / "camfleet"
 DEADLINE_S = 30
+DOOR = CameraState(
+    fleet="town",
+    camera_id="door",
+    session_id="",
+    state="retrying",
+    detail="rtsp://bob:hunter2@door/ answered 401; check user and password",
+)
 
 
 @pytest.fixture
 def endpoint() -> Iterator[str]:
-    """A publisher that repeats two cameras' frames until the test is over."""
+    """A publisher that repeats two cameras' frames, and how a third one is, until the test is over."""
     publisher, stop = Publisher("tcp://127.0.0.1:0", queue=100), threading.Event()
 
     def run() -> None:
@@ -28,6 +39,7 @@ def endpoint() -> Iterator[str]:
         while not stop.wait(0.01):
             for camera_id in ("gate", "yard"):
                 publisher.publish(frame(camera_id, number))
+            publisher.publish(DOOR)
             number += 1
         publisher.close()
 
@@ -55,6 +67,39 @@ def test_subscribe_line_tells_camera_frame_age_and_boxes(endpoint: str):
     done = subscribe(endpoint, "--camera", "yard", "--count", "1")
     for part in ("yard", "predicted", "41.0 ms", "1 objects", "person#3~40ms"):
         assert part in done.stdout
+
+
+def test_subscribe_states_come_between_the_frames_once_for_each_change(endpoint: str):
+    done = subscribe(endpoint, "--states", "--count", "6")
+    lines = [line for line in done.stdout.splitlines() if " is " in line]
+    assert lines == ["door         is retrying: rtsp://***@door/ answered 401; check user and password"]
+
+
+def test_subscribe_states_as_json_have_their_kind(endpoint: str):
+    done = subscribe(endpoint, "--states", "--count", "3", "--json")
+    objects = [json.loads(line) for line in done.stdout.splitlines()]
+    assert {line["kind"]: line["camera_id"] for line in objects if line["camera_id"] != "yard"} == {
+        "detections": "gate",
+        "cameras": "door",
+    }
+    assert next(line for line in objects if line["kind"] == "cameras")["state"] == "retrying"
+
+
+def test_subscribe_without_frames_tells_what_the_camera_says_although_states_come(endpoint: str):
+    done = subscribe(endpoint, "--camera", "door", "--states", "--timeout", "1")
+    assert done.returncode == 2
+    assert done.stderr.startswith("camfleet: no frame within 1 s; door is retrying: ")
+
+
+def test_readable_frame_without_a_detection_does_not_claim_an_empty_picture():
+    line = readable(msgspec.structs.replace(frame(), origin="skipped", tracks=()))
+    assert "? objects" in line
+
+
+def test_readable_state_tells_since_when_and_when_it_is_tried_again():
+    now_ns = time.time_ns()
+    words = readable_state(msgspec.structs.replace(DOOR, since_ns=now_ns, retry_at_ns=now_ns + 4 * NS_PER_S))
+    assert re.match(r"door +is retrying since .*\d\d:\d\d:\d\d, next try at .*\d\d:\d\d:\d\d: rtsp", words)
 
 
 def test_subscribe_reader_that_leaves_ends_it_quietly(endpoint: str):

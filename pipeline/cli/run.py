@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
-from typing import IO, TYPE_CHECKING, Annotated
+from typing import IO, TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -36,28 +37,41 @@ def run(
         Path | None, typer.Option("--summary", help="Write the figures of the whole run to this JSON file.")
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No table, only the log and the summary.")] = False,
+    log_format: Annotated[
+        Literal["text", "json"] | None,
+        typer.Option(
+            help="Log lines of all processes: for people, or one JSON object each. Without it, text, or what "
+            "CAMFLEET_LOG_FORMAT says.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Launch a fleet: cameras in, boxes for every frame out on ZeroMQ.
 
-    Shows a live table on a terminal and ends with a summary. Runs until Ctrl-C, SIGTERM, --duration, or until every
-    recording has ended. Exit code 1 says that a camera never delivered a frame.
+    Shows a live table on a terminal, trouble first, and ends with a summary. Runs until Ctrl-C, SIGTERM, --duration, or
+    until every recording has ended.
+
+    Exit code 0: every camera delivered frames and was detected. 1: one never delivered a frame, was never detected, or
+    is blind or failed at the end. 2: a mistake, such as in the file. Cameras that were removed or paused do not count.
 
     Example: camfleet run configs/example.yaml --duration 60 --summary run.json
     """
     from pipeline.config import load_fleet
-    from pipeline.logs import configure_logs
+    from pipeline.logs import choose_log_format, configure_logs
     from pipeline.observe.watch import FleetWatch
     from pipeline.supervise.supervisor import Supervisor
 
     fleet = load_fleet(fleet_file)
     _check_writable(summary)
+    if log_format is not None:
+        choose_log_format(log_format)
     configure_logs("fleet")
     with _terminal(quiet) as terminal, Supervisor(fleet) as supervisor:
         _stop_on_signals(supervisor)
-        typer.echo(f"loading {fleet.model.path or fleet.model.backend} …", err=True)
+        _tell(f"loading {fleet.model.path or fleet.model.backend} …")
         ready = supervisor.open()
-        typer.echo(f"{len(fleet.cameras)} cameras → {_workers(ready)} → {ready.endpoint}", err=True)
-        with FleetWatch(ready.endpoint, list(fleet.cameras)) as watch:
+        _tell(f"{len(fleet.cameras)} cameras → {_workers(ready)} → {ready.endpoint}")
+        with FleetWatch(ready.endpoint, list(fleet.cameras), fleet.slo.p95_ms) as watch:
             with _table(terminal, watch, fleet):
                 supervisor.run(duration or None)
             # While the watch still listens: the last frames count too.
@@ -116,13 +130,15 @@ def _table(terminal: Console | None, watch: FleetWatch, fleet: Fleet) -> Iterato
     """A live table on the terminal, if there is one."""
     from rich.live import Live
 
-    from pipeline.observe.table import live_table
+    from pipeline.observe.promise import Promise
+    from pipeline.observe.table import FleetTable
 
     if terminal is None:
         yield
         return
+    promise = Promise.of(fleet)
     with Live(
-        get_renderable=lambda: live_table(watch.live(), fleet.name, fleet.slo.p95_ms),
+        get_renderable=lambda: FleetTable(watch.live(), f"fleet {fleet.name}", promise),
         console=terminal,
         refresh_per_second=REFRESH_HZ,
         redirect_stdout=False,
@@ -146,12 +162,27 @@ def _check_writable(summary: Path | None) -> None:
         raise ConfigError(f"--summary {summary}: there is no folder {summary.absolute().parent}; make it first")
 
 
+def _tell(text: str, level: Literal["info", "error"] = "info") -> None:
+    """A line on stderr for people; a log line where those are for machines."""
+    import structlog
+
+    from pipeline.logs import log_format
+
+    if log_format() == "json":
+        structlog.get_logger().log(logging.getLevelNamesMapping()[level.upper()], text)
+    else:
+        typer.echo(text if level == "info" else f"camfleet: {text}", err=True)
+
+
 def _write_summary(path: Path, fleet: Fleet, whole: FleetTally) -> None:
     import msgspec
 
     from pipeline.errors import ConfigError
+    from pipeline.observe.promise import Promise
+    from pipeline.observe.verdict import judge
 
-    body = {"fleet": fleet.name, "slo_p95_ms": fleet.slo.p95_ms, **msgspec.to_builtins(whole)}
+    verdict = msgspec.to_builtins(judge(whole, Promise.of(fleet)))
+    body = {"fleet": fleet.name, "slo_p95_ms": fleet.slo.p95_ms, "verdict": verdict, **msgspec.to_builtins(whole)}
     try:
         path.write_bytes(msgspec.json.format(msgspec.json.encode(body)) + b"\n")
     except OSError as error:
@@ -159,19 +190,21 @@ def _write_summary(path: Path, fleet: Fleet, whole: FleetTally) -> None:
 
 
 def _report(fleet: Fleet, whole: FleetTally) -> None:
-    """Print the summary; exit with 1 if a camera never delivered a frame."""
+    """Print the summary; exit with 1 if a camera did not deliver, was not detected, or sees nothing now."""
     from rich.console import Console
 
-    from pipeline.observe.table import live_table, summary_lines
-    from pipeline.redact import redact
+    from pipeline.observe.promise import Promise
+    from pipeline.observe.summary import summary_lines
+    from pipeline.observe.table import FleetTable
+    from pipeline.observe.verdict import complaints
 
-    console = Console()
-    console.print(live_table(whole, f"{fleet.name}, the whole run", fleet.slo.p95_ms))
-    for line in summary_lines(whole, fleet.slo.p95_ms):
-        console.print(line, highlight=False)
-    silent = [camera for camera in whole.cameras if camera.decoded == 0]
-    for camera in silent:
-        why = camera.detail or "it did not answer"
-        typer.echo(f"camfleet: camera {camera.camera_id} never delivered a frame: {redact(why)}", err=True)
-    if silent:
+    promise, console = Promise.of(fleet), Console()
+    console.print(FleetTable(whole, f"fleet {fleet.name}, the whole run", promise, whole=True))
+    console.print()
+    for line in summary_lines(whole, promise):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    wrong = complaints(whole)
+    for name, why in wrong.items():
+        _tell(f"camera {name} {why}", "error")
+    if wrong:
         raise typer.Exit(1)

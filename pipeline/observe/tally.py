@@ -1,69 +1,84 @@
-"""What a subscriber can say about a fleet: rates, ages, objects and losses by camera."""
+"""What a subscriber can say about a fleet: how its cameras are, rates, ages, objects and losses, by camera."""
 
 from __future__ import annotations
 
 import math
-from collections import Counter, deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
 import msgspec
 
 from pipeline.observe.ages import Ages, merged
-from pipeline.wire import CameraState, Counts, FrameResult
+from pipeline.observe.books import WINDOW_S, CameraBooks
+from pipeline.wire import CameraState, FrameResult, State
 
-WINDOW_S = 5.0
-"""Over which the live figures are taken."""
-BUCKET_S = 0.5
-"""Live figures forget frames in steps of this."""
+NO_SLO_MS = math.inf
 
 
 class CameraTally(msgspec.Struct, frozen=True, kw_only=True):
-    """One camera's figures.
+    """One camera's figures. None stands for what is not known, never for nothing.
 
     Attributes:
         camera_id: The camera.
-        state: Its last known state.
-        detail: The last error in words; empty while all is well.
+        state: Its last known state; `connecting` as long as nothing was heard.
+        detail: Why, and what to do; empty while all is well.
+        since_ns: Wall time when it came into this state, ns since 1970-01-01 UTC; 0 where it is not known.
+        state_for_s: For how long it has been in this state.
+        retry_at_ns: Wall time of the next try; 0 where there is none.
+        retry_in_s: Until the next try.
+        silent_s: For how long nothing was heard of it.
+        reconnects: How often the connection was made again.
         decoded_hz: Frames decoded a second.
         detected_hz: Frames the detector ran on, a second.
         published_hz: Messages a second.
-        age_p50_ms: Median age at publication; 0 without a frame.
+        age_p50_ms: Median age at publication.
         age_p95_ms: 95th percentile.
         age_p99_ms: 99th percentile.
         detected_age_p95_ms: 95th percentile over detected frames alone.
+        detection_age_ms: From the capture of the newest detected frame to now.
+        detection_age_p95_ms: 95th percentile of the same over published frames; before the first detection, the time
+            that it has been waited for counts.
+        attainment_percent: Share of published frames within the stated age that a detection stands behind.
+        longest_undetected_s: The longest time without a detection: from the first frame on, and up to now.
         objects: Tracked objects in the newest frame.
         decoded: Frames decoded, over all sessions.
         detected: Frames the detector ran on.
         filled: Frames it did not run on, by reason.
         lost: Frames never published, by cause.
-        longest_undetected_s: The longest time between two detections.
         sessions: How many sessions there were.
         stride: The newest.
     """
 
     camera_id: str
-    state: str
+    state: State
     detail: str
+    since_ns: int
+    state_for_s: float | None
+    retry_at_ns: int
+    retry_in_s: float | None
+    silent_s: float | None
+    reconnects: int
     decoded_hz: float
     detected_hz: float
     published_hz: float
-    age_p50_ms: float
-    age_p95_ms: float
-    age_p99_ms: float
-    detected_age_p95_ms: float
+    age_p50_ms: float | None
+    age_p95_ms: float | None
+    age_p99_ms: float | None
+    detected_age_p95_ms: float | None
+    detection_age_ms: float | None
+    detection_age_p95_ms: float | None
+    attainment_percent: float | None
+    longest_undetected_s: float
     objects: int
     decoded: int
     detected: int
     filled: dict[str, int]
     lost: dict[str, int]
-    longest_undetected_s: float
     sessions: int
     stride: int
 
 
 class FleetTally(msgspec.Struct, frozen=True, kw_only=True):
-    """A fleet's figures: those of all cameras together, and of each.
+    """A fleet's figures: those of all cameras together, and of each. None stands for what is not known.
 
     Attributes:
         span_s: The time the rates are taken over.
@@ -73,141 +88,72 @@ class FleetTally(msgspec.Struct, frozen=True, kw_only=True):
         age_p95_ms: 95th percentile.
         age_p99_ms: 99th percentile.
         detected_age_p95_ms: 95th percentile over detected frames alone.
+        detection_age_p95_ms: 95th percentile of the last detection's age, over published frames.
+        attainment_percent: Share of published frames within the stated age that a detection stands behind.
         stages_ms: p50, p95 and p99 of each stage that a detected frame goes through.
         jain_index: Fairness of detections a second among cameras that deliver, 1/n..1 (Jain, Chiu, Hawe 1984).
-        cameras: By camera, in the order of the fleet file.
+        cameras: By camera, in the order of the fleet file; then those that joined.
     """
 
     span_s: float
     published_hz: float
     detected_hz: float
-    age_p50_ms: float
-    age_p95_ms: float
-    age_p99_ms: float
-    detected_age_p95_ms: float
+    age_p50_ms: float | None
+    age_p95_ms: float | None
+    age_p99_ms: float | None
+    detected_age_p95_ms: float | None
+    detection_age_p95_ms: float | None
+    attainment_percent: float | None
     stages_ms: dict[str, dict[str, float]]
-    jain_index: float
+    jain_index: float | None
     cameras: list[CameraTally]
-
-
-@dataclass(slots=True)
-class Books:
-    """The counts of a camera's sessions, added up."""
-
-    decoded: int = 0
-    detected: int = 0
-    filled: Counter[str] = field(default_factory=Counter)
-    lost: Counter[str] = field(default_factory=Counter)
-    sessions: int = 0
-
-    def add(self, counts: Counts) -> None:
-        """Take in a session's last counts."""
-        self.decoded += counts.decoded
-        self.detected += counts.detected
-        self.filled.update(counts.filled)
-        self.lost.update(counts.lost)
-        self.sessions += counts.decoded > 0
-
-    def copy(self) -> Books:
-        """The same, to be added to."""
-        return Books(self.decoded, self.detected, Counter(self.filled), Counter(self.lost), self.sessions)
-
-
-class _Camera:
-    """The books of one camera."""
-
-    def __init__(self, camera_id: str) -> None:
-        self.camera_id = camera_id
-        self.whole = Ages()
-        self._recent: deque[tuple[float, Ages]] = deque()
-        self._ended = Books()
-        self._session_id = ""
-        self._counts = Counts(decoded=0, detected=0, filled={}, lost={})
-        self._objects = 0
-        self._stride = 0
-        self._detected_s: float | None = None
-        self._longest_undetected_s = 0.0
-
-    def add(self, result: FrameResult, now_s: float) -> None:
-        self.whole.add(result)
-        self._bucket(now_s).add(result)
-        if result.session_id != self._session_id:
-            self._ended.add(self._counts)
-            self._session_id = result.session_id
-        self._counts = result.counts
-        self._objects, self._stride = len(result.tracks), result.stride
-        if result.origin == "detected":
-            if self._detected_s is not None:
-                self._longest_undetected_s = max(self._longest_undetected_s, now_s - self._detected_s)
-            self._detected_s = now_s
-
-    def recent(self, since_s: float) -> Ages:
-        return merged([ages for began_s, ages in self._recent if began_s >= since_s])
-
-    def tally(self, state: CameraState | None, ages: Ages, span_s: float) -> CameraTally:
-        books = self._ended.copy()
-        books.add(self._counts)
-        return CameraTally(
-            camera_id=self.camera_id,
-            state=state.state if state else ("live" if ages.frames else "unknown"),
-            detail=state.detail if state else "",
-            decoded_hz=round((ages.frames + ages.lost) / span_s, 1),
-            detected_hz=round(ages.detected / span_s, 1),
-            published_hz=round(ages.frames / span_s, 1),
-            age_p50_ms=ages.quantile_ms(0.5),
-            age_p95_ms=ages.quantile_ms(0.95),
-            age_p99_ms=ages.quantile_ms(0.99),
-            detected_age_p95_ms=ages.detected_quantile_ms(0.95),
-            objects=self._objects,
-            decoded=books.decoded,
-            detected=books.detected,
-            filled=dict(books.filled),
-            lost=dict(books.lost),
-            longest_undetected_s=round(self._longest_undetected_s, 3),
-            sessions=books.sessions,
-            stride=self._stride,
-        )
-
-    def _bucket(self, now_s: float) -> Ages:
-        """The running bucket; those that left the window are forgotten."""
-        if not self._recent or now_s - self._recent[-1][0] >= BUCKET_S:
-            self._recent.append((now_s, Ages()))
-        while now_s - self._recent[0][0] > WINDOW_S + BUCKET_S:
-            self._recent.popleft()
-        return self._recent[-1][1]
 
 
 class Tally:
     """The books of a fleet, fed with its messages; the time is told. Memory does not grow with the frames."""
 
-    def __init__(self, cameras: Sequence[str]) -> None:
-        """Open the books of these cameras, in this order; others are added when they are heard of."""
-        self._cameras = {camera_id: _Camera(camera_id) for camera_id in cameras}
+    def __init__(self, cameras: Sequence[str], slo_ms: float = NO_SLO_MS) -> None:
+        """Open the books of these cameras, in this order; others are added when they are heard of.
+
+        Args:
+            cameras: By name.
+            slo_ms: The age that was promised; attainment is judged by it.
+        """
+        self._slo_ms = slo_ms
+        self._cameras = {camera_id: CameraBooks(camera_id, slo_ms) for camera_id in cameras}
         self._first_s: float | None = None
+        self._last_frame_s = 0.0
         self._last_s = 0.0
 
     def add(self, result: FrameResult, now_s: float) -> None:
         """Book a frame."""
         self._first_s = now_s if self._first_s is None else self._first_s
-        self._last_s = now_s
-        self._cameras.setdefault(result.camera_id, _Camera(result.camera_id)).add(result, now_s)
+        self._last_frame_s = self._last_s = now_s
+        self._of(result.camera_id).add(result, now_s)
 
-    def live(self, states: Mapping[str, CameraState], now_s: float) -> FleetTally:
-        """The figures of the last `WINDOW_S`, or since the first frame if that is less."""
+    def hear(self, state: CameraState, now_s: float) -> None:
+        """Book a camera's state."""
+        self._last_s = now_s
+        self._of(state.camera_id).hear(state, now_s)
+
+    def live(self, now_s: float) -> FleetTally:
+        """The figures of the last `WINDOW_S`, or since the first frame if that is less; without removed cameras."""
         since_first_s = now_s - self._first_s if self._first_s is not None else 0.0
         span_s = max(min(WINDOW_S, since_first_s), 1e-3)
-        return self._fleet(
-            {name: camera.recent(now_s - span_s) for name, camera in self._cameras.items()}, span_s, states
-        )
+        members = {name: books for name, books in self._cameras.items() if _state(books) != "removed"}
+        return self._fleet({name: books.recent(now_s - span_s) for name, books in members.items()}, span_s, now_s)
 
-    def whole(self, states: Mapping[str, CameraState]) -> FleetTally:
-        """The figures from the first frame to the last."""
-        span_s = max(self._last_s - self._first_s, 1e-3) if self._first_s is not None else math.inf
-        return self._fleet({name: camera.whole for name, camera in self._cameras.items()}, span_s, states)
+    def whole(self) -> FleetTally:
+        """The figures from the first frame to the last; a removed camera is still told of."""
+        span_s = max(self._last_frame_s - self._first_s, 1e-3) if self._first_s is not None else math.inf
+        return self._fleet({name: books.whole for name, books in self._cameras.items()}, span_s, self._last_s)
 
-    def _fleet(self, ages: Mapping[str, Ages], span_s: float, states: Mapping[str, CameraState]) -> FleetTally:
+    def _of(self, camera_id: str) -> CameraBooks:
+        return self._cameras.setdefault(camera_id, CameraBooks(camera_id, self._slo_ms))
+
+    def _fleet(self, ages: Mapping[str, Ages], span_s: float, now_s: float) -> FleetTally:
         every = merged(list(ages.values()))
-        cameras = [camera.tally(states.get(name), ages[name], span_s) for name, camera in self._cameras.items()]
+        cameras = [_camera(self._cameras[name], of_camera, span_s, now_s) for name, of_camera in ages.items()]
         return FleetTally(
             span_s=round(span_s, 2) if math.isfinite(span_s) else 0.0,
             published_hz=round(every.frames / span_s, 1),
@@ -216,13 +162,56 @@ class Tally:
             age_p95_ms=every.quantile_ms(0.95),
             age_p99_ms=every.quantile_ms(0.99),
             detected_age_p95_ms=every.detected_quantile_ms(0.95),
+            detection_age_p95_ms=every.detection_age_quantile_ms(0.95),
+            attainment_percent=every.attainment_percent,
             stages_ms=every.stages_ms(),
             jain_index=jain_index([camera.detected_hz for camera in cameras if camera.decoded_hz > 0]),
             cameras=cameras,
         )
 
 
-def jain_index(shares: Sequence[float]) -> float:
-    """(Σx)² / (n·Σx²): 1 where all have the same, 1/n where one has everything; 1 where nobody has anything."""
+def jain_index(shares: Sequence[float]) -> float | None:
+    """(Σx)² / (n·Σx²): 1 where all have the same, 1/n where one has everything; None where nobody has anything."""
     squares = sum(share * share for share in shares)
-    return 1.0 if squares == 0 else round(sum(shares) ** 2 / (len(shares) * squares), 3)
+    return None if squares == 0 else round(sum(shares) ** 2 / (len(shares) * squares), 3)
+
+
+def _camera(camera: CameraBooks, ages: Ages, span_s: float, now_s: float) -> CameraTally:
+    books, state = camera.books(), camera.state
+    return CameraTally(
+        camera_id=camera.camera_id,
+        state=_state(camera),
+        detail=state.detail if state else "",
+        since_ns=state.since_ns if state else 0,
+        state_for_s=_rounded(camera.state_for_s(now_s)),
+        retry_at_ns=state.retry_at_ns if state else 0,
+        retry_in_s=_rounded(camera.retry_in_s(now_s)),
+        silent_s=_rounded(camera.silent_s(now_s)),
+        reconnects=state.reconnects if state else 0,
+        decoded_hz=round((ages.frames + ages.lost) / span_s, 1),
+        detected_hz=round(ages.detected / span_s, 1),
+        published_hz=round(ages.frames / span_s, 1),
+        age_p50_ms=ages.quantile_ms(0.5),
+        age_p95_ms=ages.quantile_ms(0.95),
+        age_p99_ms=ages.quantile_ms(0.99),
+        detected_age_p95_ms=ages.detected_quantile_ms(0.95),
+        detection_age_ms=_rounded(camera.detections.age_ms(now_s)),
+        detection_age_p95_ms=ages.detection_age_quantile_ms(0.95),
+        attainment_percent=ages.attainment_percent,
+        longest_undetected_s=round(camera.detections.longest_s(now_s), 3),
+        objects=camera.objects,
+        decoded=books.decoded,
+        detected=books.detected,
+        filled=dict(books.filled),
+        lost=dict(books.lost),
+        sessions=books.sessions,
+        stride=camera.stride,
+    )
+
+
+def _state(camera: CameraBooks) -> State:
+    return camera.state.state if camera.state else "connecting"
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 1)

@@ -1,0 +1,91 @@
+"""Whether a fleet kept its promise: of whom it is known, for whom it was broken, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pipeline.observe.promise import Promise
+from pipeline.observe.tally import CameraTally, FleetTally
+from pipeline.observe.words import age, sentence, some
+from pipeline.wire import State
+
+Answer = Literal["kept", "not kept", "unknown"]
+
+EXCUSED: frozenset[State] = frozenset({"removed", "paused"})
+"""States that somebody wanted: nothing is promised of such a camera."""
+BROKEN: frozenset[State] = frozenset({"blind", "failed"})
+"""States that a run must not end in."""
+TROUBLE: frozenset[State] = frozenset({"failed", "blind", "retrying", "degraded", "connecting"})
+"""States to be explained at the end of a run."""
+_PROMISED: frozenset[State] = frozenset({"live", "ended"})
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The answer.
+
+    Attributes:
+        answer: `kept`: by every camera of which something is promised. `unknown`: no camera delivered anything.
+        kept_by: The cameras that kept it.
+        broken_by: The others, each with the reason in a few words.
+    """
+
+    answer: Answer
+    kept_by: tuple[str, ...]
+    broken_by: dict[str, str]
+
+    def __str__(self) -> str:
+        if self.answer == "unknown":
+            return "unknown: no camera was live"
+        if self.answer == "kept":
+            return f"kept by {_cameras(len(self.kept_by))}"
+        return f"not kept: {some([f'{name} {why}' for name, why in self.broken_by.items()])}"
+
+
+def judge(fleet: FleetTally, promise: Promise) -> Verdict:
+    """Whether the promise was kept; a camera of which nothing is known has not kept it."""
+    judged = {camera.camera_id: shortfall(camera, promise) for camera in fleet.cameras if camera.state not in EXCUSED}
+    kept = tuple(name for name, why in judged.items() if not why)
+    broken = {name: why for name, why in judged.items() if why}
+    if not any(camera.decoded for camera in fleet.cameras if camera.camera_id in judged):
+        return Verdict("unknown", (), broken)
+    return Verdict("not kept" if broken else "kept", kept, broken)
+
+
+def shortfall(camera: CameraTally, promise: Promise) -> str:
+    """Why a camera does not keep the promise, such as "was never detected"; empty where it does."""
+    if missing := _never(camera):
+        return missing
+    if camera.state not in _PROMISED:
+        return f"is {camera.state}"
+    if camera.age_p95_ms is None or camera.age_p95_ms > promise.p95_ms:
+        return f"has a p95 of {age(camera.age_p95_ms)}"
+    detection_ms = camera.detection_age_p95_ms
+    if detection_ms is None or detection_ms > promise.detection_limit_ms(camera.camera_id):
+        return f"went without a detection too long (p95 {age(detection_ms)})"
+    return ""
+
+
+def complaints(fleet: FleetTally) -> dict[str, str]:
+    """What is wrong with cameras that never delivered, were never detected, or are blind or failed now, by camera.
+
+    If there are any, `camfleet run` exits with 1.
+    """
+    asked = [camera for camera in fleet.cameras if camera.state not in EXCUSED]
+    wrong = {camera.camera_id: (_never(camera) or _ends(camera), sentence(camera.detail)) for camera in asked}
+    return {name: f"{what}: {why}" if why else what for name, (what, why) in wrong.items() if what}
+
+
+def _ends(camera: CameraTally) -> str:
+    return f"is {camera.state}" if camera.state in BROKEN else ""
+
+
+def _never(camera: CameraTally) -> str:
+    if not camera.decoded:
+        return "never delivered a frame"
+    return "" if camera.detected else "was never detected"
+
+
+def _cameras(number: int) -> str:
+    return "1 camera" if number == 1 else f"{number} cameras"
