@@ -6,6 +6,8 @@
         for box in result.tracks:
             print(result.frame_id, box.track_id, box.class_name, box.xyxy, box.origin)
 
+`Fleet` starts a fleet, changes it while it runs, and ends it.
+
 Names are loaded when they are first used, so that importing the package costs nothing.
 """
 
@@ -33,16 +35,20 @@ if TYPE_CHECKING:
         SubscriberTimeout,
         WireError,
     )
+    from pipeline.fleet import Fleet
+    from pipeline.supervise.changes import Changes
     from pipeline.wire import CameraState, Counts, FrameResult, TrackedBox
 
 __all__ = [
     "BurstError",
     "CameraState",
+    "Changes",
     "ConfigError",
     "ControlError",
     "Counts",
     "DetectorError",
     "EvaluationError",
+    "Fleet",
     "FrameResult",
     "PipelineError",
     "PublishError",
@@ -59,6 +65,8 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Changes": "supervise.changes",
+    "Fleet": "fleet",
     "Subscriber": "client",
     "load_fleet": "config",
     **dict.fromkeys(("CameraState", "Counts", "FrameResult", "TrackedBox"), "wire"),

@@ -29,6 +29,7 @@ _GATE = ".gate"
 _SLOTS = "slots"
 _LEDGERS = "ledgers"
 _CREATING = "creating"
+_SOCKET_PATH_BYTES = 107
 
 # iceoryx2 writes to stderr what it also returns as errors, and warns that it found no configuration file.
 iox.set_log_level(iox.LogLevel.Fatal)
@@ -50,6 +51,19 @@ class RunScope:
     def prefix(self) -> str:
         """What the names of this run's files under /dev/shm begin with."""
         return f"camfleet-{self.run_id}-"
+
+    def require_sockets(self) -> None:
+        """Make sure that sockets can lie in the run's directory: their paths end at 107 bytes (`sun_path` of unix(7)).
+
+        Raises:
+            SlotError: The directory's path is too long.
+        """
+        over = len(os.fsencode(self.directory / "camera-0123456789ab")) - _SOCKET_PATH_BYTES
+        if over > 0:
+            raise SlotError(
+                f"the path {self.directory} is {over} bytes too long for sockets; set XDG_RUNTIME_DIR to a shorter "
+                "directory"
+            )
 
     def ledger(self, camera_id: str) -> Path:
         """The file that remembers which frame of a camera comes next."""

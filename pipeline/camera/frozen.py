@@ -11,8 +11,12 @@ from __future__ import annotations
 
 import zlib
 
+import av
 import numpy as np
 from numpy.typing import NDArray
+
+from pipeline.camera.resize import luma_view
+from pipeline.clock import NS_PER_S, Clock
 
 FROZEN_S = 3.0
 """Pictures that are the same for so long are frozen. The longest equal stretch in 12 recordings (6 of real cameras, of
@@ -63,6 +67,21 @@ class Frozen:
     def frozen(self) -> bool:
         """Whether the newest picture has been shown for too long."""
         return self._drawn_anew and self.unchanged_s >= self._after_s
+
+
+class FrozenPictures:
+    """The same for decoded frames, whatever their pixel format: those without a plane of 8-bit luma never are."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._frozen = Frozen()
+
+    def see(self, frame: av.VideoFrame) -> bool:
+        """Whether the pictures are frozen, this one included."""
+        luma = luma_view(frame)
+        if luma is None:
+            return False
+        return self._frozen.see(luma, self._clock.monotonic_ns() / NS_PER_S, key_frame=frame.key_frame)
 
 
 def _sample(luma: NDArray[np.uint8]) -> memoryview:

@@ -15,6 +15,7 @@ import structlog
 from pipeline.camera.backlog import LATE_S
 from pipeline.camera.backoff import Backoff
 from pipeline.camera.frames import Frames
+from pipeline.camera.frozen import FrozenPictures
 from pipeline.camera.report import FAREWELL_MS, Reporter
 from pipeline.camera.source import Source, open_source
 from pipeline.child import end_with_parent, settle
@@ -37,6 +38,7 @@ FAILED = 2
 """Exit code of a process whose recording cannot be played; starting it again will not mend that."""
 
 _ASK_MS = 250
+_FROZEN = "its pictures do not change: the camera hangs behind a stream that goes on; restart the camera"
 _LEAVING_MS = 200
 """How long the last word of a camera that was told to end may take to be read."""
 _TAKEN_MS = 10_000
@@ -126,12 +128,13 @@ class _CameraLoop:
         self._rng = random.Random()
         self._reconnects = -1
         self._live_since_ns: int | None = None
+        self._is_frozen = False
 
     def run(self) -> int:
         """The exit code."""
         self._await_admission()
         while not self._reporter.stopping:
-            self._live_since_ns = None
+            self._live_since_ns, self._is_frozen = None, False
             try:
                 self._watch()
             except SourceError as error:
@@ -188,13 +191,14 @@ class _CameraLoop:
         """
         self._reporter.go_on()
         source = open_source(self._camera, self._clock, self._late_s)
+        frozen = FrozenPictures(self._clock)
         try:
             for picture in source.pictures(self._reporter):
                 self._hear()
                 tick = self._frames.put(picture)
                 if tick is not None:
                     self._send(tick)
-                    self._report_live(source)
+                    self._report(source, frozen=frozen.see(picture.frame) if picture.frame is not None else None)
                 if not self._reporter.go_on():
                     return
         finally:
@@ -218,13 +222,16 @@ class _CameraLoop:
             if wish is not None and wish.taken >= (tick.session, tick.frame_id):
                 return
 
-    def _report_live(self, source: Source) -> None:
+    def _report(self, source: Source, *, frozen: bool | None) -> None:
+        """That pictures come, and whether they change; `frozen` is None where this one does not tell."""
+        if frozen is not None:
+            self._is_frozen = frozen and self._camera.url.kind == "network"
         if self._live_since_ns is None:
             self._live_since_ns = self._clock.monotonic_ns()
             self._reconnects += 1
         self._reporter.change(
-            "live",
-            source.concern,
+            "blind" if self._is_frozen else "live",
+            _FROZEN if self._is_frozen else source.concern,
             retry_at_ns=0,
             reconnects=self._reconnects,
             session_id=f"{self._frames.session_number:012x}",

@@ -131,6 +131,12 @@ def _is_full_range(format_name: str, color_range: int) -> bool:
     return color_range == _FULL_RANGE or format_name.startswith("yuvj")
 
 
+def luma_view(frame: av.VideoFrame) -> Plane | None:
+    """(H, W) uint8, in the frame's memory and valid as long as it; None where the format keeps no plane of luma."""
+    planar = frame.format.name in _PLANAR or frame.format.name == _GRAY
+    return _plane_view(frame.planes[0]) if planar else None
+
+
 def _plane_view(plane: av.video.plane.VideoPlane) -> Plane:
     rows: Plane = np.frombuffer(memoryview(plane), np.uint8, plane.height * plane.line_size)
     return rows.reshape(plane.height, plane.line_size)[:, : plane.width]

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli import bench, burst, check, evaluate, record, replay, run, schema, subscribe
+from pipeline.cli import bench, burst, check, control, evaluate, record, replay, run, schema, subscribe
 from pipeline.errors import PipelineError
 from pipeline.redact import redact
 
@@ -25,6 +25,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(run.run)
+app.command()(control.status)
+app.command()(control.reload)
+app.add_typer(control.camera, name="camera")
 app.command()(subscribe.subscribe)
 app.command()(replay.replay)
 app.command()(record.record)

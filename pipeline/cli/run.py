@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Thread
 from typing import IO, TYPE_CHECKING, Annotated, Literal
@@ -30,12 +30,16 @@ LAST_LINE = "\x04 end of the log\n"
 
 def run(
     fleet_file: Annotated[Path, typer.Argument(metavar="FLEET.yaml", help="The fleet to launch.")],
+    *,
     duration: Annotated[
         float, typer.Option("--duration", "-d", min=0, help="Seconds to run; 0 runs until Ctrl-C.")
     ] = 0.0,
     summary: Annotated[
         Path | None, typer.Option("--summary", help="Write the figures of the whole run to this JSON file.")
     ] = None,
+    watch_file: Annotated[
+        bool, typer.Option("--watch", help="Apply the fleet file whenever it changes, as camfleet reload does.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No table, only the log and the summary.")] = False,
     log_format: Annotated[
         Literal["text", "json"] | None,
@@ -54,6 +58,9 @@ def run(
     Exit code 0: every camera delivered frames and was detected. 1: one never delivered a frame, was never detected, or
     is blind or failed at the end. 2: a mistake, such as in the file. Cameras that were removed or paused do not count.
 
+    Meanwhile camfleet status tells how it is, camfleet reload (or SIGHUP) applies the changed file, and camfleet camera
+    adds, removes, pauses and resumes cameras.
+
     Example: camfleet run configs/example.yaml --duration 60 --summary run.json
     """
     from pipeline.config import load_fleet
@@ -66,16 +73,18 @@ def run(
     if log_format is not None:
         choose_log_format(log_format)
     configure_logs("fleet")
-    with _terminal(quiet) as terminal, Supervisor(fleet) as supervisor:
+    with _terminal(quiet) as terminal, Supervisor(fleet) as supervisor, ExitStack() as stack:
         _stop_on_signals(supervisor)
         _tell(f"loading {fleet.model.path or fleet.model.backend} …")
         ready = supervisor.open()
+        stack.enter_context(_controlled(supervisor, fleet_file, watch_file))
         _tell(f"{len(fleet.cameras)} cameras → {_workers(ready)} → {ready.endpoint}")
         with FleetWatch(ready.endpoint, list(fleet.cameras), fleet.slo.p95_ms) as watch:
-            with _table(terminal, watch, fleet):
+            with _table(terminal, watch, supervisor):
                 supervisor.run(duration or None)
             # While the watch still listens: the last frames count too.
             supervisor.close()
+        fleet = supervisor.fleet
     whole = watch.whole()
     if summary is not None:
         _write_summary(summary, fleet, whole)
@@ -126,7 +135,7 @@ def _print_lines(lines: IO[str], console: Console) -> None:
 
 
 @contextmanager
-def _table(terminal: Console | None, watch: FleetWatch, fleet: Fleet) -> Iterator[None]:
+def _table(terminal: Console | None, watch: FleetWatch, supervisor: Supervisor) -> Iterator[None]:
     """A live table on the terminal, if there is one."""
     from rich.live import Live
 
@@ -136,15 +145,43 @@ def _table(terminal: Console | None, watch: FleetWatch, fleet: Fleet) -> Iterato
     if terminal is None:
         yield
         return
-    promise = Promise.of(fleet)
+
+    def table() -> FleetTable:
+        """By the fleet file of now, which may have changed."""
+        fleet = supervisor.fleet
+        return FleetTable(watch.live(), f"fleet {fleet.name}", Promise.of(fleet))
+
     with Live(
-        get_renderable=lambda: FleetTable(watch.live(), f"fleet {fleet.name}", promise),
+        get_renderable=table,
         console=terminal,
         refresh_per_second=REFRESH_HZ,
         redirect_stdout=False,
         redirect_stderr=False,
     ):
         yield
+
+
+@contextmanager
+def _controlled(supervisor: Supervisor, file: Path, watch_file: bool) -> Iterator[None]:
+    """While inside, the fleet can be asked and changed: by its socket, by SIGHUP, by its file if that is watched."""
+    import signal
+
+    from pipeline.supervise.control import ControlServer
+    from pipeline.supervise.requests import Requests
+    from pipeline.supervise.watch import FileWatch, Reloads
+
+    requests = Requests(supervisor, file)
+    server = ControlServer(supervisor.directory, supervisor.fleet.name, requests.answer)
+    reloads = Reloads(requests)
+    signal.signal(signal.SIGHUP, lambda number, frame: reloads.ask())
+    watching = FileWatch(file, reloads.ask) if watch_file else None
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        for part in (watching, reloads, server):
+            if part is not None:
+                part.close()
 
 
 def _stop_on_signals(supervisor: Supervisor) -> None:

@@ -68,16 +68,16 @@ def _camera(name: str, own: Tree, shared: dict[str, Tree], document: Document) -
         document.report(
             ("cameras", name, "camera_id"), f"is no key; the camera is called “{name}” already", at_key=True
         )
-    return {**_merge(shared, own or {}), "camera_id": name}
+    return {**merge(shared, own or {}), "camera_id": name}
 
 
-def _merge(under: dict[str, Tree], over: dict[str, Tree]) -> dict[str, Tree]:
+def merge(under: dict[str, Tree], over: dict[str, Tree]) -> dict[str, Tree]:
     """`over` before `under`, section by section."""
     merged = dict(under)
     for key, value in over.items():
         below = merged.get(key)
         if isinstance(below, dict) and isinstance(value, dict | None):
-            merged[key] = _merge(below, value or {})
+            merged[key] = merge(below, value or {})
         else:
             merged[key] = value
     return merged

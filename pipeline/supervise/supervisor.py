@@ -74,6 +74,11 @@ class Supervisor:
         context.set_forkserver_preload(["pipeline.camera.process"])
         host = ProcessHost(context, self._clock)
         self._lease = RunLease()
+        try:
+            self._lease.scope.require_sockets()
+        except SlotError:
+            self._lease.close()
+            raise
         self._stopping = False
         self._requests: SimpleQueue[_Request] = SimpleQueue()
         self._swaps = count(1, 2)

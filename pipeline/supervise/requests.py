@@ -1,0 +1,129 @@
+"""What the control socket can be asked, carried out on a running fleet."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from pipeline.config import load_fleet
+from pipeline.config.edit import with_camera, without_camera
+from pipeline.errors import ControlError
+from pipeline.supervise.changes import Changes
+from pipeline.supervise.control import ANSWER_S
+from pipeline.supervise.supervisor import Supervisor, unknown_camera
+
+
+class Requests:
+    """Carries out requests; every method may be called from any thread but the one that runs the fleet, and blocks."""
+
+    def __init__(self, supervisor: Supervisor, file: Path | None = None) -> None:
+        """Serve this fleet.
+
+        Args:
+            supervisor: Runs it.
+            file: The fleet file, for `reload`; None where there is none.
+        """
+        self._supervisor, self._file = supervisor, file
+        self._began_ns = time.time_ns()
+        self._commands: dict[str, Callable[[Mapping[str, Any]], Any]] = {
+            "status": lambda request: self.status(),
+            "reload": lambda request: msgspec.to_builtins(self.reload()),
+            "camera-add": lambda request: msgspec.to_builtins(self.add(_name(request), _settings(request))),
+            "camera-remove": lambda request: msgspec.to_builtins(self.remove(_name(request))),
+            "camera-pause": lambda request: self.pause(_name(request)),
+            "camera-resume": lambda request: self.resume(_name(request)),
+        }
+
+    def answer(self, request: Mapping[str, Any]) -> Any:
+        """What JSON can say of the outcome.
+
+        Raises:
+            PipelineError: It is refused, and why.
+        """
+        command = self._commands.get(request["command"])
+        if command is None:
+            raise ControlError(f"unknown command “{request['command']}”; there is {', '.join(self._commands)}")
+        return command(request)
+
+    def status(self) -> dict[str, Any]:
+        """The fleet and its processes; how its cameras are, they say themselves to every subscriber."""
+        running, ready = self._supervisor, self._supervisor.ready
+        return {
+            "fleet": running.fleet.name,
+            "file": None if self._file is None else str(self._file),
+            "began_ns": self._began_ns,
+            "endpoint": None if ready is None else ready.endpoint,
+            "slo_p95_ms": running.fleet.slo.p95_ms,
+            "cameras": list(running.fleet.cameras),
+            "paused": sorted(running.paused),
+            "boxes_live_ms": {name: camera.track.max_fill_ms for name, camera in running.fleet.cameras.items()},
+            "processes": [msgspec.to_builtins(process) for process in running.status()],
+        }
+
+    def reload(self, file: Path | None = None) -> Changes:
+        """Run as the fleet file says now, or another one.
+
+        Raises:
+            ConfigError: The file has mistakes; the fleet stays as it is.
+            ControlError: There is no file.
+        """
+        file = file or self._file
+        if file is None:
+            raise ControlError("this fleet was started without a file; add, remove or pause its cameras by name")
+        fleet = load_fleet(file)
+        return self._supervisor.submit(lambda running: running.apply(fleet)).result(ANSWER_S)
+
+    def add(self, camera_id: str, settings: Mapping[str, Any]) -> Changes:
+        """Let a camera join; `settings` are the keys of a fleet file.
+
+        Raises:
+            ConfigError: There is one of that name, or a setting is wrong.
+        """
+        change = self._supervisor.submit(lambda running: running.apply(with_camera(running.fleet, camera_id, settings)))
+        return change.result(ANSWER_S)
+
+    def remove(self, camera_id: str) -> Changes:
+        """Let a camera leave for good.
+
+        Raises:
+            ControlError: There is none of that name.
+            ConfigError: It is the only one.
+        """
+        if camera_id not in self._supervisor.fleet.cameras:
+            raise ControlError(unknown_camera(camera_id, self._supervisor.fleet))
+        change = self._supervisor.submit(lambda running: running.apply(without_camera(running.fleet, camera_id)))
+        return change.result(ANSWER_S)
+
+    def pause(self, camera_id: str) -> None:
+        """Let go of a camera and keep its settings.
+
+        Raises:
+            ControlError: There is none of that name.
+        """
+        self._supervisor.submit(lambda running: running.pause(camera_id)).result(ANSWER_S)
+
+    def resume(self, camera_id: str) -> None:
+        """Take up a camera that was paused.
+
+        Raises:
+            ControlError: There is none of that name.
+        """
+        self._supervisor.submit(lambda running: running.resume(camera_id)).result(ANSWER_S)
+
+
+def _name(request: Mapping[str, Any]) -> str:
+    name = request.get("name")
+    if not isinstance(name, str):
+        raise ControlError("“name” is missing: which camera?")
+    return name
+
+
+def _settings(request: Mapping[str, Any]) -> Mapping[str, Any]:
+    settings = request.get("settings")
+    if not isinstance(settings, dict):
+        raise ControlError('“settings” is missing: the camera\'s keys as in a fleet file, such as {"url": …}')
+    return settings

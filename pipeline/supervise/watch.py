@@ -1,0 +1,66 @@
+"""Reloads that nobody waits for: on SIGHUP, and when the fleet file changes. What comes of them is told in the log."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from queue import SimpleQueue
+
+import structlog
+from watchfiles import watch
+
+from pipeline.errors import PipelineError
+from pipeline.supervise.requests import Requests
+
+log = structlog.get_logger()
+
+
+class Reloads:
+    """Makes one reload after the other in a thread of its own."""
+
+    def __init__(self, requests: Requests) -> None:
+        self._requests = requests
+        self._asked: SimpleQueue[bool] = SimpleQueue()
+        # Not waited for at the end: one that is under way waits for a fleet that has ended.
+        self._thread = threading.Thread(target=self._run, name="reloads", daemon=True)
+        self._thread.start()
+
+    def ask(self) -> None:
+        """Reload soon; safe in a signal handler."""
+        self._asked.put(True)
+
+    def close(self) -> None:
+        """Reload no more."""
+        self._asked.put(False)
+
+    def _run(self) -> None:
+        while self._asked.get():
+            try:
+                self._requests.reload()
+            except PipelineError as error:
+                log.error(f"the changed fleet file is not applied, and the fleet stays as it is: {error}")
+
+
+class FileWatch:
+    """Calls `changed` whenever a file is written, replaced or renamed into its place."""
+
+    def __init__(self, file: Path, changed: Callable[[], None]) -> None:
+        self._file, self._changed = file.absolute(), changed
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="watch-file", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Watch no more."""
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        # The folder, not the file: editors write a new file and rename it over the old one.
+        folder = self._file.parent
+        for _ in watch(folder, watch_filter=self._is_it, stop_event=self._stop, recursive=False, rust_timeout=500):
+            self._changed()
+
+    def _is_it(self, change: object, path: str) -> bool:
+        return Path(path).name == self._file.name

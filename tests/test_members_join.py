@@ -1,0 +1,302 @@
+"""Fleets that change while they run: real processes, the stub detector."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+import yaml
+
+from pipeline import CameraState, ConfigError, ControlError, DetectorError, Fleet, FrameResult, Subscriber
+from pipeline.config import load_fleet
+from pipeline.supervise.control import ask, find
+from tests.test_fleet import assert_books_are_right
+
+DEADLINE_S = 30.0
+
+
+class Heard:
+    """Everything a fleet says, kept by a thread."""
+
+    def __init__(self, endpoint: str) -> None:
+        self.results: list[FrameResult] = []
+        self.states: list[CameraState] = []
+        self._subscriber = Subscriber(endpoint, states=True, timeout_s=0.2, queue=0)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def of(self, camera_id: str) -> list[FrameResult]:
+        return [result for result in list(self.results) if result.camera_id == camera_id]
+
+    def state(self, camera_id: str) -> CameraState | None:
+        return next((state for state in reversed(self.states) if state.camera_id == camera_id), None)
+
+    def close(self) -> None:
+        self._stop.set()
+        self._thread.join()
+        self._subscriber.close()
+
+    def _run(self) -> None:
+        from pipeline import SubscriberTimeout
+
+        while not self._stop.is_set():
+            try:
+                message = self._subscriber.receive()
+            except SubscriberTimeout:
+                continue
+            (self.results if isinstance(message, FrameResult) else self.states).append(message)
+
+
+@pytest.fixture
+def runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A runtime folder of the test's own, so that no other fleet is found; a short one, since sockets lie there."""
+    with tempfile.TemporaryDirectory() as folder:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
+        yield Path(folder)
+
+
+@pytest.fixture
+def path(fleet_file: Callable[..., Path], recording: Path) -> Path:
+    return fleet_file({name: {"url": str(recording), "loop": True} for name in ("a", "b")})
+
+
+@pytest.fixture
+def fleet(path: Path, runtime: Path) -> Iterator[Fleet]:
+    with Fleet(path) as running:
+        yield running
+
+
+@pytest.fixture
+def heard(fleet: Fleet) -> Iterator[Heard]:
+    heard = Heard(fleet.endpoint)
+    yield heard
+    heard.close()
+
+
+def wait_until(within: Callable, done: Callable[[], object]) -> None:
+    for _ in within(DEADLINE_S):
+        if done():
+            return
+        threading.Event().wait(0.02)
+
+
+def change(path: Path, edit: Callable[[dict], None]) -> None:
+    body = yaml.safe_load(path.read_text())
+    edit(body)
+    path.write_text(yaml.safe_dump(body))
+
+
+def assert_untouched(results: list[FrameResult]) -> None:
+    """One session, every frame, no id anew."""
+    assert len({result.session_id for result in results}) == 1
+    assert [result.frame_id for result in results] == list(range(results[0].frame_id, results[-1].frame_id + 1))
+    assert sum(sum(result.lost.values()) for result in results) == 0
+    assert_books_are_right(results)
+
+
+def test_reload_adds_removes_and_changes_cameras_and_leaves_the_others_alone(
+    fleet: Fleet, heard: Heard, path: Path, recording: Path, within: Callable
+):
+    wait_until(within, lambda: heard.of("a") and heard.of("b"))
+    pid = next(process.pid for process in fleet.processes if process.name == "camera a")
+
+    def edit(body: dict) -> None:
+        del body["cameras"]["b"]
+        body["cameras"]["c"] = {"url": str(recording), "loop": True}
+
+    change(path, edit)
+    changes = fleet.reload()
+    assert (changes.added, changes.removed, changes.restarted, changes.adjusted) == (("c",), ("b",), (), ())
+    wait_until(within, lambda: heard.of("c"))
+    wait_until(within, lambda: (state := heard.state("b")) and state.state == "removed")
+    known = len(heard.of("a"))
+    wait_until(within, lambda: len(heard.of("a")) > known + 25)
+    assert_untouched(heard.of("a"))
+    assert pid == next(process.pid for process in fleet.processes if process.name == "camera a")
+    assert fleet.cameras == ["a", "c"]
+
+
+def test_reload_of_how_a_camera_is_served_keeps_its_session(fleet: Fleet, heard: Heard, path: Path, within: Callable):
+    wait_until(within, lambda: heard.of("a"))
+    change(path, lambda body: body["cameras"]["a"].update(stride=5, track={"fill": "none"}))
+    changes = fleet.reload()
+    assert (changes.adjusted, changes.restarted) == (("a",), ())
+    wait_until(within, lambda: heard.of("a")[-1].stride == 5)
+    known = len(heard.of("a"))
+    wait_until(within, lambda: len(heard.of("a")) > known + 15)
+    assert_untouched(heard.of("a"))
+    assert {result.origin for result in heard.of("a")[known + 5 :]} == {"detected", "skipped"}
+
+
+def test_reload_of_the_promise_reaches_the_worker(fleet: Fleet, path: Path):
+    change(path, lambda body: body.update(slo={"p95_ms": 300}, publish={"bind": "tcp://127.0.0.1:9", "queue": 50}))
+    changes = fleet.reload()
+    assert (set(changes.settings), changes.kept) == ({"slo.p95_ms", "publish.queue"}, ("publish.bind",))
+    assert "publish.bind cannot change while the fleet runs" in changes.words
+    assert fleet.reload().nothing
+
+
+def test_reload_of_a_file_with_mistakes_changes_nothing(fleet: Fleet, heard: Heard, path: Path, within: Callable):
+    wait_until(within, lambda: heard.of("a"))
+    change(path, lambda body: body["cameras"].update(c={"url": "rtsp://cam/1", "strid": 2}))
+    with pytest.raises(ConfigError, match="strid"):
+        fleet.reload()
+    assert fleet.cameras == ["a", "b"]
+
+
+def test_another_model_takes_over_between_two_frames(fleet: Fleet, heard: Heard, path: Path, within: Callable):
+    wait_until(within, lambda: len(heard.of("a")) > 10)
+    change(path, lambda body: body.update(model={"backend": "stub", "input_wh": [320, 192], "options": {"a_ms": 4}}))
+    assert fleet.reload().model
+    known = len(heard.of("a"))
+    wait_until(within, lambda: len(heard.of("a")) > known + 40)
+    for name in ("a", "b"):
+        assert_untouched(heard.of(name))
+    assert "detected" in {result.origin for result in heard.of("a")[known + 10 :]}
+
+
+def test_a_model_that_cannot_be_loaded_leaves_the_one_at_work(
+    fleet: Fleet, heard: Heard, path: Path, tmp_path: Path, within: Callable
+):
+    wait_until(within, lambda: heard.of("a"))
+    (tmp_path / "broken.xml").write_text("<net/>")
+    change(path, lambda body: body.update(model={"backend": "openvino", "path": "broken.xml"}))
+    with pytest.raises(DetectorError, match="the model stays as it was"):
+        fleet.reload()
+    known = len(heard.of("a"))
+    wait_until(within, lambda: len(heard.of("a")) > known + 15)
+    assert_untouched(heard.of("a"))
+
+
+def test_paused_camera_has_no_process_says_so_and_comes_back(fleet: Fleet, heard: Heard, within: Callable):
+    wait_until(within, lambda: heard.of("b"))
+    fleet.pause_camera("b")
+    wait_until(within, lambda: (state := heard.state("b")) and state.state == "paused")
+    assert "camera b" not in [process.name for process in fleet.processes]
+    said = len(heard.states)
+    wait_until(within, lambda: sum(state.state == "paused" for state in heard.states[said:]) > 1)
+    known = len(heard.of("b"))
+    fleet.resume_camera("b")
+    wait_until(within, lambda: len(heard.of("b")) > known + 10)
+    wait_until(within, lambda: (state := heard.state("b")) and state.state == "live")
+    assert_untouched(heard.of("a"))
+
+
+def test_camera_that_the_fleet_does_not_have_is_told_with_a_hint(fleet: Fleet):
+    with pytest.raises(ControlError, match="no camera “aa”; did you mean “a”"):
+        fleet.pause_camera("aa")
+    with pytest.raises(ConfigError, match="a camera “a” already"):
+        fleet.add_camera("a", url="rtsp://cam/1")
+    with pytest.raises(ConfigError, match="strid"):
+        fleet.add_camera("c", url="rtsp://cam/1", strid=2)
+
+
+def test_camera_given_up_by_its_supervisor_is_failed_for_subscribers(fleet: Fleet, heard: Heard, within: Callable):
+    wait_until(within, lambda: heard.of("b"))
+    supervisor = fleet._supervisor
+    supervisor._members.get("camera b").child.budget.most = 0
+    pid = next(process.pid for process in fleet.processes if process.name == "camera b")
+    os.kill(pid, signal.SIGKILL)
+    wait_until(within, lambda: (state := heard.state("b")) and state.state == "failed")
+    assert "was ended by SIGKILL" in heard.state("b").detail
+
+
+def test_many_comings_and_goings_leave_nothing_behind(fleet: Fleet, heard: Heard, recording: Path, within: Callable):
+    me = psutil.Process()
+    worker = psutil.Process(next(process.pid for process in fleet.processes if process.role == "worker"))
+    directory = find()
+
+    def come_and_go(name: str) -> None:
+        fleet.add_camera(name, url=str(recording), loop=True)
+        wait_until(within, lambda: heard.of(name))
+        fleet.remove_camera(name)
+        wait_until(within, lambda: (state := heard.state(name)) and state.state == "removed")
+
+    def count() -> list[int]:
+        files, processes = len(list(directory.glob("**/*"))), len(me.children(recursive=True))
+        return [me.num_fds(), worker.num_fds(), processes, files]
+
+    wait_until(within, lambda: heard.of("a") and heard.of("b"))
+    come_and_go("first")
+    wait_until(within, lambda: not fleet._supervisor._members._leaving)
+    before = count()
+    for number in range(8):
+        come_and_go(f"c{number}")
+    wait_until(within, lambda: all(now <= then for now, then in zip(count(), before, strict=True)))
+
+
+def test_control_socket_is_its_owners_only_and_answers_in_json(fleet: Fleet):
+    directory = find("test")
+    assert (directory / "control").stat().st_mode & 0o077 == 0
+    assert ask({"command": "status"})["cameras"] == ["a", "b"]
+    with pytest.raises(ControlError, match="unknown command “dance”; there is status"):
+        ask({"command": "dance"})
+    with pytest.raises(ControlError, match="no fleet “other” runs here; there is test"):
+        ask({"command": "status"}, "other")
+
+
+@pytest.mark.parametrize(
+    "line", [b"\n", b"{\n", b"[]\n", b'{"command": 1}\n', b'{"command": "camera-add"}\n', b"[" * 9999]
+)
+def test_control_socket_refuses_what_it_does_not_understand(fleet: Fleet, line: bytes):
+    with socket.socket(socket.AF_UNIX) as link:
+        link.connect(str(find() / "control"))
+        link.sendall(line)
+        link.shutdown(socket.SHUT_WR)
+        answer = json.loads(link.makefile("rb").readline())
+    assert (answer["ok"], bool(answer["error"])) == (False, True)
+
+
+def camfleet(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pipeline", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
+
+
+def test_commands_ask_and_change_a_fleet_that_runs(fleet: Fleet, heard: Heard, recording: Path, within: Callable):
+    wait_until(within, lambda: heard.of("a") and heard.of("b"))
+    status = camfleet("status", "--json")
+    told = json.loads(status.stdout)
+    assert {one["camera_id"]: one["state"] for one in told["now"]["cameras"]} == {"a": "live", "b": "live"}
+    added = camfleet("camera", "add", "c", "--url", str(recording), "--set", "loop=true", "--set", "track.fill=none")
+    assert (added.stdout, added.returncode) == ("added c\n", 0), added.stderr
+    assert load_fleet is not None
+    wait_until(within, lambda: heard.of("c"))
+    assert camfleet("camera", "remove", "c").stdout == "removed c\n"
+    refused = camfleet("camera", "remove", "x")
+    assert (refused.returncode, refused.stderr) == (2, "camfleet: the fleet has no camera “x”; there is a, b\n")
+    assert camfleet("reload").stdout == "nothing changed\n"
+
+
+def test_commands_without_a_fleet_say_so(runtime: Path):
+    for arguments in (("status",), ("reload",), ("camera", "pause", "a")):
+        told = camfleet(*arguments)
+        assert (told.returncode, told.stderr[:29]) == (2, "camfleet: no fleet of this us")
+
+
+@pytest.mark.parametrize("how", ["hangup", "watch"])
+def test_run_applies_its_changed_file(path: Path, runtime: Path, recording: Path, within: Callable, how: str):
+    command = [sys.executable, "-m", "pipeline", "run", str(path), "--quiet", *(["--watch"] if how == "watch" else [])]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            wait_until(within, lambda: list(runtime.glob("camfleet/*/control")))
+            wait_until(within, lambda: ask({"command": "status"})["endpoint"])
+            change(path, lambda body: body["cameras"].update(c={"url": str(recording), "loop": True}))
+            if how == "hangup":
+                process.send_signal(signal.SIGHUP)
+            wait_until(within, lambda: ask({"command": "status"})["cameras"] == ["a", "b", "c"])
+        finally:
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=DEADLINE_S)
+    assert "added c" in errors
+    assert "Traceback" not in errors
