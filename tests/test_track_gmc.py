@@ -60,6 +60,27 @@ def test_scaled_motion_of_the_small_picture_is_that_of_the_large_one() -> None:
     np.testing.assert_allclose(found[:, 2], (12, 0), atol=1.0)
 
 
+COLOURS = [
+    pytest.param((255, 0, 0), 76, id="red"),
+    pytest.param((0, 255, 0), 150, id="green"),
+    pytest.param((0, 0, 255), 29, id="blue"),
+]
+"""RGB, and the grey of BT.601's weights 0.299, 0.587, 0.114."""
+
+
+@pytest.mark.parametrize(("rgb", "grey"), COLOURS)
+def test_shrink_pure_colour_has_the_grey_of_rgb(rgb: tuple[int, int, int], grey: int) -> None:
+    assert np.unique(shrink(np.full((36, 64, 3), rgb, np.uint8))).tolist() == [grey]
+
+
+@pytest.mark.parametrize(("rgb", "grey"), COLOURS)
+def test_read_small_pure_colour_of_a_file_has_the_same_grey(
+    rgb: tuple[int, int, int], grey: int, tmp_path: Path
+) -> None:
+    cv2.imwrite(str(tmp_path / "colour.png"), np.full((36, 64, 3), rgb[::-1], np.uint8))
+    assert np.unique(read_small(tmp_path / "colour.png")).tolist() == [grey]
+
+
 def test_read_small_no_picture_is_told_with_the_file(tmp_path: Path) -> None:
     broken = tmp_path / "000001.jpg"
     broken.write_bytes(b"no jpeg")
