@@ -36,8 +36,6 @@ from pipeline.track.tracker import Tracker, TrackerConfig
 LIVELY = ("MOT17-02", "MOT17-05", "MOT17-10", "MOT17-11")
 QUIET = (("corridor_person", 0), ("corridor_person", 60), ("road_person", 0), ("road_person", 15))
 PIECE_S = 15
-LIVE = TrackerConfig(high_score=0.3, birth_score=0.4)
-"""The thresholds of a fleet file, for the YOLO model; MOT17's detections are of YOLOX, and so are the tracker's own."""
 STRIDES = (3, 4, 5, 6, 8)
 POLICIES = ("strides", "equal", "content")
 
@@ -103,13 +101,13 @@ def _quiet() -> dict[str, tuple[Sequence, TrackerConfig]]:
         wh, fps, seen = detect_recording(recording, model)
         seen = seen[int(start_s * fps) : int((start_s + PIECE_S) * fps)]
         blank = Sequence(f"{stem}-{start_s}", wh, fps, (), tuple(seen))
-        cameras[blank.name] = (replace(blank, truth=_reference(blank)), LIVE)
+        cameras[blank.name] = (replace(blank, truth=_reference(blank)), TrackerConfig())
     return cameras
 
 
 def _reference(sequence: Sequence) -> tuple[FrameTruth, ...]:
     """What a detection on every frame shows."""
-    fill = filling(FillMode.INTERPOLATE, Tracker(LIVE, sequence.picture_wh), max_delay_s=100.0)
+    fill = filling(FillMode.INTERPOLATE, Tracker(TrackerConfig(), sequence.picture_wh), max_delay_s=100.0)
     done = []
     for frame, seen in enumerate(sequence.detections):
         at_s = frame / sequence.fps

@@ -135,7 +135,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--stride", type=int, default=2)
     parser.add_argument("--fill", default="predict", choices=["predict", "interpolate", "none"])
     parser.add_argument(
-        "--birth-score", type=float, default=0.4, help="least score of a detection that begins an object"
+        "--birth-score", type=float, default=0.5, help="least score of a detection that begins an object"
     )
     parser.add_argument("--columns", type=int, default=2)
     parser.add_argument("--output", type=Path, default=Path("boxes.jpg"))

@@ -86,13 +86,22 @@ def test_shipped_fleet_file_is_right_and_names_its_schema(file: Path, tmp_path: 
     assert load_fleet(copy, {"GATE_PASSWORD": "x"}).cameras
 
 
-def test_example_values_are_the_defaults_where_no_comment_says_otherwise() -> None:
-    file = yaml.safe_load((CONFIGS / "example.yaml").read_text(encoding="utf-8"))
-    sections = objects(json_schema())
-    differing = [
-        f"{key}.{name}"
-        for key, section in (("model", "Model"), ("publish", "Publish"), ("worker", "Worker"), ("slo", "Slo"))
-        for name, value in file[key].items()
-        if value != sections[section]["properties"][name].get("default", {})
-    ]
-    assert differing == ["model.path", "model.classes", "model.input_wh"]
+def values_of(tree: dict[str, Any], path: str = "") -> dict[str, Any]:
+    """Every value in a tree that is no section itself, by its path."""
+    found: dict[str, Any] = {}
+    for key, value in tree.items():
+        found |= values_of(value, f"{path}{key}.") if isinstance(value, dict) and value else {f"{path}{key}": value}
+    return found
+
+
+def test_example_values_are_the_defaults_where_no_comment_says_otherwise(tmp_path: Path) -> None:
+    """As they are loaded, each section and `defaults:` with them: a camera of the example that says nothing itself."""
+    above, _, _ = (CONFIGS / "example.yaml").read_text(encoding="utf-8").partition("\ncameras:\n")
+    loaded = []
+    for name, head in (("shown", above), ("bare", "model: {path: other.pt}")):
+        file = tmp_path / f"{name}.yaml"
+        file.write_text(f"{head}\ncameras: {{a: {{url: 'rtsp://a/'}}}}\n", encoding="utf-8")
+        loaded.append(values_of(load_fleet(file).model_dump()))
+    shown, bare = loaded
+    differing = [key for key in shown | bare if key not in shown or key not in bare or shown[key] != bare[key]]
+    assert differing == ["name", "model.path", "model.classes", "model.input_wh"]

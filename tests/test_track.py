@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy.optimize import linear_sum_assignment
 
+from pipeline.config.camera import Track
 from pipeline.detections import Detections, Origin, Tracks
 from pipeline.track.association import assign, common_shift
 from pipeline.track.tracker import Tracker, TrackerConfig
@@ -36,6 +37,13 @@ def tracker(**changes: Any) -> Tracker:
 
 def ids(tracks: Tracks) -> list[int]:
     return sorted(tracks.track_id.tolist())
+
+
+def test_tracker_config_defaults_are_those_of_a_fleet_file() -> None:
+    """What is measured with the tracker alone must hold for a fleet that says nothing."""
+    subject, file = TrackerConfig(), Track()
+    assert (subject.high_score, subject.birth_score) == (file.high_score, file.birth_score)
+    assert subject.max_fill_s * 1000 == file.max_fill_ms
 
 
 @pytest.mark.parametrize("rate_hz", [30, 15, 10, 6, 5])

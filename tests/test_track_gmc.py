@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pipeline.evaluate.mot import read_sequence
 from pipeline.evaluate.tracking import Setup, track
-from pipeline.track.gmc import estimate, identity, read_small, scaled, shrink
+from pipeline.track.gmc import LEAST_SIDE, SMALL_HEIGHT, SMALL_WIDTH, estimate, identity, read_small, scaled, shrink
 from tests.test_evaluate import FRAMES, write_sequence
 
 
@@ -58,6 +58,54 @@ def test_scaled_motion_of_the_small_picture_is_that_of_the_large_one() -> None:
     assert small_before.shape == (240, 320)
     found = scaled(estimate(small_before, small_after), 800 / 320)
     np.testing.assert_allclose(found[:, 2], (12, 0), atol=1.0)
+
+
+COLOURS = [
+    pytest.param((255, 0, 0), 76, id="red"),
+    pytest.param((0, 255, 0), 150, id="green"),
+    pytest.param((0, 0, 255), 29, id="blue"),
+]
+"""RGB, and the grey of BT.601's weights 0.299, 0.587, 0.114."""
+
+
+@pytest.mark.parametrize(("rgb", "grey"), COLOURS)
+def test_shrink_pure_colour_has_the_grey_of_rgb(rgb: tuple[int, int, int], grey: int) -> None:
+    assert np.unique(shrink(np.full((36, 64, 3), rgb, np.uint8))).tolist() == [grey]
+
+
+@pytest.mark.parametrize(("rgb", "grey"), COLOURS)
+def test_read_small_pure_colour_of_a_file_has_the_same_grey(
+    rgb: tuple[int, int, int], grey: int, tmp_path: Path
+) -> None:
+    cv2.imwrite(str(tmp_path / "colour.png"), np.full((36, 64, 3), rgb[::-1], np.uint8))
+    assert np.unique(read_small(tmp_path / "colour.png")).tolist() == [grey]
+
+
+@pytest.mark.parametrize(
+    ("wh", "small_wh"),
+    [
+        pytest.param((1920, 1080), (320, 180), id="wide"),
+        pytest.param((1080, 1920), (320, 569), id="upright"),
+        pytest.param((640, 384), (320, 192), id="slot"),
+        pytest.param((1, 1080), (1, 640), id="a column"),
+        pytest.param((1920, 1), (320, 1), id="a row"),
+        pytest.param((100, 20_000), (3, 640), id="a strip"),
+        pytest.param((2, 2), (2, 2), id="next to nothing"),
+    ],
+)
+def test_shrink_picture_of_any_shape_is_bounded_on_both_sides(wh: tuple[int, int], small_wh: tuple[int, int]) -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (wh[1], wh[0], 3), np.uint8)
+    small = shrink(picture)
+    assert small.shape[::-1] == small_wh
+    assert small.shape[1] <= SMALL_WIDTH and small.shape[0] <= SMALL_HEIGHT
+    if min(small_wh) < LEAST_SIDE:
+        np.testing.assert_array_equal(estimate(small, small), identity())
+
+
+def test_shrink_upright_picture_in_a_slot_still_tells_the_move() -> None:
+    scene = texture()
+    before, after = shrink(scene[100:484, 100:316]), shrink(scene[100:484, 94:310])
+    np.testing.assert_allclose(estimate(before, after)[:, 2], (6, 0), atol=0.5)
 
 
 def test_read_small_no_picture_is_told_with_the_file(tmp_path: Path) -> None:

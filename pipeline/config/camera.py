@@ -58,14 +58,14 @@ class Track(Value):
         "Set it to what the reader of the boxes can wait.",
     )
     birth_score: Number = Field(
-        0.4,
+        0.5,
         ge=0,
         le=1,
         description="A detection from this score on begins an object. Lower it where small objects are missed, "
         "raise it where things are seen that are not there.",
     )
     high_score: Number = Field(
-        0.3,
+        0.4,
         ge=0,
         le=1,
         description="A detection from this score on may continue any object; weaker ones only those just seen. "

@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 
 from pipeline.track.tracker import Tracker
 
-SMALL_WIDTH = 320
-"""Pixels; enough for a hundred corners. The slot's pictures are of about twice this width."""
+SMALL_WIDTH, SMALL_HEIGHT = 320, 640
+"""Pixels at most; enough for a hundred corners. The slot's pictures are of about twice this width."""
+LEAST_SIDE = 21
+"""Pixels; OpenCV's flow looks at windows of this size, so a narrower picture says nothing."""
 MAX_CORNERS = 200
 LEAST_CORNERS = 10
 """Fewer do not tell the camera from one large object."""
@@ -25,7 +27,9 @@ Affine = NDArray[np.float32]
 
 
 def estimate(previous: NDArray[np.uint8], current: NDArray[np.uint8]) -> Affine:
-    """The motion in pixels of pictures (H, W) or BGR (H, W, 3) uint8 of one size; the identity where it is not seen."""
+    """The motion in pixels of pictures (H, W) or RGB (H, W, 3) uint8 of one size; the identity where it is not seen."""
+    if min(previous.shape[:2]) < LEAST_SIDE:
+        return identity()
     before, after = _grey(previous), _grey(current)
     corners = cv2.goodFeaturesToTrack(before, MAX_CORNERS, qualityLevel=0.01, minDistance=before.shape[1] / 50)
     if corners is None or len(corners) < LEAST_CORNERS:
@@ -74,16 +78,20 @@ def scaled(affine: Affine, factor: float) -> Affine:
 
 
 def shrink(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """(h, w) uint8 grey, `SMALL_WIDTH` wide, of a grey or BGR picture; for `estimate`."""
+    """(h, w) uint8 grey of a grey or RGB picture, for `estimate`.
+
+    Of the picture's shape, within `SMALL_WIDTH` × `SMALL_HEIGHT` whatever that shape is, and never enlarged.
+    """
     height, width = picture.shape[:2]
-    size = (SMALL_WIDTH, max(1, round(height * SMALL_WIDTH / width)))
+    scale = min(SMALL_WIDTH / width, SMALL_HEIGHT / height, 1.0)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
     return _grey(np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8))
 
 
 def _grey(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     if picture.ndim == 2:
         return picture
-    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY), np.uint8)
+    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.uint8)
 
 
 def read_small(path: Path) -> NDArray[np.uint8]:
@@ -92,7 +100,7 @@ def read_small(path: Path) -> NDArray[np.uint8]:
     Raises:
         OSError: It cannot be read.
     """
-    picture = cv2.imread(str(path))
+    picture = cv2.imread(str(path))  # BGR, unlike everything else here
     if picture is None:
         raise OSError(f"{path} is no picture that OpenCV can read")
-    return shrink(np.asarray(picture, np.uint8))
+    return shrink(np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8))

@@ -13,7 +13,9 @@ parameters serve 30 and 5 detections a second. It is ByteTrack's two-stage assoc
 What did not help: GIoU as similarity (−5), buffered IoU for all (−0.2; better at strides 3 and 5, worse at 1), the
 momentum and re-update of OC-SORT (−0.3 each), height-modulated IoU (0), a penalty by time unseen (0 to −0.4), low
 scores for tracks unseen for longer (0), births confirmed by low scores (−0.2), a similarity transform or a robust mean
-for the camera instead of the median (−2, −1). Figures are in the README.
+for the camera instead of the median (−2, −1). These figures are of
+YOLOX-x with `high_score` 0.55 and `birth_score` 0.6, best there. The defaults are lower, because small models see most
+objects with lower scores: what that gains and costs is in the README, by `scripts/bench_scores.py`.
 """
 
 from __future__ import annotations
@@ -57,9 +59,9 @@ class TrackerConfig:
         clip: Cut boxes off at the picture's edges. MOTChallenge's boxes reach beyond, so its evaluation does not.
     """
 
-    high_score: float = 0.55
+    high_score: float = 0.4
     low_score: float = 0.1
-    birth_score: float = 0.6
+    birth_score: float = 0.5
     match_similarity: float = 0.2
     low_match_iou: float = 0.5
     tentative_similarity: float = 0.15
