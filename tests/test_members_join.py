@@ -212,6 +212,24 @@ def test_camera_given_up_by_its_supervisor_is_failed_for_subscribers(fleet: Flee
     assert "was ended by SIGKILL" in heard.state("b").detail
 
 
+def test_a_late_subscriber_hears_why_a_camera_failed_and_that_a_recording_has_ended(
+    fleet: Fleet, recording: Path, tmp_path: Path, within: Callable
+):
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(b"no recording")
+    fleet.add_camera("broken", url=str(broken))
+    fleet.add_camera("short", url=str(recording), pace="fastest")
+    done = {"camera broken", "camera short"}
+    wait_until(within, lambda: done <= {one.name for one in fleet.processes if one.condition == "done"})
+    late = Heard(fleet.endpoint)
+    try:
+        wait_until(within, lambda: late.state("broken") and late.state("short"))
+        assert (late.state("broken").state, late.state("short").state) == ("failed", "ended")
+        assert "no video FFmpeg can read" in late.state("broken").detail
+    finally:
+        late.close()
+
+
 def test_many_comings_and_goings_leave_nothing_behind(fleet: Fleet, heard: Heard, recording: Path, within: Callable):
     me = psutil.Process()
     worker = psutil.Process(next(process.pid for process in fleet.processes if process.role == "worker"))

@@ -174,8 +174,12 @@ class Cameras:
         if camera_id in self._paused:
             return "paused", "paused; camfleet camera resume brings it back"
         member = self._members.get(f"camera {camera_id}")
-        if member is None or member.child.condition in ("running", "done"):
+        if member is None or member.child.condition == "running":
             return None
+        if member.child.condition == "done":
+            if member.child.last_exit == FAILED:
+                return "failed", "it cannot be played; the fleet's log says why"
+            return "ended", ""
         how = exit_words(member.child.last_exit)
         if member.child.condition == "given up":
             return "failed", f"its process {how} again and again and is given up; the fleet's log says why"

@@ -13,13 +13,14 @@ from dataclasses import dataclass, field
 from functools import partial
 
 import structlog
+from msgspec.structs import replace
 
 from pipeline.clock import NS_PER_S, Clock
 from pipeline.detections import Detections
 from pipeline.geometry import WidthHeight
 from pipeline.link import Admission, Announce, FromCamera, FromWorker, Hello, Introduce, Settings, State, Tick
 from pipeline.plan import CameraPlan
-from pipeline.wire import FrameResult, Message
+from pipeline.wire import CameraState, FrameResult, Message
 from pipeline.worker.channel import Channel, Slot
 from pipeline.worker.channels import Channels
 from pipeline.worker.compose import Composer
@@ -100,6 +101,7 @@ class Core:
         self._channels = Channels(self._open)
         self._health: dict[str, Health] = {}
         self._unknown: dict[str, list[Tick | State]] = {}
+        self._departed: dict[str, CameraState] = {}
         self._active: set[Channel] = set()
         self._leaving: set[str] = set()
         self._scheduler = Scheduler(self._batches())
@@ -152,7 +154,9 @@ class Core:
         camera_id = message.state.camera_id
         if message.gone and self._channels.get(camera_id) is not None:
             self._leaving.add(camera_id)
-        self.outbox.messages.append(message.state)
+        if message.state.state == "removed":
+            self._departed.pop(camera_id, None)
+        self.outbox.messages.append(self._in_its_own_words(message.state))
 
     def settle(self, settings: Settings) -> None:
         """Promise this from now on."""
@@ -240,6 +244,7 @@ class Core:
         """Serve a camera that has introduced itself, or serve it otherwise from now on."""
         camera_id = plan.camera_id
         self._leaving.discard(camera_id)
+        self._departed.pop(camera_id, None)
         channel = self._channels.get(camera_id)
         if channel is None:
             channel = self._channels.open(plan)
@@ -271,7 +276,15 @@ class Core:
         self._scheduler.remove(camera_id)
         self._controller.remove(camera_id)
         self._meter.remove(camera_id)
-        del self._health[camera_id]
+        if (last := self._health.pop(camera_id).last) is not None:
+            self._departed[camera_id] = last
+
+    def _in_its_own_words(self, announced: CameraState) -> CameraState:
+        """What a camera itself said last, if that is what the supervisor says of it: it knew why."""
+        known = self._departed.get(announced.camera_id)
+        if known is None or known.state != announced.state:
+            return announced
+        return replace(known, at_ns=announced.at_ns)
 
     def _hear_tick(self, channel: Channel, tick: Tick) -> None:
         now_ns = self._clock.monotonic_ns()

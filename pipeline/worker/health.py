@@ -94,6 +94,11 @@ class Health:
         self._state: State = "connecting"
         self._since_ns = 0
 
+    @property
+    def last(self) -> CameraState | None:
+        """What the camera's process said last."""
+        return self._heard
+
     def hear(self, told: CameraState, now_ns: int) -> None:
         """The camera's process says how it is."""
         if told.state != "live" or (self._heard and self._heard.session != told.session):
