@@ -123,3 +123,16 @@ def test_camera_that_decodes_too_slowly_leaves_pictures_out_and_is_on_time_again
     decoded = [picture for picture in pictures[40:] if not picture.behind]
     delays_s = [picture.received_ns / NS_PER_S - picture.pts_s for picture in decoded]
     assert max(delays_s) - min(delays_s) < 0.5  # without leaving any out, the last would be 1.6 s later than the first
+
+
+def test_backlog_of_stamps_slower_than_time_is_not_taken_for_lag_for_ever() -> None:
+    """25 stamps a second from a camera that sends 21, one hiccup: every picture seems later than the one before."""
+    feed = Feed()
+    lags_s = [0.0076 * number for number in range(200)]
+    for lag_s in lags_s[:25]:
+        assert not feed.next(lag_s, waited=True)
+    left_out = [feed.next(lag_s + 0.1, waited=False) for lag_s in lags_s[25:33]]
+    assert left_out[-1]
+    later = [feed.next(lag_s, waited=True) for lag_s in lags_s[33:]]
+    assert later[0]
+    assert not any(later[60:]), "two seconds later it is decoded again, and stays so"

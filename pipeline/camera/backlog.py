@@ -9,7 +9,9 @@ is not the network's doing: either they lay there already, none had to be waited
 waiting for a processor. A pause of the network does not look like that: what comes after it is late, but decoded in no
 time, and then the next picture is waited for. From then on pictures are not decoded, which empties the socket at once,
 and when it is empty, decoding begins again with the next key frame that is on time; pictures between two key frames
-cannot be decoded without those before them. Each picture that is left out is told and counted (`behind`), and gets its
+cannot be decoded without those before them. A camera whose pictures never seem on time (its stamps are slower than
+time, or it sends in bursts) has not fallen behind, it was misjudged: after `MOST_SKIPPED_S` decoding begins again with
+any key frame once nothing lay there any more, and lateness is measured anew. Each picture that is left out is told and counted (`behind`), and gets its
 boxes from the tracker as any other that is not detected.
 
 How late is late follows from the fleet's goal. Pure arithmetic, but for the question whether the thread has waited.
@@ -35,6 +37,9 @@ LATE_S = 0.1
 ON_TIME_SHARE = 0.5
 """Of that: how late a key frame may be with which decoding begins again."""
 
+MOST_SKIPPED_S = 2.0
+"""After so long, whatever is not waited for any more is taken for the present."""
+
 
 class Backlog:
     """Judges one camera. Not thread-safe."""
@@ -47,6 +52,7 @@ class Backlog:
         self._starved_ns = 0
         self._starved = 0
         self._skipping = False
+        self._skipping_since_ns = 0
         self._emptied = False
 
     def waited(self) -> None:
@@ -72,10 +78,19 @@ class Backlog:
         for_want_of_processor = late and self._starved_ns / NS_PER_S >= STARVED_SHARE * lag_s
         self._starved = self._starved + 1 if for_want_of_processor else 0
         if self._skipping:
-            self._skipping = not (key and self._emptied and lag_s < ON_TIME_SHARE * self._late_s)
+            self._skipping = not (key and self._emptied and self._is_present(lag_s, arrived_ns))
         elif late and (self._unwaited >= PICTURES or self._starved >= STARVED_PICTURES):
-            self._skipping, self._emptied = True, False
+            self._skipping, self._emptied, self._skipping_since_ns = True, False, arrived_ns
         return self._skipping
+
+    def _is_present(self, lag_s: float, arrived_ns: int) -> bool:
+        """Whether a key frame is on time, or has to be taken for it."""
+        if lag_s < ON_TIME_SHARE * self._late_s:
+            return True
+        if arrived_ns - self._skipping_since_ns <= MOST_SKIPPED_S * NS_PER_S:
+            return False
+        self._quickest = Quickest()
+        return True
 
 
 def waits_of_this_thread() -> int:
