@@ -11,8 +11,8 @@ time, and then the next picture is waited for. From then on pictures are not dec
 and when it is empty, decoding begins again with the next key frame that is on time; pictures between two key frames
 cannot be decoded without those before them. A camera whose pictures never seem on time (its stamps are slower than
 time, or it sends in bursts) has not fallen behind, it was misjudged: after `MOST_SKIPPED_S` decoding begins again with
-any key frame once nothing lay there any more, and lateness is measured anew. Each picture that is left out is told and counted (`behind`), and gets its
-boxes from the tracker as any other that is not detected.
+any key frame once nothing lay there any more, and lateness is measured anew. Each picture that is left out is told and
+counted (`behind`), and gets its boxes from the tracker as any other that is not detected.
 
 How late is late follows from the fleet's goal. Pure arithmetic, but for the question whether the thread has waited.
 """
