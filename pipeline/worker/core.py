@@ -181,6 +181,7 @@ class Core:
         now_ns = self._clock.monotonic_ns()
         for job, found in zip(jobs, detections, strict=True):
             job.stream.finish(job, found, now_ns)
+            self._scheduler.served(job.camera_id, now_ns / NS_PER_S)
             if not job.owed:
                 self._limit.note(late=job.overdue_pts_s is not None)
         self._service.learn((now_ns - jobs[0].taken_ns) / NS_PER_S)
@@ -326,8 +327,6 @@ class Core:
             self._health[channel.plan.camera_id].note(result, now_ns)
             if channel.pace.promised:
                 self._meter.published(result)
-            if result.origin == "detected":
-                self._scheduler.served(result.camera_id, now_ns / NS_PER_S)
 
     def _reconsider_strides(self, now_s: float) -> None:
         measured, fps = self._meter.read(self._limit.lanes, self._patience().window_s, now_s)

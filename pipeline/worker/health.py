@@ -20,6 +20,8 @@ from pipeline.wire import CameraState, FrameResult, State
 
 WINDOW_S = 2.0
 """What frames say of a camera counts so long."""
+BUCKET_S = 0.25
+"""Frames are counted together for so long, and forgotten together."""
 SILENT_S = 3.0
 """A camera's process says how it is once a second; silent for so long, it is stopped or hangs."""
 FIRST_DETECTION_S = 2.0
@@ -66,13 +68,22 @@ class Limits:
 
 @dataclass(slots=True)
 class _Seen:
-    """What became of the frames of the window."""
+    """What became of the frames of some time."""
 
+    began_ns: int = 0
     frames: int = 0
     detected: int = 0
     late: int = 0
     because: Counter[str] = field(default_factory=Counter)
     lost: Counter[str] = field(default_factory=Counter)
+
+    def add(self, other: _Seen) -> None:
+        """Take in those of another time."""
+        self.frames += other.frames
+        self.detected += other.detected
+        self.late += other.late
+        self.because.update(other.because)
+        self.lost.update(other.lost)
 
 
 class Health:
@@ -88,7 +99,8 @@ class Health:
         self.told: State | None = None
         self._heard: CameraState | None = None
         self._heard_ns = now_ns
-        self._frames: deque[tuple[int, FrameResult]] = deque()
+        self._buckets: deque[_Seen] = deque()
+        self._frame_ns, self._stride = now_ns, 1
         self._first_frame_ns: int | None = None
         self._well_ns: int | None = None
         self._state: State = "connecting"
@@ -109,7 +121,18 @@ class Health:
         """One of its frames has left."""
         if self._first_frame_ns is None:
             self._first_frame_ns = now_ns
-        self._frames.append((now_ns, result))
+        self._frame_ns, self._stride = now_ns, result.stride
+        if not self._buckets or now_ns - self._buckets[-1].began_ns > BUCKET_S * NS_PER_S:
+            self._buckets.append(_Seen(now_ns))
+        bucket = self._buckets[-1]
+        bucket.frames += 1
+        bucket.late += result.age_ms > 1000 * self.limits.deadline_s
+        if result.filled_because is None:
+            bucket.detected += 1
+        else:
+            bucket.because[result.filled_because] += 1
+        if result.lost:
+            bucket.lost.update(result.lost)
 
     def state(self, detected_ns: int | None, now_ns: int, wall_ns: int) -> CameraState | None:
         """How it is now; None before its process has said a word.
@@ -119,8 +142,8 @@ class Health:
             now_ns: Monotonic time.
             wall_ns: The same moment by the wall clock.
         """
-        while self._frames and now_ns - self._frames[0][0] > WINDOW_S * NS_PER_S:
-            self._frames.popleft()
+        while self._buckets and now_ns - self._buckets[0].began_ns > WINDOW_S * NS_PER_S:
+            self._buckets.popleft()
         if self._heard is None:
             return None
         state, detail = self._judge(detected_ns, now_ns)
@@ -136,7 +159,7 @@ class Health:
     def _judge(self, detected_ns: int | None, now_ns: int) -> tuple[State, str]:
         told = self._heard
         assert told is not None, "asked only after a word"
-        silent_s = (now_ns - max(self._heard_ns, self._frames[-1][0] if self._frames else 0)) / NS_PER_S
+        silent_s = (now_ns - max(self._heard_ns, self._frame_ns)) / NS_PER_S
         if silent_s > SILENT_S and told.state not in ("ended", "failed", "paused"):
             return (
                 "blind",
@@ -194,24 +217,18 @@ class Health:
         return "degraded", "it has just come back"
 
     def _seen(self) -> _Seen:
+        """What became of the frames of the window."""
         seen = _Seen()
-        for _, result in self._frames:
-            seen.frames += 1
-            seen.detected += result.origin == "detected"
-            seen.late += result.age_ms > 1000 * self.limits.deadline_s
-            if result.filled_because is not None:
-                seen.because[result.filled_because] += 1
-            seen.lost.update(result.lost)
+        for bucket in self._buckets:
+            seen.add(bucket)
         return seen
 
     def _span_s(self) -> float:
         """The time that the window's frames stand for."""
-        first_ns, last_ns = self._frames[0][0], self._frames[-1][0]
-        return max((last_ns - first_ns) / NS_PER_S, WINDOW_S / 2)
+        began_ns = self._buckets[0].began_ns if self._buckets else self._frame_ns
+        return max((self._frame_ns - began_ns) / NS_PER_S, WINDOW_S / 2)
 
     def _turn_s(self) -> float:
         """How long one of its turns takes: a stride of frames."""
-        if len(self._frames) < 2:
-            return WINDOW_S
-        between_s = (self._frames[-1][0] - self._frames[0][0]) / NS_PER_S / (len(self._frames) - 1)
-        return between_s * self._frames[-1][1].stride
+        frames = sum(bucket.frames for bucket in self._buckets)
+        return WINDOW_S if frames < 2 else self._span_s() / (frames - 1) * self._stride

@@ -74,8 +74,9 @@ class Scheduler:
         self._floor_s[camera_id] = floor_s
 
     def served(self, camera_id: str, now_s: float) -> None:
-        """A detection of this camera came back."""
-        self._served_s[camera_id] = now_s
+        """A detection of this camera came back; without effect on one that has left."""
+        if camera_id in self._floor_s:
+            self._served_s[camera_id] = now_s
 
     def starves(self, camera_id: str, now_s: float) -> bool:
         """Whether it has gone without a detection for too long."""

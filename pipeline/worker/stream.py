@@ -71,6 +71,7 @@ class Job:
         frame_id: The frame.
         letterbox: How its picture lies in the model's input.
         taken_ns: When its picture was taken from the slot.
+        camera_id: Whose picture it is.
         done_ns: When its boxes were there; 0 until then.
         detections: In source pixels; None until done.
         small: (h, w) uint8 grey, for the camera's motion; None where nobody asks for it.
@@ -84,6 +85,7 @@ class Job:
     frame_id: int
     letterbox: Letterbox
     taken_ns: int
+    camera_id: str = ""
     done_ns: int = 0
     detections: Detections | None = None
     small: NDArray[np.uint8] | None = None
