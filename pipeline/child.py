@@ -11,23 +11,23 @@ ORPHANED = 70
 """Exit code of a process whose supervisor is gone (EX_SOFTWARE of sysexits.h)."""
 
 
-HURRY_NICENESS = -10
+FIRST_NICENESS = -10
 
 
-def hurry() -> bool:
+def go_first() -> bool:
     """Let the calling thread go before others; False where the system does not allow that.
 
     For what is little work but must not wait, as all cameras wait for it: among 60 that decode on two cores, the
     worker's loop got a sixtieth of them, and needs an eighth.
     """
     try:
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), HURRY_NICENESS)
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), FIRST_NICENESS)
     except PermissionError:
         return False
     return True
 
 
-def settle() -> None:
+def freeze_heap() -> None:
     """Say that what exists now will stay: the garbage collector no longer walks through modules and open parts.
 
     Nothing is collected first: that would touch, and so copy, every page that a forked process shares.

@@ -36,7 +36,7 @@ class Feed:
             packet.pts = self.pts
             packet.is_corrupt = corrupt
             arrival = Arrival(self.pts + count, 0)
-            out += [(count, unit) for unit in self.assembler.take(packet, arrival)]
+            out += [(count, unit) for unit in self.assembler.assemble(packet, arrival)]
         return out
 
     def prove(self) -> None:

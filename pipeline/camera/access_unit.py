@@ -97,7 +97,7 @@ class Assembler:
         """Whether pictures are given as soon as their last piece is here."""
         return self._right >= PROOF and self._wrong < MOST_ERRORS
 
-    def take(self, packet: av.Packet[Any], arrival: Arrival) -> Iterator[AccessUnit]:
+    def assemble(self, packet: av.Packet[Any], arrival: Arrival) -> Iterator[AccessUnit]:
         """The access units that are complete with this piece, which came at `arrival`: none, one, or two.
 
         Raises:

@@ -184,7 +184,7 @@ class LiveSource:
 
     def _units(self, packet: av.Packet[Any], arrival: Arrival) -> Iterable[AccessUnit]:
         """The pictures that are complete with this packet: itself, unless it is a piece of one."""
-        return self._assembler.take(packet, arrival) if self._assembler else (whole(packet, arrival),)
+        return self._assembler.assemble(packet, arrival) if self._assembler else (whole(packet, arrival),)
 
     def _falls_behind(self, unit: AccessUnit, starved_ns: int) -> bool:
         pts, arrived_ns = unit.packet.pts, unit.stamp.arrival.ns

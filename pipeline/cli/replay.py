@@ -62,7 +62,7 @@ def replay(
 
     from pipeline.logs import configure_logs
     from pipeline.replay.options import Playback, ReplayOptions
-    from pipeline.replay.serve import hurry, serve
+    from pipeline.replay.serve import go_first, serve
     from pipeline.rtsp.auth import PASSWORD_VARIABLE, Login
 
     configure_logs("replay")
@@ -71,7 +71,7 @@ def replay(
     options = ReplayOptions(tuple(files), cameras, port, bind, playback, login, own_ports, departures)
     if push is not None:
         raise typer.Exit(_push(options, push))
-    hurry()
+    go_first()
     raise typer.Exit(asyncio.run(serve(options, _print_addresses)))
 
 

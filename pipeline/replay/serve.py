@@ -64,7 +64,7 @@ async def serve_for_parent(options: ReplayOptions, announce: Announce) -> int:
         return await _until(stopped, server)
 
 
-def hurry() -> None:
+def go_first() -> None:
     """Let this process be woken in time: it plays cameras, which have no other work either."""
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     try:
@@ -128,7 +128,7 @@ def _tell(**message: object) -> None:
 
 def _main() -> int:
     configure_logs("replay", level="warning")
-    hurry()
+    go_first()
     try:
         return asyncio.run(
             serve_for_parent(_read_options(), lambda server: _tell(urls=server.urls, names=server.names))

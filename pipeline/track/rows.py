@@ -137,7 +137,7 @@ class Rows:
         now += by
         velocity += faster
 
-    def take(self, index: NDArray[np.intp], found: Detections, at_s: float) -> None:
+    def correct(self, index: NDArray[np.intp], found: Detections, at_s: float) -> None:
         """The tracks at `index` were seen at `at_s` as `found`, one each; that confirms them."""
         table = self.table[:, index]
         table[_BEFORE] = table[_SEEN]

@@ -223,9 +223,9 @@ class Tracker:
         self._match(fused, ~rows.confirmed, owner[:high], config.tentative_similarity)
         left = owner < 0
         if left.any():
-            rows.take(owner[~left], found[~left], at_s)
+            rows.correct(owner[~left], found[~left], at_s)
         else:
-            rows.take(owner, found, at_s)
+            rows.correct(owner, found, at_s)
         return left
 
     @staticmethod

@@ -56,7 +56,7 @@ class Composer:
             filled_because=None if filled.origin is Origin.DETECTED else frame.reason,
             detection_age_ms=None if stream.detected_ns is None else _ms(now_ns - stream.detected_ns),
             stride=stride,
-            lost=stream.account.take_lost(),
+            lost=stream.account.lost_since(),
             counts=stream.account.counts(decoded=frame_id + 1),
             latency_ms=_latency_ms(frame, now_ns),
             tracks=_boxes(filled.tracks, self.class_names),

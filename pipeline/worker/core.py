@@ -158,7 +158,7 @@ class Core:
             self._departed.pop(camera_id, None)
         self.outbox.messages.append(self._in_its_own_words(message.state))
 
-    def settle(self, settings: Settings) -> None:
+    def promise(self, settings: Settings) -> None:
         """Promise this from now on."""
         self._settings = settings
         self._scheduler.policy = self._batches()

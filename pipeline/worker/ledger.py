@@ -73,7 +73,7 @@ class Account:
             lost=dict(self._lost),
         )
 
-    def take_lost(self) -> dict[str, int]:
+    def lost_since(self) -> dict[str, int]:
         """Frames lost since this was last asked, by cause."""
         lost, self._lost_since = dict(self._lost_since), Counter()
         return lost

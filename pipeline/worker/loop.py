@@ -151,7 +151,7 @@ class Worker:
             self._core.announce(message)
         elif isinstance(message, Settings):
             self._publisher.resize(message.queue)
-            self._core.settle(message)
+            self._core.promise(message)
         elif isinstance(message, LoadModel):
             self._swap.begin(sender, message)
         else:

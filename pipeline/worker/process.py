@@ -12,7 +12,7 @@ from multiprocessing.connection import Connection
 
 import structlog
 
-from pipeline.child import end_with_parent, hurry, settle
+from pipeline.child import end_with_parent, freeze_heap, go_first
 from pipeline.clock import SystemClock
 from pipeline.config.values import Fleet, Model
 from pipeline.detect import Detector, load_detector
@@ -85,7 +85,7 @@ def run_worker(spec: WorkerSpec, report: Connection, beat: c_int64) -> None:
         beat: Set to the monotonic time, ns, whenever the loop turns.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    hurry()
+    go_first()
     end_with_parent()
     configure_logs(spec.name)
     with contextlib.ExitStack() as stack:
@@ -95,7 +95,7 @@ def run_worker(spec: WorkerSpec, report: Connection, beat: c_int64) -> None:
             report.send(error)
             raise SystemExit(REFUSED) from None
         signal.signal(signal.SIGTERM, lambda number, frame: worker.stop())
-        settle()
+        freeze_heap()
         sys.setswitchinterval(SWITCH_S)
         report.send(ready)
         report.close()
