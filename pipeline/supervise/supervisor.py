@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from itertools import count
 from multiprocessing.connection import wait
 from pathlib import Path
-from queue import SimpleQueue
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -30,6 +29,7 @@ from pipeline.runscope import RunLease
 from pipeline.supervise.cameras import Cameras
 from pipeline.supervise.changes import Changes, compare, keep_fixed
 from pipeline.supervise.child import ProcessHost
+from pipeline.supervise.inbox import Inbox
 from pipeline.supervise.members import Members
 from pipeline.supervise.status import ProcessStatus
 from pipeline.supervise.swap import ModelSwap
@@ -44,7 +44,6 @@ SWAP_WATCH_S = 0.05
 """The same while workers load another model."""
 
 A = TypeVar("A")
-_Request = Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +79,7 @@ class Supervisor:
             self._lease.close()
             raise
         self._stopping = False
-        self._requests: SimpleQueue[_Request] = SimpleQueue()
+        self._inbox: Inbox[Supervisor] = Inbox()
         self._swaps = count(1, 2)
         self._swap: _Swapping | None = None
         self._wake, self._waker = multiprocessing.Pipe(duplex=False)
@@ -141,8 +140,7 @@ class Supervisor:
         Example:
             changes = supervisor.submit(lambda running: running.apply(fleet)).result()
         """
-        answer: Future[A] = Future()
-        self._requests.put(lambda: _carry_out(change, self, answer))
+        answer = self._inbox.put(change)
         self._nudge()
         return answer
 
@@ -225,8 +223,7 @@ class Supervisor:
 
     def _tend(self) -> None:
         """Look after every process once."""
-        while not self._requests.empty():
-            self._requests.get()()
+        self._inbox.carry_out(self)
         self._members.tend(self._free_the_dead)
         self._workers.hand_over()
         self._cameras.tell()
@@ -283,24 +280,6 @@ class Supervisor:
 
     def _now_s(self) -> float:
         return self._clock.monotonic_ns() / NS_PER_S
-
-
-def _carry_out(change: Callable[[Supervisor], Future[A]], supervisor: Supervisor, answer: Future[A]) -> None:
-    """Make a change that was asked for; what it says, or why it is refused, becomes the answer."""
-    try:
-        made = change(supervisor)
-    except PipelineError as error:
-        answer.set_exception(error)
-        return
-    made.add_done_callback(lambda done: _hand_on(done, answer))
-
-
-def _hand_on(done: Future[A], answer: Future[A]) -> None:
-    error = done.exception()
-    if error is not None:
-        answer.set_exception(error)
-    else:
-        answer.set_result(done.result())
 
 
 def unknown_camera(camera_id: str, fleet: Fleet) -> str:

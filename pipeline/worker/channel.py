@@ -130,7 +130,7 @@ class Channel:
         patience = self.pace.patience(of_fleet)
         self._stream.give_up_overdue(now_ns / NS_PER_S - patience.overdue_s)
         frame = self._stream.waiting()
-        if frame is None or max(now_ns / NS_PER_S, free_s) < patience.stale_at_s(frame):
+        if frame is None or max(now_ns / NS_PER_S, free_s) < frame.stale_at_s(patience):
             return False
         self._stream.give_up(frame, "stale")
         return True
@@ -153,7 +153,7 @@ class Channel:
             return None
         patience = self.pace.patience(of_fleet)
         waiting, oldest_ns = self._stream.waiting(), self._stream.oldest_ns
-        stale_s = math.inf if waiting is None else patience.stale_at_s(waiting)
+        stale_s = math.inf if waiting is None else waiting.stale_at_s(patience)
         overdue_s = math.inf if oldest_ns is None else patience.overdue_at_s(oldest_ns)
         fill_s = self._stream.fill_due_s
         due_s = min(stale_s, overdue_s, math.inf if fill_s is None else fill_s)

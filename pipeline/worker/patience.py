@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from pipeline.clock import NS_PER_S
-
-if TYPE_CHECKING:
-    from pipeline.worker.stream import Frame
 
 OVERDUE_SHARE = 0.9
 """Of the deadline; the rest is for publishing, so that a frame given up at the last moment is still within it."""
@@ -42,10 +39,10 @@ class Patience:
         """How long a frame may wait in the slot that got there as soon as it was captured."""
         return max(min(self.stale_s, self.queue_s), self.slot_s)
 
-    def stale_at_s(self, frame: Frame) -> float:
-        """When a frame in the slot is not worth a detection any more, monotonic s."""
-        there_s = frame.tick.decoded_ns / NS_PER_S
-        too_late_s = frame.judged_from_ns / NS_PER_S + self.stale_s
+    def stale_at_s(self, captured_ns: int, decoded_ns: int) -> float:
+        """When a frame is not worth a detection any more that is in the slot since `decoded_ns`, monotonic s."""
+        there_s = decoded_ns / NS_PER_S
+        too_late_s = captured_ns / NS_PER_S + self.stale_s
         return max(min(too_late_s, there_s + self.queue_s), there_s + self.slot_s)
 
     def overdue_at_s(self, oldest_ns: int) -> float:

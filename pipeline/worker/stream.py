@@ -21,7 +21,7 @@ from pipeline.geometry import Letterbox, WidthHeight
 from pipeline.link import Tick
 from pipeline.track.fill import Filled, Filling
 from pipeline.worker.ledger import Account
-from pipeline.worker.patience import LATE_S
+from pipeline.worker.patience import LATE_S, Patience
 
 CLOCK_SLACK_NS = 50_000_000
 """The most that is put down to a frame's way here when it is judged too old. A camera whose clock is a little slow
@@ -55,6 +55,10 @@ class Frame:
     def judged_from_ns(self) -> int:
         """From when on its age counts where something is given up for it."""
         return max(self.tick.captured_ns, self.tick.received_ns - CLOCK_SLACK_NS)
+
+    def stale_at_s(self, patience: Patience) -> float:
+        """When it is not worth a detection any more, monotonic s, if it waits in the slot."""
+        return patience.stale_at_s(self.judged_from_ns, self.tick.decoded_ns)
 
     @property
     def settled(self) -> bool:
