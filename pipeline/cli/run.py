@@ -171,9 +171,10 @@ def _controlled(supervisor: Supervisor, file: Path, watch_file: bool) -> Iterato
     from pipeline.supervise.watch import FileWatch, Reloads
 
     requests = Requests(supervisor, file)
-    server = ControlServer(supervisor.directory, supervisor.fleet.name, requests.answer)
     reloads = Reloads(requests)
+    # Before the socket is there: whoever finds it may send the signal, which ends a process that does not know it.
     signal.signal(signal.SIGHUP, lambda number, frame: reloads.ask())
+    server = ControlServer(supervisor.directory, supervisor.fleet.name, requests.answer)
     watching = FileWatch(file, reloads.ask) if watch_file else None
     try:
         yield
