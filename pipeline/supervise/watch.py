@@ -15,6 +15,9 @@ from pipeline.supervise.requests import Requests
 
 log = structlog.get_logger()
 
+LOOK_MS = 500
+"""How often the file is looked at if nothing was told."""
+
 
 class Reloads:
     """Makes one reload after the other in a thread of its own."""
@@ -43,10 +46,15 @@ class Reloads:
 
 
 class FileWatch:
-    """Calls `changed` whenever a file is written, replaced or renamed into its place."""
+    """Calls `changed` whenever a file is written, replaced or renamed into its place.
+
+    The system tells at once. What it does not tell (a change before it began to watch, a file system of another
+    machine) is seen within half a second, by the file's time.
+    """
 
     def __init__(self, file: Path, changed: Callable[[], None]) -> None:
         self._file, self._changed = file.absolute(), changed
+        self._known = _stamp(self._file)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watch-file", daemon=True)
         self._thread.start()
@@ -58,9 +66,20 @@ class FileWatch:
 
     def _run(self) -> None:
         # The folder, not the file: editors write a new file and rename it over the old one.
-        folder = self._file.parent
-        for _ in watch(folder, watch_filter=self._is_it, stop_event=self._stop, recursive=False, rust_timeout=500):
-            self._changed()
+        told = watch(
+            self._file.parent, stop_event=self._stop, recursive=False, rust_timeout=LOOK_MS, yield_on_timeout=True
+        )
+        for _ in told:
+            stamp = _stamp(self._file)
+            if stamp is not None and stamp != self._known:
+                self._known = stamp
+                self._changed()
 
-    def _is_it(self, change: object, path: str) -> bool:
-        return Path(path).name == self._file.name
+
+def _stamp(file: Path) -> tuple[int, int, int] | None:
+    """What differs when a file is another one; None while there is none."""
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
