@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 
 from pipeline.burst.fleet import FleetProcess
-from pipeline.burst.listen import Heard, Listener
+from pipeline.burst.listen import Book, Heard
 from pipeline.burst.mischief import Mischief
 from pipeline.burst.observed import CameraDepartures
 from pipeline.burst.plan import Plan
@@ -23,6 +23,7 @@ from pipeline.burst.scenario import Phase
 from pipeline.burst.stage import Stage
 from pipeline.config import Fleet
 from pipeline.errors import PipelineError
+from pipeline.listen import Listener
 from pipeline.replay.faults import Fault
 from pipeline.runscope import SHARED_MEMORY
 
@@ -109,7 +110,7 @@ class Lab:
         self._folder = folder
         self._tell = tell
         self._doing = ("starting", -1, 0.0)
-        self._listener: Listener | None = None
+        self._book = Book(plan.camera_ids)
         self._restarts: dict[str, int] = {}
         self._waiting = threading.Event()  # never set: what interrupts a wait is an exception
 
@@ -121,7 +122,7 @@ class Lab:
     def snapshot(self) -> Snapshot:
         """How far it is."""
         doing, phase, since_s = self._doing
-        hz, p95_ms = self._listener.recent() if self._listener is not None else (0.0, 0.0)
+        hz, p95_ms = self._book.recent()
         return Snapshot(doing, phase, time.monotonic() - since_s if phase >= 0 else 0.0, hz, p95_ms)
 
     def run(self) -> Record:
@@ -145,29 +146,29 @@ class Lab:
         self._begin("loading the model")
         endpoint = process.open(READY_S).endpoint
         with ExitStack() as stack:
-            listener = self._listener = stack.enter_context(Listener(endpoint, self._plan.camera_ids))
+            stack.enter_context(Listener(endpoint, self._book.hear))
             record.listening_s = time.monotonic()
             record.sampler = stack.enter_context(Sampler(lambda: self._processes(stage, process, record)))
             mischiefs = [self._mischief(phase, endpoint, stage) for phase in self._plan.scenario.phases]
-            self._await_cameras(listener)
+            self._await_cameras()
             record.zero_s, record.zero_wall_ns = time.monotonic(), time.time_ns()
             for index, phase in enumerate(self._plan.scenario.phases):
                 self._begin(phase.name, index)
                 record.timings.append(self._play(phase, mischiefs[index], stage, process, record))
             self._begin("ending")
             self._waiting.wait(FAREWELL_S)
-            record.heard = listener.heard()
+            record.heard = self._book.heard()
             record.family = [*record.sampler.seen, *psutil.Process(process.pid).children(recursive=True)]
 
     def _begin(self, doing: str, phase: int = -1) -> None:
         self._doing = (doing, phase, time.monotonic())
         self._tell(doing)
 
-    def _await_cameras(self, listener: Listener) -> None:
+    def _await_cameras(self) -> None:
         """Wait until all usual cameras publish, or the time for that is over; whatever is missing then is seen."""
         self._begin("waiting for the cameras")
         until_s = time.monotonic() + self._plan.scenario.warmup_s
-        while listener.cameras_seen < self._plan.usual and time.monotonic() < until_s:
+        while self._book.cameras_seen < self._plan.usual and time.monotonic() < until_s:
             self._waiting.wait(LOOK_S)
         self._waiting.wait(CALM_S)
 
