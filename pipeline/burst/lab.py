@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -144,7 +144,7 @@ class Lab:
 
     def _run_fleet(self, stage: Stage, process: FleetProcess, record: Record) -> None:
         self._begin("loading the model")
-        endpoint = process.open(READY_S).endpoint
+        endpoint = process.open(READY_S)
         with ExitStack() as stack:
             stack.enter_context(Listener(endpoint, self._book.hear))
             record.listening_s = time.monotonic()
@@ -186,28 +186,41 @@ class Lab:
         start_s = time.monotonic()
         try:
             if phase.burst is not None:
-                self._begin_burst(phase, stage, record)
+                self._begin_burst(phase, stage, process, record)
             if mischief is not None:
                 self._until(start_s + mischief.plan.at_s)
                 record.faults.append(_make(mischief, stage, process))
                 self._until(start_s + mischief.plan.end_s)
                 mischief.end()
             self._until(start_s + phase.seconds)
-            # Before the cameras of a burst are taken away, which takes a moment.
-            return Timing(phase, start_s, time.monotonic())
         finally:
             if mischief is not None:
                 mischief.end()
+        # Before the cameras of a burst are taken away, which takes a moment.
+        timing = Timing(phase, start_s, time.monotonic())
+        if phase.burst is not None and phase.burst.cameras is not None:
+            usual = {camera_id: stage.urls[camera_id] for camera_id in self._plan.camera_ids[: self._plan.usual]}
+            self._let_join_or_leave(usual, process, record)
             stage.end_burst()
+        return timing
 
-    def _begin_burst(self, phase: Phase, stage: Stage, record: Record) -> None:
+    def _begin_burst(self, phase: Phase, stage: Stage, process: FleetProcess, record: Record) -> None:
         assert phase.burst is not None
         if phase.burst.cameras is not None:
             stage.begin_burst(phase.burst.cameras)
+            self._let_join_or_leave(stage.urls, process, record)
         if phase.burst.speed is not None:
             for camera_id in self._plan.present(phase):
                 fps = record.rates_hz[camera_id] * phase.burst.speed
                 stage.inject(camera_id, Fault("frame_rate", phase.seconds, fps=fps))
+
+    def _let_join_or_leave(self, urls: Mapping[str, str], process: FleetProcess, record: Record) -> None:
+        """Let the running fleet have these cameras, and note who joined and left."""
+        changes = process.become(self._plan.fleet(urls))
+        now_s = time.monotonic()
+        for what, cameras in (("joined", changes.added), ("left", changes.removed)):
+            if cameras:
+                record.events.append(Event(at_s=now_s, subject="fleet", text=f"cameras {what}: {', '.join(cameras)}"))
 
     def _until(self, at_s: float) -> None:
         self._waiting.wait(max(0.0, at_s - time.monotonic()))

@@ -50,7 +50,7 @@ class Plan:
         """The fleet that watches the served recordings.
 
         Args:
-            urls: Where each of `camera_ids` is served.
+            urls: Where each camera is served that it is to have, some of `camera_ids`.
         """
         scenario, tested = self.scenario, self.tested
         known = tested.cameras if tested is not None else {}
@@ -63,6 +63,7 @@ class Plan:
                 }
             )
             for camera_id in self.camera_ids
+            if camera_id in urls
         }
         model = scenario.model or (tested.model if tested is not None else None)
         assert model is not None, "a scenario has a fleet file or a model"
