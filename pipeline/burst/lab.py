@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
+from operator import itemgetter
 from pathlib import Path
 
 import psutil
@@ -149,7 +151,7 @@ class Lab:
             stack.enter_context(Listener(endpoint, self._book.hear))
             record.listening_s = time.monotonic()
             record.sampler = stack.enter_context(Sampler(lambda: self._processes(stage, process, record)))
-            mischiefs = [self._mischief(phase, endpoint, stage) for phase in self._plan.scenario.phases]
+            mischiefs = [self._mischiefs(phase, endpoint, stage) for phase in self._plan.scenario.phases]
             self._await_cameras()
             record.zero_s, record.zero_wall_ns = time.monotonic(), time.time_ns()
             for index, phase in enumerate(self._plan.scenario.phases):
@@ -172,29 +174,33 @@ class Lab:
             self._waiting.wait(LOOK_S)
         self._waiting.wait(CALM_S)
 
-    def _mischief(self, phase: Phase, endpoint: str, stage: Stage) -> Mischief | None:
-        if phase.fault is None:
-            return None
-        mischief = Mischief(phase.fault, self._plan.target(phase), endpoint, self._folder)
-        mischief.prepare(stage)
-        return mischief
+    def _mischiefs(self, phase: Phase, endpoint: str, stage: Stage) -> list[Mischief]:
+        found = [Mischief(one, self._plan.target(one), endpoint, self._folder) for one in phase.every_fault]
+        for mischief in found:
+            mischief.prepare(stage)
+        return found
 
     def _play(
-        self, phase: Phase, mischief: Mischief | None, stage: Stage, process: FleetProcess, record: Record
+        self, phase: Phase, mischiefs: list[Mischief], stage: Stage, process: FleetProcess, record: Record
     ) -> Timing:
         """One phase from its beginning to its end."""
         start_s = time.monotonic()
+
+        def begin(mischief: Mischief) -> None:
+            record.faults.append(_make(mischief, stage, process))
+
+        moments: list[tuple[float, Callable[[], None]]]
+        moments = [(mischief.plan.at_s, partial(begin, mischief)) for mischief in mischiefs]
+        moments += [(mischief.plan.end_s, mischief.end) for mischief in mischiefs]
         try:
             if phase.burst is not None:
                 self._begin_burst(phase, stage, process, record)
-            if mischief is not None:
-                self._until(start_s + mischief.plan.at_s)
-                record.faults.append(_make(mischief, stage, process))
-                self._until(start_s + mischief.plan.end_s)
-                mischief.end()
+            for at_s, act in sorted(moments, key=itemgetter(0)):
+                self._until(start_s + at_s)
+                act()
             self._until(start_s + phase.seconds)
         finally:
-            if mischief is not None:
+            for mischief in mischiefs:
                 mischief.end()
         # Before the cameras of a burst are taken away, which takes a moment.
         timing = Timing(phase, start_s, time.monotonic())
