@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.burst.judge import Facts, judge, recovery_s, share
+from pipeline.burst.judge import Facts, Told, judge, named, recovery_s, share
 from pipeline.burst.listen import FRAME, Heard, Loss
 from pipeline.burst.match import true_ages_ms
 from pipeline.burst.observed import CameraDepartures, Observed, ages, figures, observe
@@ -204,3 +204,35 @@ def test_judge_of_a_fault_that_could_not_be_made_fails():
 @pytest.mark.parametrize(("part", "whole", "expected"), [(5, 10, 0.5), (11, 10, 1.0), (0, 10, 0.0), (3, 0, None)])
 def test_share_is_at_most_one(part: float, whole: float, expected: float | None):
     assert share(part, whole) == expected
+
+
+LIVE, BLIND = Told(0.0, "live", ""), Told(13.0, "blind", "its pictures do not change")
+
+
+@pytest.mark.parametrize(
+    ("told", "wanted", "passed", "words"),
+    [
+        pytest.param([LIVE, BLIND], "blind", True, "blind after 3.0 s: its pictures do not change", id="named in time"),
+        pytest.param([], "blind", False, "never told", id="nothing was heard"),
+        pytest.param([LIVE], "blind", False, "never told", id="green all the time"),
+        pytest.param([LIVE, Told(16.0, "blind", "why")], "blind", False, "1.0 s too late", id="too late"),
+        pytest.param([LIVE, Told(21.0, "blind", "why")], "blind", False, "never told", id="after the fault"),
+        pytest.param([LIVE, Told(12.0, "blind", "")], "blind", False, "no reason told", id="without a reason"),
+        pytest.param([LIVE, Told(12.0, "retrying", "why")], "blind", False, "never told", id="another state"),
+        pytest.param(
+            [LIVE, BLIND, Told(17.5, "live", "")], "blind", False, "called live again after 7.5 s", id="green too soon"
+        ),
+        pytest.param([LIVE, BLIND, Told(20.5, "live", "")], "blind", True, "3.0 s", id="green when it is over"),
+        pytest.param([Told(2.0, "blind", "why")], "blind", True, "blind after 0.0 s: why", id="so before"),
+        pytest.param(
+            [Told(1.0, "blind", "why"), Told(9.0, "live", "")], "blind", False, "never told", id="not any more"
+        ),
+        pytest.param([LIVE], "live", True, "live after 0.0 s", id="live needs no reason"),
+    ],
+)
+def test_state_is_named_in_time_with_its_reason_and_not_green(told: list[Told], wanted: str, passed: bool, words: str):
+    found = named("gate", wanted, told, begin_s=10.0, end_s=20.0)
+    (check,) = judge(Expect(states={"gate": wanted}, max_state_s=5), facts(named=(found,)))
+    assert check.what == "state of gate"
+    assert check.passed is passed
+    assert words in (check.found if passed else check.miss)

@@ -228,3 +228,13 @@ def test_processes_are_grouped_and_count_only_while_they_are_there():
         0,
         0,
     ]
+
+
+def test_page_tells_several_faults_of_a_phase_in_one_row():
+    report = canned()
+    marks = [
+        *report.faults,
+        FaultMark(name="stop_camera", camera="cam1", start_s=9.5, end_s=11.0, error="cam1 is gone"),
+    ]
+    html = page(msgspec.structs.replace(report, faults=marks))
+    assert html.count("cam1 is gone") == 1

@@ -79,6 +79,77 @@ def test_burst_runs_a_scenario_judges_it_and_leaves_nothing(scenario: Path, tmp_
     assert "FAILED" in (out / "report.html").read_text()
 
 
+def test_burst_of_cameras_joins_the_running_fleet_and_leaves_it(scenario: Path, tmp_path: Path):
+    body = yaml.safe_load(scenario.read_text())
+    body["phases"] = [
+        {"name": "calm", "seconds": 1.5},
+        {"name": "twice", "seconds": 8, "settle_s": 1, "burst": {"cameras": 4}},
+        {"name": "calm again", "seconds": 1.5},
+    ]
+    scenario.write_text(yaml.safe_dump(body))
+    out = tmp_path / "out"
+    done = subprocess.run(
+        [CAMFLEET, "burst", scenario, "--report", out],
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_S,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = read_report(out)
+    calm, twice, again = report.phases
+    assert [len(phase.cameras) for phase in report.phases] == [2, 4, 2]
+    assert all(camera.published > 20 and camera.detected > 0 for camera in twice.cameras), done.stderr
+    told = [event for event in report.events if event.subject == "fleet"]
+    assert [event.text for event in told] == [
+        "cameras joined: square-3, square-4",
+        "cameras left: square-3, square-4",
+    ]
+    assert calm.end_s <= told[0].at_s < twice.end_s <= told[1].at_s
+    of_newcomer = [event for event in report.events if event.subject == "camera square-3"]
+    assert all(event.at_s >= calm.end_s for event in of_newcomer), "it was no part of the fleet before"
+    assert "removed" in of_newcomer[-1].text
+    assert not any("retrying" in event.text for event in of_newcomer), "it is served before it joins, until it has left"
+    assert again.end_s > told[1].at_s
+
+
+def test_burst_of_troubles_names_each_camera_with_its_reason(scenario: Path, tmp_path: Path):
+    body = yaml.safe_load(scenario.read_text())
+    body["cameras"] = 4
+    body["settings"] = {"square-4": {"min_detect_hz": 900}}
+    body["phases"] = [
+        {
+            "name": "one blind, one offline, one starved",
+            "seconds": 12,
+            "faults": [
+                {"name": "freeze", "camera": "square-2", "seconds": 8},
+                {"name": "refuse", "camera": "square-3", "seconds": 8},
+            ],
+            "expect": {
+                "states": {"square-2": "blind", "square-3": "retrying", "square-4": "degraded"},
+                "max_state_s": 8,
+            },
+        },
+    ]
+    scenario.write_text(yaml.safe_dump(body))
+    out = tmp_path / "out"
+    done = subprocess.run(
+        [CAMFLEET, "burst", scenario, "--report", out],
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_S,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    (phase,) = read_report(out).phases
+    assert {check.what for check in phase.checks} == {f"state of square-{number}" for number in (2, 3, 4)}
+    reasons = {check.what[-1]: check.found for check in phase.checks}
+    assert "its pictures do not change" in reasons["2"]
+    assert "below its floor" in reasons["4"]
+    assert phase.detail == "freeze at square-2, for 8 s; refuse at square-3, for 8 s"
+    assert phase.target is None
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
 def test_burst_that_is_interrupted_ends_everything(scenario: Path, within: Callable, number: signal.Signals):
     with subprocess.Popen([CAMFLEET, "burst", scenario], stderr=subprocess.PIPE, text=True) as process:

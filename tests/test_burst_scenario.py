@@ -82,6 +82,36 @@ def told_of(content: str, folder: Path) -> str:
             id="a burst with a fault",
         ),
         pytest.param(
+            HEAD + "  - {name: bad, seconds: 5, fault: {name: silence}, faults: [{name: freeze}]}\n",
+            "has “fault” and “faults”; give one of them",
+            id="a fault and faults",
+        ),
+        pytest.param(
+            HEAD + "  - {name: bad, seconds: 5, faults: [{name: freeze}, {name: freeze, camera: squares}]}\n",
+            "phases.0.faults.1.camera: there is no camera “squares”; did you mean “square”?",
+            id="one of several faults at a camera that is not there",
+        ),
+        pytest.param(
+            HEAD + "  - {name: bad, seconds: 5, faults: [{name: freeze}, {name: silence, seconds: 5}]}\n",
+            "its fault ends at 6 s and the phase at 5 s",
+            id="one of several faults longer than its phase",
+        ),
+        pytest.param(
+            HEAD + "  - {name: bad, seconds: 5, expect: {states: {squares: blind}}}\n",
+            "phases.0.expect.states.squares: there is no camera “squares”; did you mean “square”?",
+            id="a state of a camera that is not there",
+        ),
+        pytest.param(
+            HEAD + "  - {name: bad, seconds: 5, expect: {states: {square: green}}}\n",
+            "phases.0.expect.states.square: found “green”, expected one of connecting",
+            id="a state that there is not",
+        ),
+        pytest.param(
+            "settings: {squares: {priority: low}}\n" + HEAD + STEADY,
+            "settings.squares: there is no camera “squares”; did you mean “square”?",
+            id="settings of a camera that is not there",
+        ),
+        pytest.param(
             HEAD + "  - {name: more, seconds: 5, burst: {cameras: 3}}\n",
             "phases.0.burst.cameras: found “3”, but there are 3 cameras in every phase",
             id="a burst of no more cameras",
@@ -152,6 +182,34 @@ def test_scenario_takes_names_and_settings_from_the_fleet_file_it_tests(folder: 
     assert {camera.read_timeout_s for camera in fleet.cameras.values()} == {4}
     assert {(camera.reconnect.initial_s, camera.reconnect.max_s) for camera in fleet.cameras.values()} == {(0.5, 2)}
     assert [camera.url.reveal() for camera in fleet.cameras.values()] == list(urls.values())
+
+
+def test_scenario_settings_of_one_camera_go_before_those_of_all(folder: Path):
+    (folder / "day.yaml").write_text(
+        "settings: {square-2: {priority: low, reconnect: {max_s: 3}}}\n"
+        "defaults: {priority: high, reconnect: {max_s: 2, initial_s: 1}}\n" + HEAD + STEADY
+    )
+    plan = load_scenario(folder / "day.yaml", {})
+    fleet = plan.fleet({camera_id: f"rtsp://127.0.0.1:1/{camera_id}" for camera_id in plan.camera_ids})
+    assert [camera.priority for camera in fleet.cameras.values()] == ["high", "low", "high"]
+    assert [camera.reconnect.max_s for camera in fleet.cameras.values()] == [2, 3, 2]
+    assert {camera.reconnect.initial_s for camera in fleet.cameras.values()} == {1}
+
+
+def test_scenario_fleet_has_the_cameras_that_are_served(folder: Path):
+    (folder / "day.yaml").write_text(HEAD + STEADY)
+    plan = load_scenario(folder / "day.yaml", {})
+    assert list(plan.fleet({"square-3": "rtsp://127.0.0.1:1/3"}).cameras) == ["square-3"]
+
+
+def test_scenario_faults_are_in_the_order_of_their_beginning(folder: Path):
+    (folder / "day.yaml").write_text(
+        HEAD
+        + "  - {name: bad, seconds: 9, faults: [{name: freeze, at_s: 3}, {name: silence}, {name: reset, at_s: 2}]}\n"
+    )
+    (phase,) = load_scenario(folder / "day.yaml", {}).scenario.phases
+    assert [fault.name for fault in phase.every_fault] == ["silence", "reset", "freeze"]
+    assert phase.kind == "fault"
 
 
 def test_scenario_with_stars_finds_recordings_in_order(folder: Path, recording: Path):

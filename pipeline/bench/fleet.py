@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -14,15 +13,13 @@ import psutil
 
 from pipeline.bench import machine
 from pipeline.bench.figures import FleetRun, Percentiles, ProcessUse
-from pipeline.client import Subscriber
 from pipeline.config.values import Fleet, Publish
-from pipeline.errors import PipelineError, SubscriberTimeout
+from pipeline.errors import PipelineError
+from pipeline.listen import Listener
 from pipeline.supervise.status import ProcessStatus
 from pipeline.supervise.supervisor import Supervisor
-from pipeline.wire import FrameResult
+from pipeline.wire import CameraState, FrameResult
 
-LOOK_S = 0.2
-"""How soon the subscriber notices that it is to end, s."""
 TURN_S = 0.25
 """How often progress is told, s."""
 PRIVATE = "tcp://127.0.0.1:0"
@@ -52,10 +49,11 @@ def measure_fleet(fleet: Fleet, span: Span, turn: Callable[[float], None]) -> Fl
     with Supervisor(private) as supervisor:
         endpoint = supervisor.open().endpoint
         _run(supervisor, span.settle_s, turn)
-        with Recorder(endpoint) as recorder:
-            before, first = Usage.read(supervisor.status()), len(recorder.frames)
+        heard: list[FrameOutcome] = []
+        with Listener(endpoint, lambda message: _keep(message, heard)):
+            before, first = Usage.read(supervisor.status()), len(heard)
             measured_s = _run(supervisor, span.measure_s, lambda spent_s: turn(span.settle_s + spent_s))
-            after, frames = Usage.read(supervisor.status()), recorder.frames[first:]
+            after, frames = Usage.read(supervisor.status()), heard[first:]
         after = replace(after, memory_mb=_memory_mb(after.pids))
     if measured_s < span.measure_s / 2:
         raise PipelineError(
@@ -101,34 +99,9 @@ class FrameOutcome:
         )
 
 
-class Recorder:
-    """A thread that subscribes to a fleet and keeps what `FrameOutcome` keeps of every message.
-
-    Attributes:
-        frames: In the order of arrival, so far.
-    """
-
-    def __init__(self, endpoint: str) -> None:
-        self.frames: list[FrameOutcome] = []
-        self._endpoint = endpoint
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._listen, name="bench-recorder", daemon=True)
-
-    def __enter__(self) -> Recorder:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _listen(self) -> None:
-        with Subscriber(self._endpoint, timeout_s=LOOK_S, queue=0) as subscriber:
-            while not self._stop.is_set():
-                try:
-                    self.frames.append(FrameOutcome.of(subscriber.receive()))
-                except SubscriberTimeout:
-                    continue
+def _keep(message: FrameResult | CameraState, heard: list[FrameOutcome]) -> None:
+    if isinstance(message, FrameResult):
+        heard.append(FrameOutcome.of(message))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import numpy as np
 
-from pipeline.burst.judge import Facts, judge, passed, recovery_s
+from pipeline.burst.judge import Facts, Named, Told, judge, named, passed, recovery_s
 from pipeline.burst.lab import Record, Timing
 from pipeline.burst.observed import Observed, ages, figures, observe
 from pipeline.burst.plan import Plan
@@ -20,7 +21,7 @@ from pipeline.burst.result import (
     PhaseReport,
     Surroundings,
 )
-from pipeline.burst.scenario import Phase
+from pipeline.burst.scenario import FaultPlan, Phase
 from pipeline.burst.series import series, truth
 from pipeline.clock import NS_PER_S
 
@@ -71,8 +72,8 @@ class _Bench:
         span_s = (start_s + phase.settle_s, end_s)
         present = self._plan.present(phase)
         fleet = figures(self._observed, present, span_s, self._offered(phase, present, span_s), "all")
-        mark = next(self._faults) if phase.fault is not None else None
-        back_s = self._recovery_s(phase, mark, end_s)
+        marks = [next(self._faults) for _ in phase.every_fault]
+        back_s = self._recovery_s(phase, marks, end_s)
         others = self._others_p95_ms(phase, span_s)
         before = self._others_p95_ms(phase, self._steady_s) if self._steady_s is not None else None
         facts = Facts(
@@ -82,7 +83,8 @@ class _Bench:
             others_p95_ms=others,
             others_p95_before_ms=before,
             difference=self._difference(span_s),
-            error=mark.error if mark is not None else "",
+            error="; ".join(mark.error for mark in marks if mark.error),
+            named=tuple(self._named(phase, marks, (start_s, end_s))),
         )
         if phase.kind == "steady":
             self._steady_s = span_s
@@ -96,10 +98,10 @@ class _Bench:
             fleet=fleet,
             cameras=[self._camera(phase, camera_id, span_s) for camera_id in present],
             checks=judge(phase.expect, facts),
-            target=self._plan.target(phase),
+            target=marks[0].camera if len(marks) == 1 else None,
             recovery_s=back_s,
             others_p95_ms=others,
-            others_p95_before_ms=before if phase.fault is not None else None,
+            others_p95_before_ms=before if marks else None,
         )
 
     def _camera(self, phase: Phase, camera_id: str, span_s: tuple[float, float]) -> CameraFigures:
@@ -111,35 +113,49 @@ class _Bench:
         return sum(self._record.rates_hz[camera_id] for camera_id in cameras) * speed * (span_s[1] - span_s[0])
 
     def _others_p95_ms(self, phase: Phase, span_s: tuple[float, float] | None) -> float | None:
-        """The cameras that a phase's fault does not happen to."""
-        if phase.fault is None or span_s is None:
+        """The cameras that a phase's faults do not happen to."""
+        if not phase.every_fault or span_s is None:
             return None
-        target = self._plan.target(phase)
-        if phase.fault.name in ("kill_worker", "stop_worker"):
+        if any(fault.name in ("kill_worker", "stop_worker") for fault in phase.every_fault):
             return None  # no camera is another one
-        others = [camera_id for camera_id in self._plan.present(phase) if camera_id != target]
+        targets = [self._plan.target(fault) for fault in phase.every_fault]
+        others = [camera_id for camera_id in self._plan.present(phase) if camera_id not in targets]
         return ages(self._observed.age_ms[self._observed.within(*span_s, others)]).p95 if others else None
 
-    def _recovery_s(self, phase: Phase, mark: FaultMark | None, end_s: float) -> float | None:
-        """The slowest recovery of those that the fault happened to."""
-        if mark is None or mark.error:
+    def _recovery_s(self, phase: Phase, marks: list[FaultMark], end_s: float) -> float | None:
+        """The slowest recovery of those that a fault happened to."""
+        if not marks or any(mark.error for mark in marks):
             return None
-        target = self._plan.target(phase)
-        hit = [target] if target is not None else list(self._plan.present(phase))
-        fault_end_s = mark.end_s - self._record.zero_s
         found = []
-        for camera_id in hit:
-            frames = self._observed.within(fault_end_s, end_s, [camera_id])
-            found.append(
-                recovery_s(
-                    self._observed.at_s[frames],
-                    self._observed.age_ms[frames],
-                    fault_end_s,
-                    self._record.rates_hz[camera_id],
-                    self._record.fleet.slo.p95_ms,
+        for mark in marks:
+            fault_end_s = mark.end_s - self._record.zero_s
+            for camera_id in [mark.camera] if mark.camera is not None else self._plan.present(phase):
+                frames = self._observed.within(fault_end_s, end_s, [camera_id])
+                found.append(
+                    recovery_s(
+                        self._observed.at_s[frames],
+                        self._observed.age_ms[frames],
+                        fault_end_s,
+                        self._record.rates_hz[camera_id],
+                        self._record.fleet.slo.p95_ms,
+                    )
                 )
-            )
         return None if None in found else max(one for one in found if one is not None)
+
+    def _named(self, phase: Phase, marks: list[FaultMark], span_s: tuple[float, float]) -> Iterator[Named]:
+        """What was told of the cameras that a state is expected of, while their faults lasted."""
+        assert self._record.heard is not None
+        zero_ns, zero_s = self._record.zero_wall_ns, self._record.zero_s
+        for camera_id, wanted in phase.expect.states.items():
+            told = [
+                Told((change.at_ns - zero_ns) / NS_PER_S, change.state, change.detail)
+                for change in self._record.heard.states
+                if change.camera_id == camera_id
+            ]
+            own = [mark for mark in marks if mark.camera in (camera_id, None)]
+            begin_s = min((mark.start_s - zero_s for mark in own), default=span_s[0])
+            end_s = max((mark.end_s - zero_s for mark in own), default=span_s[1])
+            yield named(camera_id, wanted, told, begin_s, end_s)
 
     def _live(self, cameras: tuple[str, ...], end_s: float) -> int:
         """Cameras that published at nearly their recording's rate in the last second."""
@@ -155,14 +171,15 @@ class _Bench:
 
 
 def _detail(phase: Phase, plan: Plan) -> str:
-    """A burst or fault in words."""
+    """A burst or faults in words."""
     if phase.burst is not None:
         words = [f"{phase.burst.cameras} cameras instead of {plan.usual}"] if phase.burst.cameras else []
         return ", ".join([*words, *([f"{phase.burst.speed:g} × as fast"] if phase.burst.speed else [])])
-    if phase.fault is None:
-        return ""
-    fault = phase.fault
-    where = plan.target(phase)
+    return "; ".join(_words(fault, plan) for fault in phase.every_fault)
+
+
+def _words(fault: FaultPlan, plan: Plan) -> str:
+    where = plan.target(fault)
     words = [fault.name.replace("_", " ") if where is None else f"{fault.name.replace('_', ' ')} at {where}"]
     if fault.end_s > fault.at_s:
         words.append(f"for {fault.end_s - fault.at_s:g} s")

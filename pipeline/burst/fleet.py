@@ -5,27 +5,26 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
-from types import TracebackType
-from typing import Self
+from types import FrameType, TracebackType
+from typing import Any, Self
 
 from pipeline.config import Fleet
 from pipeline.errors import BurstError, PipelineError
+from pipeline.fleet import Fleet as RunningFleet
+from pipeline.supervise.changes import Changes
 from pipeline.supervise.status import ProcessStatus, Role
-from pipeline.supervise.supervisor import Supervisor
-from pipeline.supervise.workers import FleetReady
 
-STATUS_S = 0.25
-"""How often the processes are looked at for those that came back, s."""
 CLOSE_S = 8.0
-"""What a supervisor may take to end; it promises three seconds."""
+"""What a fleet may take to end; it promises three seconds."""
 
 
 class FleetProcess:
-    """A supervisor and its fleet as a child process; ends with this process, however that ends. Thread-safe."""
+    """A fleet as a child process; ends with this process, however that ends. Thread-safe."""
 
     def __init__(self, fleet: Fleet, log: Path) -> None:
         """Prepare; nothing runs yet. All that the fleet says on stderr goes to `log`."""
@@ -34,11 +33,10 @@ class FleetProcess:
         self._process = context.Process(
             target=run_fleet, args=(fleet, str(log), self._theirs), name="camfleet burst fleet"
         )
-        self._status: list[ProcessStatus] = []
         self._lock = threading.Lock()
 
-    def open(self, timeout_s: float) -> FleetReady:
-        """Start it; returns once the workers can serve the fleet.
+    def open(self, timeout_s: float) -> str:
+        """Start it; returns where it publishes once it can serve its cameras.
 
         Raises:
             PipelineError: The fleet cannot start; the error is its own.
@@ -47,15 +45,9 @@ class FleetProcess:
         self._process.start()
         self._theirs.close()
         if not self._ours.poll(timeout_s):
-            raise BurstError(f"the fleet was not ready within {timeout_s:g} s; raise warmup_s, or see its log")
-        try:
-            word = self._ours.recv()
-        except EOFError:
-            raise BurstError("the fleet ended before it was ready; its log says more") from None
-        if isinstance(word, PipelineError):
-            raise word
-        ready: FleetReady = word
-        return ready
+            raise BurstError(f"the fleet was not ready within {timeout_s:g} s; its log says more")
+        endpoint: str = self._answer()
+        return endpoint
 
     @property
     def pid(self) -> int:
@@ -64,14 +56,21 @@ class FleetProcess:
         return self._process.pid
 
     def status(self) -> list[ProcessStatus]:
-        """The fleet's processes as they were at most `STATUS_S` ago."""
-        with self._lock:
-            try:
-                while self._ours.poll():
-                    self._status = self._ours.recv()
-            except (EOFError, OSError):
-                self._status = []
-            return self._status
+        """The fleet's processes; none once it has ended."""
+        try:
+            found: list[ProcessStatus] = self._ask("status")
+        except PipelineError:
+            return []
+        return found
+
+    def become(self, fleet: Fleet) -> Changes:
+        """Let it run like this from now on: cameras join and leave while it runs; blocks until they are told.
+
+        Raises:
+            PipelineError: It cannot, or has ended.
+        """
+        changes: Changes = self._ask("become", fleet)
+        return changes
 
     def pids_of(self, role: Role, which: str | None = None) -> list[int]:
         """The process ids of all workers, or of the camera `which`; of those that run."""
@@ -86,12 +85,12 @@ class FleetProcess:
         """End the fleet and wait for it. May be called again."""
         if self._process.pid is None:
             return
-        with self._lock:
-            self._ours.close()
+        self._process.terminate()
         self._process.join(CLOSE_S)
         if self._process.is_alive():
             self._process.kill()
             self._process.join()
+        self._ours.close()
 
     def __enter__(self) -> Self:
         return self
@@ -101,50 +100,62 @@ class FleetProcess:
     ) -> None:
         self.close()
 
+    def _ask(self, *order: Any) -> Any:
+        with self._lock:
+            try:
+                self._ours.send(order)
+            except OSError as error:
+                raise BurstError("the fleet has ended; its log says more") from error
+            return self._answer()
+
+    def _answer(self) -> Any:
+        try:
+            answer = self._ours.recv()
+        except (EOFError, OSError) as error:
+            raise BurstError("the fleet has ended; its log says more") from error
+        if isinstance(answer, PipelineError):
+            raise answer
+        return answer
+
 
 def run_fleet(fleet: Fleet, log: str, connection: Connection) -> None:
-    """The child's part: run the fleet until the other end of `connection` is closed, telling what processes it has."""
+    """The child's part: run the fleet and do as it is told, until SIGTERM or until nobody holds the other end."""
     from pipeline.logs import configure_logs
 
     os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644), 2)
-    stopped = threading.Event()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _end)
     configure_logs("fleet")
-    with Supervisor(fleet) as supervisor:
-
-        def stop() -> None:
-            stopped.set()
-            supervisor.stop()
-
-        signal.signal(signal.SIGTERM, lambda number, frame: stop())
-        threading.Thread(target=_until_closed, args=(connection, stop), name="until-closed", daemon=True).start()
-        try:
-            connection.send(supervisor.open())
-        except PipelineError as error:
-            if not stopped.is_set():
-                connection.send(error)
-            return
-        _run(supervisor, stopped, connection)
-
-
-def _run(supervisor: Supervisor, stopped: threading.Event, connection: Connection) -> None:
-    told: list[ProcessStatus] = []
-    while not stopped.is_set():
-        status = supervisor.status()
-        if status != told:
-            told = status
-            try:
-                connection.send(told)
-            except OSError:
-                return
-        supervisor.run(STATUS_S)
-        if all(one.condition in ("done", "given up") for one in status if one.role == "camera"):
-            stopped.wait(STATUS_S)
-
-
-def _until_closed(connection: Connection, stop: Callable[[], None]) -> None:
-    """Call `stop` once nobody holds the other end."""
     try:
-        connection.recv()
+        with RunningFleet(fleet) as running:
+            connection.send(running.endpoint)
+            while True:
+                name, *arguments = connection.recv()
+                connection.send(_outcome(_ORDERS[name], running, *arguments))
+    except PipelineError as error:
+        connection.send(error)
     except (EOFError, OSError):
-        stop()
+        return  # nobody holds the other end any more
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    """Leave as by an exception, so that everything is ended on the way out; a second SIGTERM does not disturb that."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit()
+
+
+def _become(running: RunningFleet, fleet: Fleet) -> Changes:
+    if running.wait(0):
+        raise BurstError("the fleet has ended: every camera was given up, so none can join or leave")
+    return running.reload(fleet)
+
+
+_ORDERS: dict[str, Callable[..., Any]] = {"status": lambda running: running.processes, "become": _become}
+
+
+def _outcome(order: Callable[..., Any], *arguments: Any) -> Any:
+    """What came of it; a refusal is an answer, too."""
+    try:
+        return order(*arguments)
+    except PipelineError as error:
+        return error

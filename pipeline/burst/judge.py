@@ -15,8 +15,39 @@ OTHERS_WORSE = 0.10
 """What a fault at one camera may add to the p95 of the others."""
 WINDOW_S = 1.0
 """A camera is back when it keeps its usual rate for so long."""
+GREEN = "live"
+"""The state that says all is well."""
 USUAL_SHARE = 0.9
 """What is left of the usual rate, at least, when a camera counts as there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A state that messages told of a camera from a moment on, s after the first phase began, with its reason."""
+
+    at_s: float
+    state: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What messages told of a camera that is expected to be in a state.
+
+    Attributes:
+        wanted: The state.
+        after_s: How long it took until it was told, s; None where it never was.
+        why: The reason that was told with it; empty without.
+        last: The state that was told last while it was watched; empty without.
+        green_s: When it was called live again after that, s; None where it was not.
+    """
+
+    camera_id: str
+    wanted: str
+    after_s: float | None
+    why: str
+    last: str
+    green_s: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +62,7 @@ class Facts:
         others_p95_before_ms: The same in the steady phase before.
         difference: The fleet's own ages less the true ones.
         error: Why the fault could not be made; empty where it could.
+        named: What messages told of the cameras that a state is expected of.
     """
 
     fleet: CameraFigures
@@ -40,6 +72,7 @@ class Facts:
     others_p95_before_ms: float | None
     difference: AgePercentiles
     error: str = ""
+    named: tuple[Named, ...] = ()
 
 
 def judge(expect: Expect, facts: Facts) -> list[Check]:
@@ -58,7 +91,29 @@ def judge(expect: Expect, facts: Facts) -> list[Check]:
         _at_most("others_p95_ms", expect.others_p95_ms, facts.others_p95_ms, "ms"),
         _at_most("max_clock_difference_ms", expect.max_clock_difference_ms, _off(facts.difference), "ms"),
     ]
-    return [check for check in (*(missing if facts.error else ()), *checks) if check is not None]
+    states = [_state(named, expect.max_state_s) for named in facts.named]
+    return [check for check in (*(missing if facts.error else ()), *checks, *states) if check is not None]
+
+
+def named(camera_id: str, wanted: str, told: Sequence[Told], begin_s: float, end_s: float) -> Named:
+    """When a camera was told to be as it is expected to be, from `begin_s` on, and whether it stayed so to `end_s`.
+
+    Args:
+        camera_id: Which camera.
+        wanted: The state that is expected.
+        told: All that was told of it, in order of time; what holds at `begin_s` was told before.
+        begin_s: When what makes it so began.
+        end_s: When that was over.
+    """
+    before = [one for one in told if one.at_s <= begin_s][-1:]
+    watched = [*before, *(one for one in told if begin_s < one.at_s < end_s)]
+    first = next((index for index, one in enumerate(watched) if one.state == wanted), None)
+    last = watched[-1].state if watched else ""
+    if first is None:
+        return Named(camera_id, wanted, None, "", last, None)
+    green = [one.at_s for one in watched[first + 1 :] if one.state == GREEN and wanted != GREEN]
+    after_s = max(0.0, watched[first].at_s - begin_s)
+    return Named(camera_id, wanted, after_s, watched[first].why, last, green[0] - begin_s if green else None)
 
 
 def share(part: float, whole: float) -> float | None:
@@ -92,6 +147,21 @@ def recovery_s(
 def passed(checks: Sequence[Check]) -> bool:
     """Whether all of them hold."""
     return all(check.passed for check in checks)
+
+
+def _state(named: Named, within_s: float) -> Check:
+    expected = f"{named.wanted} within {within_s:g} s" + (", and why" if named.wanted != GREEN else "")
+    found = f"{named.wanted} after {named.after_s:.1f} s" if named.after_s is not None else named.last or "nothing told"
+    found += f": {named.why}" if named.why else ""
+    if named.after_s is None:
+        miss = "never told"
+    elif named.after_s > within_s:
+        miss = f"{named.after_s - within_s:.1f} s too late"
+    elif not named.why and named.wanted != GREEN:
+        miss = "no reason told"
+    else:
+        miss = f"called {GREEN} again after {named.green_s:.1f} s" if named.green_s is not None else ""
+    return Check(what=f"state of {named.camera_id}", expected=expected, found=found, passed=not miss, miss=miss)
 
 
 def _off(difference: AgePercentiles) -> float | None:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
+from operator import itemgetter
 from pathlib import Path
 
 import psutil
 
 from pipeline.burst.fleet import FleetProcess
-from pipeline.burst.listen import Heard, Listener
+from pipeline.burst.listen import Book, Heard
 from pipeline.burst.mischief import Mischief
 from pipeline.burst.observed import CameraDepartures
 from pipeline.burst.plan import Plan
@@ -23,6 +25,7 @@ from pipeline.burst.scenario import Phase
 from pipeline.burst.stage import Stage
 from pipeline.config import Fleet
 from pipeline.errors import PipelineError
+from pipeline.listen import Listener
 from pipeline.replay.faults import Fault
 from pipeline.runscope import SHARED_MEMORY
 
@@ -109,7 +112,7 @@ class Lab:
         self._folder = folder
         self._tell = tell
         self._doing = ("starting", -1, 0.0)
-        self._listener: Listener | None = None
+        self._book = Book(plan.camera_ids)
         self._restarts: dict[str, int] = {}
         self._waiting = threading.Event()  # never set: what interrupts a wait is an exception
 
@@ -121,7 +124,7 @@ class Lab:
     def snapshot(self) -> Snapshot:
         """How far it is."""
         doing, phase, since_s = self._doing
-        hz, p95_ms = self._listener.recent() if self._listener is not None else (0.0, 0.0)
+        hz, p95_ms = self._book.recent()
         return Snapshot(doing, phase, time.monotonic() - since_s if phase >= 0 else 0.0, hz, p95_ms)
 
     def run(self) -> Record:
@@ -143,70 +146,87 @@ class Lab:
 
     def _run_fleet(self, stage: Stage, process: FleetProcess, record: Record) -> None:
         self._begin("loading the model")
-        endpoint = process.open(READY_S).endpoint
+        endpoint = process.open(READY_S)
         with ExitStack() as stack:
-            listener = self._listener = stack.enter_context(Listener(endpoint, self._plan.camera_ids))
+            stack.enter_context(Listener(endpoint, self._book.hear))
             record.listening_s = time.monotonic()
             record.sampler = stack.enter_context(Sampler(lambda: self._processes(stage, process, record)))
-            mischiefs = [self._mischief(phase, endpoint, stage) for phase in self._plan.scenario.phases]
-            self._await_cameras(listener)
+            mischiefs = [self._mischiefs(phase, endpoint, stage) for phase in self._plan.scenario.phases]
+            self._await_cameras()
             record.zero_s, record.zero_wall_ns = time.monotonic(), time.time_ns()
             for index, phase in enumerate(self._plan.scenario.phases):
                 self._begin(phase.name, index)
                 record.timings.append(self._play(phase, mischiefs[index], stage, process, record))
             self._begin("ending")
             self._waiting.wait(FAREWELL_S)
-            record.heard = listener.heard()
+            record.heard = self._book.heard()
             record.family = [*record.sampler.seen, *psutil.Process(process.pid).children(recursive=True)]
 
     def _begin(self, doing: str, phase: int = -1) -> None:
         self._doing = (doing, phase, time.monotonic())
         self._tell(doing)
 
-    def _await_cameras(self, listener: Listener) -> None:
+    def _await_cameras(self) -> None:
         """Wait until all usual cameras publish, or the time for that is over; whatever is missing then is seen."""
         self._begin("waiting for the cameras")
         until_s = time.monotonic() + self._plan.scenario.warmup_s
-        while listener.cameras_seen < self._plan.usual and time.monotonic() < until_s:
+        while self._book.cameras_seen < self._plan.usual and time.monotonic() < until_s:
             self._waiting.wait(LOOK_S)
         self._waiting.wait(CALM_S)
 
-    def _mischief(self, phase: Phase, endpoint: str, stage: Stage) -> Mischief | None:
-        if phase.fault is None:
-            return None
-        mischief = Mischief(phase.fault, self._plan.target(phase), endpoint, self._folder)
-        mischief.prepare(stage)
-        return mischief
+    def _mischiefs(self, phase: Phase, endpoint: str, stage: Stage) -> list[Mischief]:
+        found = [Mischief(one, self._plan.target(one), endpoint, self._folder) for one in phase.every_fault]
+        for mischief in found:
+            mischief.prepare(stage)
+        return found
 
     def _play(
-        self, phase: Phase, mischief: Mischief | None, stage: Stage, process: FleetProcess, record: Record
+        self, phase: Phase, mischiefs: list[Mischief], stage: Stage, process: FleetProcess, record: Record
     ) -> Timing:
         """One phase from its beginning to its end."""
         start_s = time.monotonic()
+
+        def begin(mischief: Mischief) -> None:
+            record.faults.append(_make(mischief, stage, process))
+
+        moments: list[tuple[float, Callable[[], None]]]
+        moments = [(mischief.plan.at_s, partial(begin, mischief)) for mischief in mischiefs]
+        moments += [(mischief.plan.end_s, mischief.end) for mischief in mischiefs]
         try:
             if phase.burst is not None:
-                self._begin_burst(phase, stage, record)
-            if mischief is not None:
-                self._until(start_s + mischief.plan.at_s)
-                record.faults.append(_make(mischief, stage, process))
-                self._until(start_s + mischief.plan.end_s)
-                mischief.end()
+                self._begin_burst(phase, stage, process, record)
+            for at_s, act in sorted(moments, key=itemgetter(0)):
+                self._until(start_s + at_s)
+                act()
             self._until(start_s + phase.seconds)
-            # Before the cameras of a burst are taken away, which takes a moment.
-            return Timing(phase, start_s, time.monotonic())
         finally:
-            if mischief is not None:
+            for mischief in mischiefs:
                 mischief.end()
+        # Before the cameras of a burst are taken away, which takes a moment.
+        timing = Timing(phase, start_s, time.monotonic())
+        if phase.burst is not None and phase.burst.cameras is not None:
+            usual = {camera_id: stage.urls[camera_id] for camera_id in self._plan.camera_ids[: self._plan.usual]}
+            self._let_join_or_leave(usual, process, record)
             stage.end_burst()
+        return timing
 
-    def _begin_burst(self, phase: Phase, stage: Stage, record: Record) -> None:
+    def _begin_burst(self, phase: Phase, stage: Stage, process: FleetProcess, record: Record) -> None:
         assert phase.burst is not None
         if phase.burst.cameras is not None:
             stage.begin_burst(phase.burst.cameras)
+            self._let_join_or_leave(stage.urls, process, record)
         if phase.burst.speed is not None:
             for camera_id in self._plan.present(phase):
                 fps = record.rates_hz[camera_id] * phase.burst.speed
                 stage.inject(camera_id, Fault("frame_rate", phase.seconds, fps=fps))
+
+    def _let_join_or_leave(self, urls: Mapping[str, str], process: FleetProcess, record: Record) -> None:
+        """Let the running fleet have these cameras, and note who joined and left."""
+        changes = process.become(self._plan.fleet(urls))
+        now_s = time.monotonic()
+        for what, cameras in (("joined", changes.added), ("left", changes.removed)):
+            if cameras:
+                record.events.append(Event(at_s=now_s, subject="fleet", text=f"cameras {what}: {', '.join(cameras)}"))
 
     def _until(self, at_s: float) -> None:
         self._waiting.wait(max(0.0, at_s - time.monotonic()))

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import deque
-from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Self
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.client import Subscriber
-from pipeline.errors import SubscriberTimeout
 from pipeline.wire import CameraState, Counts, FrameResult
 
-LOOK_S = 0.2
-"""How soon the thread notices that it is to end, and a camera that has changed its state, s."""
 RECENT = 500
 """Frames that the live figures are of."""
 
@@ -76,44 +69,29 @@ class Heard:
     unbalanced: int
 
 
-@dataclass(slots=True)
-class _Book:
-    """What has been heard so far; written by one thread."""
+class Book:
+    """What has been heard so far. `hear` belongs to one thread, the rest may be called from any."""
 
-    rows: list[tuple[int, int, int, bool, float, bool, int, float]] = field(default_factory=list)
-    reasons: dict[str, int] = field(default_factory=dict)
-    losses: list[Loss] = field(default_factory=list)
-    states: list[StateChange] = field(default_factory=list)
-    unbalanced: int = 0
-    recent: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=RECENT))
-    seen: set[int] = field(default_factory=set)
-
-
-class Listener:
-    """Subscribes in a thread until closed. All methods may be called from any thread."""
-
-    def __init__(self, endpoint: str, camera_ids: tuple[str, ...]) -> None:
-        """Begin to listen; the order of `camera_ids` is that of the indices."""
-        self._endpoint = endpoint
+    def __init__(self, camera_ids: tuple[str, ...]) -> None:
+        """Nothing yet; the order of `camera_ids` is that of the indices."""
         self._index = {camera_id: index for index, camera_id in enumerate(camera_ids)}
-        self._book = _Book()
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="burst-listener", daemon=True)
-        self._thread.start()
-
-    @property
-    def published(self) -> int:
-        """Frames heard so far."""
-        return len(self._book.rows)
+        self._rows: list[tuple[int, int, int, bool, float, bool, int, float]] = []
+        self._reasons: dict[str, int] = {}
+        self._losses: list[Loss] = []
+        self._states: list[StateChange] = []
+        self._last: dict[str, CameraState] = {}
+        self._unbalanced = 0
+        self._recent: deque[tuple[int, float]] = deque(maxlen=RECENT)
+        self._seen: set[int] = set()
 
     @property
     def cameras_seen(self) -> int:
         """Cameras of which there was a frame."""
-        return len(self._book.seen)
+        return len(self._seen)
 
     def recent(self) -> tuple[float, float]:
         """Frames a second and the 95th percentile of the fleet's own ages in ms, over the last frames; 0 without."""
-        recent = list(self._book.recent)
+        recent = list(self._recent)
         if len(recent) < 2:
             return 0.0, 0.0
         span_s = max((time.time_ns() - recent[0][0]) / 1e9, 1e-3)
@@ -121,46 +99,25 @@ class Listener:
 
     def heard(self) -> Heard:
         """Everything so far."""
-        book = self._book
-        reasons = tuple(sorted(book.reasons, key=book.reasons.__getitem__))
-        frames = np.array(book.rows[:], FRAME)
-        return Heard(frames, reasons, tuple(book.losses), tuple(book.states), book.unbalanced)
+        reasons = tuple(sorted(self._reasons, key=self._reasons.__getitem__))
+        frames = np.array(self._rows[:], FRAME)
+        return Heard(frames, reasons, tuple(self._losses), tuple(self._states), self._unbalanced)
 
-    def close(self) -> None:
-        """Stop listening; what was heard stays."""
-        self._stop.set()
-        self._thread.join()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def _run(self) -> None:
-        looked_s = 0.0
-        known: dict[str, CameraState] = {}
-        with Subscriber(self._endpoint, timeout_s=LOOK_S, queue=0) as subscriber:
-            while not self._stop.is_set():
-                try:
-                    self._add(subscriber.receive())
-                except SubscriberTimeout:
-                    looked_s = 0.0
-                if time.monotonic() - looked_s > LOOK_S:
-                    looked_s = time.monotonic()
-                    self._note_states(subscriber.states, known)
+    def hear(self, message: FrameResult | CameraState) -> None:
+        """Note a message."""
+        if isinstance(message, CameraState):
+            self._note(message)
+        else:
+            self._add(message)
 
     def _add(self, result: FrameResult) -> None:
         index = self._index.get(result.camera_id)
         if index is None:
             return
-        book = self._book
         because = -1
         if result.filled_because is not None:
-            because = book.reasons.setdefault(result.filled_because, len(book.reasons))
-        book.rows.append(
+            because = self._reasons.setdefault(result.filled_because, len(self._reasons))
+        self._rows.append(
             (
                 index,
                 result.published_at_ns,
@@ -172,18 +129,17 @@ class Listener:
                 float(result.stride),
             )
         )
-        book.recent.append((result.published_at_ns, result.age_ms))
-        book.seen.add(index)
-        book.unbalanced += not _balanced(result.counts)
+        self._recent.append((result.published_at_ns, result.age_ms))
+        self._seen.add(index)
+        self._unbalanced += not _balanced(result.counts)
         for cause, frames in result.lost.items():
-            book.losses.append(Loss(index, result.published_at_ns, cause, frames))
+            self._losses.append(Loss(index, result.published_at_ns, cause, frames))
 
-    def _note_states(self, states: dict[str, CameraState], known: dict[str, CameraState]) -> None:
-        for camera_id, state in states.items():
-            before = known.get(camera_id)
-            if before is None or (before.state, before.session_id) != (state.state, state.session_id):
-                self._book.states.append(StateChange(camera_id, time.time_ns(), state.state, state.detail))
-            known[camera_id] = state
+    def _note(self, state: CameraState) -> None:
+        before = self._last.get(state.camera_id)
+        if before is None or (before.state, before.session_id) != (state.state, state.session_id):
+            self._states.append(StateChange(state.camera_id, time.time_ns(), state.state, state.detail))
+        self._last[state.camera_id] = state
 
 
 def _balanced(counts: Counts) -> bool:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from pipeline.burst.plan import Plan, name_cameras
-from pipeline.burst.scenario import FAULT_ONLY, Scenario
+from pipeline.burst.scenario import FAULT_ONLY, FaultPlan, Scenario
 from pipeline.config import Fleet, load_fleet
 from pipeline.config.files import look_up, resolve_files
 from pipeline.config.load import told
@@ -131,23 +131,39 @@ def _tested(scenario: Scenario, document: Document, environ: Mapping[str, str]) 
 def _check_phases(plan: Plan, document: Document) -> None:
     """Report what only shows when phases, cameras and fleet are seen together."""
     steady_before = False
+    for name in plan.scenario.settings:
+        _check_camera(name, ("settings", name), plan.camera_ids, document)
     for index, phase in enumerate(plan.scenario.phases):
-        burst, fault = phase.burst, phase.fault
+        burst, at = phase.burst, ("phases", index)
         if burst is not None and burst.cameras is not None and burst.cameras <= plan.usual:
             document.report(
-                ("phases", index, "burst", "cameras"),
+                (*at, "burst", "cameras"),
                 f"found “{burst.cameras}”, but there are {plan.usual} cameras in every phase; a burst has more",
             )
-        if fault is not None and fault.camera is not None and fault.camera not in plan.camera_ids[: plan.usual]:
-            close = difflib.get_close_matches(fault.camera, plan.camera_ids, 1)
-            hint = f"did you mean “{close[0]}”?" if close else f"there are {', '.join(plan.camera_ids[: plan.usual])}"
-            document.report(("phases", index, "fault", "camera"), f"there is no camera “{fault.camera}”; {hint}")
-        if fault is not None and fault.file is not None and look_up(fault.file, document.file) is None:
-            document.report(("phases", index, "fault", "file"), f"there is no recording “{fault.file}”")
+        if phase.fault is not None:
+            _check_fault(phase.fault, (*at, "fault"), plan, document)
+        for number, fault in enumerate(phase.faults):
+            _check_fault(fault, (*at, "faults", number), plan, document)
+        for name in phase.expect.states:
+            _check_camera(name, (*at, "expect", "states", name), plan.present(phase), document)
         for key in FAULT_ONLY[:2]:
             if getattr(phase.expect, key) is not None and not steady_before:
                 document.report(
-                    ("phases", index, "expect", key),
+                    (*at, "expect", key),
                     "needs a phase without burst and fault before this one, to compare with",
                 )
         steady_before = steady_before or phase.kind == "steady"
+
+
+def _check_fault(fault: FaultPlan, path: KeyPath, plan: Plan, document: Document) -> None:
+    if fault.camera is not None:
+        _check_camera(fault.camera, (*path, "camera"), plan.camera_ids[: plan.usual], document)
+    if fault.file is not None and look_up(fault.file, document.file) is None:
+        document.report((*path, "file"), f"there is no recording “{fault.file}”")
+
+
+def _check_camera(name: str, path: KeyPath, cameras: tuple[str, ...], document: Document) -> None:
+    if name not in cameras:
+        close = difflib.get_close_matches(name, cameras, 1)
+        hint = f"did you mean “{close[0]}”?" if close else f"there are {', '.join(cameras)}"
+        document.report(path, f"there is no camera “{name}”; {hint}")

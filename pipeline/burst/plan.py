@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.burst.scenario import WHOLE_FLEET, Phase, Scenario
-from pipeline.config import Camera, CameraUrl, Fleet, Publish
+from pipeline.burst.scenario import WHOLE_FLEET, FaultPlan, Phase, Scenario
+from pipeline.config import Camera, CameraSettings, CameraUrl, Fleet, Publish
 from pipeline.config.base import Value
 from pipeline.replay.options import plan_cameras
 
@@ -39,30 +39,30 @@ class Plan:
         more = phase.burst.cameras if phase.burst is not None and phase.burst.cameras else self.usual
         return self.camera_ids[:more]
 
-    def target(self, phase: Phase) -> str | None:
-        """The camera that a phase's fault happens to; None where it happens to the whole fleet, or there is none."""
-        fault = phase.fault
-        if fault is None or fault.name in WHOLE_FLEET:
-            return None
-        return fault.camera or self.camera_ids[0]
+    def target(self, fault: FaultPlan) -> str | None:
+        """The camera that a fault happens to; None where it happens to the whole fleet."""
+        return None if fault.name in WHOLE_FLEET else fault.camera or self.camera_ids[0]
 
     def fleet(self, urls: Mapping[str, str]) -> Fleet:
         """The fleet that watches the served recordings.
 
         Args:
-            urls: Where each of `camera_ids` is served.
+            urls: Where each camera is served that it is to have, some of `camera_ids`.
         """
         scenario, tested = self.scenario, self.tested
         known = tested.cameras if tested is not None else {}
         cameras = {
             camera_id: Camera.model_validate(
                 {
-                    **_laid_over(known.get(camera_id) or (tested.defaults if tested else None), scenario.defaults),
+                    **_laid_over(
+                        known.get(camera_id) or (tested.defaults if tested else None), self._settings(camera_id)
+                    ),
                     "camera_id": camera_id,
                     "url": CameraUrl(urls[camera_id]),
                 }
             )
             for camera_id in self.camera_ids
+            if camera_id in urls
         }
         model = scenario.model or (tested.model if tested is not None else None)
         assert model is not None, "a scenario has a fleet file or a model"
@@ -74,6 +74,11 @@ class Plan:
             slo=type(scenario.slo).model_validate(_laid_over(tested and tested.slo, scenario.slo)),
             cameras=cameras,
         )
+
+    def _settings(self, camera_id: str) -> CameraSettings:
+        """What the scenario says of a camera, its own keys before those of all."""
+        own = self.scenario.settings.get(camera_id, CameraSettings())
+        return CameraSettings.model_validate(_laid_over(self.scenario.defaults, own))
 
 
 def name_cameras(recordings: tuple[Path, ...], tested: Fleet | None, count: int) -> tuple[str, ...]:

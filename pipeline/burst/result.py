@@ -71,13 +71,13 @@ class PhaseReport(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         name: As in the scenario.
         kind: What it is.
-        detail: The burst or the fault in words; empty for steady ones.
+        detail: The burst or the faults in words; empty for steady ones.
         start_s: When it began, seconds after the first one.
         judged_s: From when on it is judged.
         end_s: When it ended.
         fleet: All cameras together.
         cameras: Those that were there.
-        target: The camera that a fault happened to; None where there is none.
+        target: The camera that the fault happened to; None where there is none, or several faults.
         recovery_s: From the fault's end until all it happened to were back; None if there was none, or they never were.
         others_p95_ms: 95th percentile of the other cameras' ages.
         others_p95_before_ms: The same in the steady phase before.

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from pipeline.config import CameraSettings, Model, Slo, Worker
 from pipeline.config.base import Name, Number, Value, Whole, mistake
 from pipeline.replay.faults import MOMENTARY, FaultName
+from pipeline.wire import State
 
 OurFault = Literal["kill_camera", "stop_camera", "kill_worker", "stop_worker", "slow_subscriber"]
 """Faults of our side: SIGKILL, SIGSTOP, and a subscriber that does not read."""
@@ -132,6 +133,18 @@ class Expect(Value):
     max_clock_difference_ms: Number | None = Field(
         default=None, gt=0, le=60_000, description="What the fleet's own ages may be off, for 95 of 100 frames."
     )
+    states: dict[Name, State] = Field(
+        default_factory=dict,
+        description="Cameras, and the state that messages must tell of each, with its reason: `gate: blind`. Once "
+        "told, it is not called live again before its fault is over.",
+    )
+    max_state_s: Number = Field(
+        default=5.0,
+        gt=0,
+        le=86_400,
+        description="How soon messages must tell `states`, seconds after the camera's fault began; after the phase "
+        "began for a camera without one.",
+    )
 
 
 FAULT_ONLY = ("max_recovery_s", "others_unaffected", "others_p95_ms")
@@ -147,28 +160,38 @@ class Phase(Value):
     )
     burst: Burst | None = Field(default=None, description="More cameras, or faster ones, during this phase.")
     fault: FaultPlan | None = Field(default=None, description="What goes wrong during this phase.")
+    faults: tuple[FaultPlan, ...] = Field(default=(), description="The same, where several things go wrong.")
     expect: Expect = Field(default=Expect(), description="What must hold.")
 
     @model_validator(mode="after")
     def _consistent(self) -> Phase:
-        if self.burst is not None and self.fault is not None:
+        if self.fault is not None and self.faults:
+            raise mistake("has “fault” and “faults”; give one of them")
+        if self.burst is not None and self.every_fault:
             raise mistake("has a burst and a fault; give each its own phase, so that one verdict has one cause")
         if self.settle_s >= self.seconds:
             raise mistake(f"settle_s ({self.settle_s:g}) leaves nothing of its {self.seconds:g} seconds to judge")
-        if self.fault is not None and self.fault.end_s >= self.seconds:
+        last_s = max((fault.end_s for fault in self.every_fault), default=0.0)
+        if last_s >= self.seconds:
             raise mistake(
-                f"its fault ends at {self.fault.end_s:g} s and the phase at {self.seconds:g} s; "
+                f"its fault ends at {last_s:g} s and the phase at {self.seconds:g} s; "
                 "make the phase longer, so that the recovery can be seen"
             )
         for key in FAULT_ONLY:
-            if self.fault is None and getattr(self.expect, key) is not None:
+            if not self.every_fault and getattr(self.expect, key) is not None:
                 raise mistake(f"expects “{key}” without a fault")
         return self
 
     @property
+    def every_fault(self) -> tuple[FaultPlan, ...]:
+        """What goes wrong, in the order in which it begins."""
+        faults = self.faults if self.fault is None else (self.fault,)
+        return tuple(sorted(faults, key=lambda fault: fault.at_s))
+
+    @property
     def kind(self) -> Literal["steady", "burst", "fault"]:
         """What it is, in one word."""
-        return "burst" if self.burst is not None else "fault" if self.fault is not None else "steady"
+        return "burst" if self.burst is not None else "fault" if self.every_fault else "steady"
 
 
 class Scenario(Value):
@@ -194,6 +217,9 @@ class Scenario(Value):
     slo: Slo = Field(default=Slo(), description="As in a fleet file; its keys go before the fleet file's.")
     defaults: CameraSettings = Field(
         default=CameraSettings(), description="As in a fleet file; its keys go before those of every camera."
+    )
+    settings: dict[Name, CameraSettings] = Field(
+        default_factory=dict, description="By camera: as in a fleet file; its keys go before `defaults`."
     )
     warmup_s: Number = Field(
         default=20.0, gt=0, le=3600, description="How long the cameras may take to come before the first phase begins."

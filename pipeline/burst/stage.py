@@ -1,14 +1,7 @@
-"""The cameras of a scenario: recordings served over RTSP, some of them in bursts only.
-
-A fleet takes its cameras from its file and cannot be given more while it runs. So those of a burst are in the file from
-the beginning, at a port where nobody answers, and are served while the burst lasts: the fleet sees cameras that were
-switched off and come. That costs it a few refused connections before, which the report shows.
-"""
+"""The cameras of a scenario: recordings served over RTSP, some of them in bursts only."""
 
 from __future__ import annotations
 
-import random
-import socket
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -19,15 +12,13 @@ import numpy as np
 
 from pipeline.burst.observed import CameraDepartures
 from pipeline.burst.plan import Plan
-from pipeline.errors import BurstError
 from pipeline.replay import Playback, ReplayOptions, ServedRecordings, serve_recordings
 from pipeline.replay.departures import read_departures
 from pipeline.replay.faults import Fault
 from pipeline.replay.options import plan_cameras
 from pipeline.replay.recording import Recording
 
-BURST_PORTS = range(20_000, 32_000)
-"""Below what Linux gives to outgoing connections (32768 and up), so that the port is free still when it is needed."""
+BURST = "replay server of the burst"
 
 
 class Stage:
@@ -46,9 +37,8 @@ class Stage:
         self._servers: dict[str, ServedRecordings] = {}
         self._served: dict[str, tuple[ServedRecordings, str]] = {}
         self._left: list[tuple[Path, Sequence[str]]] = []
-        self._burst_port = 0
         self.urls: dict[str, str] = {}
-        """Where every camera is served, or will be."""
+        """Where every camera is that is served now."""
 
     def __enter__(self) -> Self:
         """Serve the usual cameras.
@@ -56,13 +46,7 @@ class Stage:
         Raises:
             ReplayError: A recording cannot be served.
         """
-        server = self._serve(self._stack, "replay server", self._plan.recordings, self._usual, 0)
-        self.urls = dict(zip(self._usual, server.urls, strict=True))
-        if self._extra:
-            self._burst_port = _free_port()
-            names = [plan.name for plan in plan_cameras(self._extra_recordings, len(self._extra))]
-            for camera_id, name in zip(self._extra, names, strict=True):
-                self.urls[camera_id] = f"rtsp://127.0.0.1:{self._burst_port}/{name}"
+        self._serve(self._stack, "replay server", self._plan.recordings, self._usual)
         return self
 
     def __exit__(
@@ -90,12 +74,15 @@ class Stage:
             ReplayError: They cannot be served.
         """
         coming = self._extra[: cameras - len(self._usual)]
-        self._serve(self._burst_stack, "replay server of the burst", self._extra_recordings, coming, self._burst_port)
+        self._serve(self._burst_stack, BURST, self._extra_recordings, coming)
 
     def end_burst(self) -> None:
         """Take the cameras of the burst away; harmless where there are none."""
         self._burst_stack.close()
-        self._servers.pop("replay server of the burst", None)
+        self._servers.pop(BURST, None)
+        for camera_id in self._extra:
+            self.urls.pop(camera_id, None)
+            self._served.pop(camera_id, None)
 
     def inject(self, camera_id: str, fault: Fault) -> None:
         """Let something go wrong with a camera.
@@ -125,28 +112,24 @@ class Stage:
             for camera_id, parts in told.items()
         }
 
-    def _serve(
-        self, stack: ExitStack, title: str, recordings: Sequence[Path], camera_ids: Sequence[str], port: int
-    ) -> ServedRecordings:
+    def _serve(self, stack: ExitStack, title: str, recordings: Sequence[Path], camera_ids: Sequence[str]) -> None:
         path = self._folder / f"departures-{len(self._left)}.bin"
         server = stack.enter_context(
             serve_recordings(
                 ReplayOptions(
                     tuple(recordings),
                     cameras=len(camera_ids),
-                    port=port,
                     playback=Playback(fps=self._plan.scenario.fps),
-                    # So that “refuse” closes the camera's port; those of a burst are known before by one port for all.
-                    own_ports=port == 0,
+                    own_ports=True,  # so that “refuse” closes the camera's port
                     departures=path,
                 )
             )
         )
         self._left.append((path, camera_ids))
         self._servers[title] = server
+        self.urls |= zip(camera_ids, server.urls, strict=True)
         for camera_id, name in zip(camera_ids, server.names, strict=True):
             self._served[camera_id] = (server, name)
-        return server
 
 
 def _rate_hz(file: Path) -> float:
@@ -155,15 +138,3 @@ def _rate_hz(file: Path) -> float:
         return float(recording.rate)
     finally:
         recording.close()
-
-
-def _free_port() -> int:
-    for port in random.sample(BURST_PORTS, 50):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise BurstError(f"no free port from {BURST_PORTS.start} to {BURST_PORTS.stop} for the cameras of the burst")

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
-from typing import Self
 
-from pipeline.client import Subscriber
 from pipeline.config.values import Fleet, Publish
-from pipeline.errors import EvaluationError, SubscriberTimeout
+from pipeline.errors import EvaluationError
+from pipeline.listen import Listener
 from pipeline.redact import redact
 from pipeline.supervise.supervisor import Supervisor
 from pipeline.wire import CameraState, FrameResult
@@ -49,56 +47,35 @@ def play(fleet: Fleet, turn: Callable[[int], None]) -> dict[str, list[FrameResul
     require_recordings(fleet)
     with Supervisor(fleet.model_copy(update={"publish": PRIVATE})) as supervisor:
         endpoint = supervisor.open().endpoint
-        with _Listener(endpoint, turn) as listener:
+        kept = _Kept(turn)
+        with Listener(endpoint, kept.hear, drain_s=QUIET_S):
             try:
                 supervisor.run()
             finally:
                 # While the listener still listens: the last frames count too, and after Ctrl-C no more shall come.
                 supervisor.close()
     played: dict[str, list[FrameResult]] = {camera_id: [] for camera_id in fleet.cameras}
-    for result in listener.results:
+    for result in kept.results:
         played[result.camera_id].append(result)
     for camera_id, results in played.items():
-        require_whole(camera_id, results, listener.states.get(camera_id))
+        require_whole(camera_id, results, kept.states.get(camera_id))
     return played
 
 
-class _Listener:
-    """A thread that keeps every message of a fleet.
+class _Kept:
+    """Every frame of a fleet in the order of arrival, and the last state of each camera."""
 
-    Attributes:
-        results: In the order of arrival; complete after `__exit__`.
-        states: The last of each camera.
-    """
-
-    def __init__(self, endpoint: str, turn: Callable[[int], None]) -> None:
+    def __init__(self, turn: Callable[[int], None]) -> None:
         self.results: list[FrameResult] = []
         self.states: dict[str, CameraState] = {}
-        self._endpoint, self._turn = endpoint, turn
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._listen, name="evaluate-listener", daemon=True)
+        self._turn = turn
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _listen(self) -> None:
-        with Subscriber(self._endpoint, timeout_s=QUIET_S, queue=0) as subscriber:
-            self.states = subscriber.states
-            while True:
-                # Before the wait: what was published until then is heard before a wait can end without a message.
-                ends = self._stop.is_set()
-                try:
-                    self.results.append(subscriber.receive())
-                except SubscriberTimeout:
-                    if ends:
-                        return
-                    continue
-                self._turn(len(self.results))
+    def hear(self, message: FrameResult | CameraState) -> None:
+        if isinstance(message, CameraState):
+            self.states[message.camera_id] = message
+        else:
+            self.results.append(message)
+            self._turn(len(self.results))
 
 
 def require_whole(camera_id: str, results: list[FrameResult], state: CameraState | None) -> None:

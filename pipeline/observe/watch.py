@@ -1,4 +1,4 @@
-"""A thread that subscribes to a fleet and keeps its books."""
+"""A listener that keeps a fleet's books."""
 
 from __future__ import annotations
 
@@ -7,13 +7,9 @@ import time
 from types import TracebackType
 from typing import Self
 
-from pipeline.client import Subscriber
-from pipeline.errors import SubscriberTimeout
+from pipeline.listen import Listener
 from pipeline.observe.tally import NO_SLO_MS, FleetTally, Tally
 from pipeline.wire import CameraState, FrameResult
-
-LOOK_S = 0.2
-"""How soon the thread notices that it is to end, s."""
 
 
 class FleetWatch:
@@ -30,12 +26,9 @@ class FleetWatch:
             cameras: In the order of the tables.
             slo_ms: The age that was promised.
         """
-        self._endpoint = endpoint
         self._tally = Tally(cameras, slo_ms)
         self._lock = threading.Lock()
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="fleet-watch", daemon=True)
-        self._thread.start()
+        self._listener = Listener(endpoint, self._hear)
 
     def live(self) -> FleetTally:
         """The last seconds."""
@@ -49,8 +42,7 @@ class FleetWatch:
 
     def close(self) -> None:
         """Stop listening; the figures stay."""
-        self._stop.set()
-        self._thread.join()
+        self._listener.close()
 
     def __enter__(self) -> Self:
         return self
@@ -60,18 +52,10 @@ class FleetWatch:
     ) -> None:
         self.close()
 
-    def _run(self) -> None:
-        with Subscriber(self._endpoint, states=True, timeout_s=LOOK_S, queue=0) as subscriber:
-            while not self._stop.is_set():
-                try:
-                    message = subscriber.receive()
-                except SubscriberTimeout:
-                    continue
-                with self._lock:
-                    self._book(message, time.monotonic())
-
-    def _book(self, message: FrameResult | CameraState, now_s: float) -> None:
-        if isinstance(message, CameraState):
-            self._tally.hear(message, now_s)
-        else:
-            self._tally.add(message, now_s)
+    def _hear(self, message: FrameResult | CameraState) -> None:
+        now_s = time.monotonic()
+        with self._lock:
+            if isinstance(message, CameraState):
+                self._tally.hear(message, now_s)
+            else:
+                self._tally.add(message, now_s)

@@ -11,7 +11,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from pipeline.burst.report import charts
-from pipeline.burst.result import BurstReport
+from pipeline.burst.result import BurstReport, FaultMark, PhaseReport
 from pipeline.errors import BurstError
 
 
@@ -25,13 +25,13 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class FaultRow:
-    """What a fault did to its camera and to the others.
+    """What the faults of a phase did to their cameras and to the others.
 
     Attributes:
-        what: Which fault, of which camera.
-        error: Why it could not be made; empty if it was.
-        at_s: When it began, seconds after the first phase began.
-        recovery_s: How long its camera took to come back; None if it did not.
+        what: Which faults, of which cameras.
+        error: Why they could not be made; empty if they were.
+        at_s: When the first began, seconds after the first phase began.
+        recovery_s: How long it took until all were back; None if they never were.
         others_before_ms: The other cameras' 95th percentile of age before it; None where there was no frame.
         others_ms: The same while it lasted and after.
         change: From the one to the other, in words.
@@ -128,19 +128,24 @@ def _cards(report: BurstReport) -> list[Card]:
 
 
 def _faults(report: BurstReport) -> list[FaultRow]:
-    phases = [phase for phase in report.phases if phase.kind == "fault"]
-    return [
-        FaultRow(
-            what=phase.detail,
-            error=mark.error,
-            at_s=mark.start_s,
-            recovery_s=phase.recovery_s,
-            others_before_ms=phase.others_p95_before_ms,
-            others_ms=phase.others_p95_ms,
-            change=_change(phase.others_p95_before_ms, phase.others_p95_ms),
-        )
-        for phase, mark in zip(phases, report.faults if phases else [], strict=True)
-    ]
+    rows = []
+    for phase in report.phases:
+        marks = [mark for mark in report.faults if phase.start_s <= mark.start_s < phase.end_s]
+        if marks:
+            rows.append(_fault(phase, marks))
+    return rows
+
+
+def _fault(phase: PhaseReport, marks: list[FaultMark]) -> FaultRow:
+    return FaultRow(
+        what=phase.detail,
+        error="; ".join(mark.error for mark in marks if mark.error),
+        at_s=marks[0].start_s,
+        recovery_s=phase.recovery_s,
+        others_before_ms=phase.others_p95_before_ms,
+        others_ms=phase.others_p95_ms,
+        change=_change(phase.others_p95_before_ms, phase.others_p95_ms),
+    )
 
 
 def _change(before: float | None, now: float | None) -> str:
