@@ -20,13 +20,12 @@ from pipeline.geometry import WidthHeight
 from pipeline.link import Admission, Announce, FromCamera, FromWorker, Hello, Introduce, Settings, State, Tick
 from pipeline.plan import CameraPlan
 from pipeline.wire import FrameResult, Message
-from pipeline.worker.channel import Channel, Slot
+from pipeline.worker.channel import Channel, Ledger, Slot
 from pipeline.worker.channels import Channels
 from pipeline.worker.compose import Composer
 from pipeline.worker.concurrency import LaneLimit, ServiceTime
 from pipeline.worker.health import Health, Limits
 from pipeline.worker.lanes import Picture
-from pipeline.worker.ledger import Ledger
 from pipeline.worker.meter import Meter
 from pipeline.worker.patience import Patience
 from pipeline.worker.scheduler import BatchPolicy, Scheduler

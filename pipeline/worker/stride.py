@@ -130,6 +130,11 @@ class StrideController:
             known.pop(camera_id, None)
 
     @property
+    def bounds(self) -> Mapping[str, StrideBounds]:
+        """What may be done to each camera that takes part."""
+        return self._bounds
+
+    @property
     def adapts(self) -> bool:
         """Whether there is anything to decide."""
         return any(bound.most > bound.least for bound in self._bounds.values())
