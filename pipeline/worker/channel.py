@@ -144,6 +144,7 @@ class Channel:
             lay(Picture(frame.pixels, letterbox))
             self.admission = msgspec.structs.replace(self.admission, taken=(frame.session, frame.frame_id))
             job = self._stream.start(frame.frame_id, letterbox, now_ns)
+            job.camera_id = self.plan.camera_id
             if self.plan.gmc:
                 from pipeline.track.gmc import shrink
 

@@ -158,7 +158,7 @@ class Core:
         self._settings = settings
         self._scheduler.policy = self._batches()
         self._limit = LaneLimit(self._serving.lanes, self._patience().overdue_s)
-        self._meter = Meter(self._now_s(), settings.deadline_s)
+        self._meter.deadline_s = settings.deadline_s
         for channel in self._channels:
             self._health[channel.plan.camera_id].limits = self._limits(channel)
 
@@ -176,6 +176,8 @@ class Core:
         now_ns = self._clock.monotonic_ns()
         for job, found in zip(jobs, detections, strict=True):
             job.stream.finish(job, found, now_ns)
+            if self._channels.get(job.camera_id) is not None:
+                self._scheduler.served(job.camera_id, now_ns / NS_PER_S)
             if not job.owed:
                 self._limit.note(late=job.overdue_pts_s is not None)
         self._service.learn((now_ns - jobs[0].taken_ns) / NS_PER_S)
@@ -277,7 +279,7 @@ class Core:
         waits, ended = channel.hear(tick, now_ns)
         self._active.add(channel)
         if channel.pace.promised:
-            self._meter.heard(tick)
+            self._meter.heard(channel.plan.camera_id, tick)
         self._publish(channel, ended)
         if waits:
             self._scheduler.offer(channel.plan.camera_id, now_ns / NS_PER_S)
@@ -310,10 +312,6 @@ class Core:
         for result in results:
             self.outbox.messages.append(result)
             self._health[channel.plan.camera_id].note(result, now_ns)
-            if channel.pace.promised:
-                self._meter.published(result)
-            if result.origin == "detected":
-                self._scheduler.served(result.camera_id, now_ns / NS_PER_S)
 
     def _reconsider_strides(self, now_s: float) -> None:
         measured, fps = self._meter.read(self._limit.lanes, self._patience().window_s, now_s)

@@ -333,8 +333,8 @@ class VirtualWorker:
 
     def _next_ns(self) -> int:
         now_ns = self.clock.monotonic_ns()
-        due_s = self.core.due_s(lane_is_free=self.lanes.is_free)
-        due_ns = max(math.ceil(due_s * NS_PER_S), now_ns + LEAST_WAIT_NS)
+        due_ns = math.ceil(self.core.due_s(lane_is_free=self.lanes.is_free) * NS_PER_S)
+        due_ns = due_ns if due_ns > now_ns else now_ns + LEAST_WAIT_NS
         due_ns = min(due_ns, self._events[0][0]) if self._events else due_ns
         return due_ns if self.lanes.due_ns is None else min(due_ns, self.lanes.due_ns)
 
@@ -359,9 +359,7 @@ class VirtualWorker:
         for jobs in self.lanes.collect(self.clock.monotonic_ns()):
             self.core.lanes_busy(self.lanes.busy)
             owners = [self._owners[job.stream.session] for job in jobs]
-            self.core.finish(
-                jobs, [self._detect(name, job.frame_id) for name, job in zip(owners, jobs, strict=True)]
-            )
+            self.core.finish(jobs, [self._detect(name, job.frame_id) for name, job in zip(owners, jobs, strict=True)])
             self.detected.update(owners)
             self.late += sum(job.overdue_pts_s is not None for job in jobs)
 
@@ -417,4 +415,3 @@ class VirtualWorker:
 def blank(wh: WidthHeight) -> Pixels:
     """A picture of this size that takes no memory."""
     return np.broadcast_to(np.uint8(0), (wh[1], wh[0], 3))
-
