@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Protocol
+from types import TracebackType
+from typing import Protocol, Self
 
 import msgspec
 import structlog
@@ -14,28 +15,61 @@ from pipeline.clock import NS_PER_S
 from pipeline.geometry import Letterbox, WidthHeight
 from pipeline.link import Admission, Tick
 from pipeline.plan import CameraPlan
-from pipeline.slot import SlotFrame
+from pipeline.slot import Pixels
 from pipeline.track.drift import WatchedTracker
 from pipeline.track.fill import Filled, FillMode, filling
 from pipeline.track.tracker import Tracker, TrackerConfig
 from pipeline.wire import FrameResult
 from pipeline.worker.compose import Composer
 from pipeline.worker.lanes import Picture
-from pipeline.worker.ledger import Ledger
 from pipeline.worker.patience import Patience, pace
 from pipeline.worker.stream import Frame, Job, Motion, SessionStart, Stream
 
 log = structlog.get_logger()
 
 
+class Taken(Protocol):
+    """A picture out of a slot, given back when its `with` ends; `pipeline.slot.SlotFrame` is one."""
+
+    @property
+    def session(self) -> int:
+        """The camera's session."""
+
+    @property
+    def frame_id(self) -> int:
+        """Of the session."""
+
+    @property
+    def pixels(self) -> Pixels:
+        """(H, W, 3) uint8, RGB; not to be written to, nor kept."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Give it back."""
+
+
 class Slot(Protocol):
     """Where a camera's pictures come; `pipeline.slot.SlotReader` is one."""
 
-    def take(self) -> SlotFrame | None:
+    def take(self) -> Taken | None:
         """The newest picture, to be released by the caller; None if none came since the last."""
 
     def close(self) -> None:
         """Leave it; may be called again."""
+
+
+class Ledger(Protocol):
+    """Which frame of a camera comes next, remembered across workers; `pipeline.worker.ledger.FileLedger` is one."""
+
+    def next_frame(self, session: int) -> int:
+        """The first frame of this session that no worker has accounted for."""
+
+    def account(self, session: int, frame_id: int) -> None:
+        """Every frame up to `frame_id` is accounted for."""
+
+    def close(self) -> None:
+        """Let go of it."""
 
 
 class Channel:

@@ -21,13 +21,12 @@ from pipeline.geometry import WidthHeight
 from pipeline.link import Admission, Announce, FromCamera, FromWorker, Hello, Introduce, Settings, State, Tick
 from pipeline.plan import CameraPlan
 from pipeline.wire import CameraState, FrameResult, Message
-from pipeline.worker.channel import Channel, Slot
+from pipeline.worker.channel import Channel, Ledger, Slot
 from pipeline.worker.channels import Channels
 from pipeline.worker.compose import Composer
 from pipeline.worker.concurrency import LaneLimit, ServiceTime
 from pipeline.worker.health import Health, Limits
 from pipeline.worker.lanes import Picture
-from pipeline.worker.ledger import Ledger
 from pipeline.worker.meter import Meter
 from pipeline.worker.patience import Patience
 from pipeline.worker.scheduler import BatchPolicy, Scheduler
@@ -163,7 +162,7 @@ class Core:
         self._settings = settings
         self._scheduler.policy = self._batches()
         self._limit = LaneLimit(self._serving.lanes, self._patience().overdue_s)
-        self._meter = Meter(self._now_s(), settings.deadline_s)
+        self._meter.deadline_s = settings.deadline_s
         for channel in self._channels:
             self._health[channel.plan.camera_id].limits = self._limits(channel)
 
@@ -292,7 +291,7 @@ class Core:
         waits, ended = channel.hear(tick, now_ns)
         self._active.add(channel)
         if channel.pace.promised:
-            self._meter.heard(tick)
+            self._meter.heard(channel.plan.camera_id, tick)
         self._publish(channel, ended)
         if waits:
             self._scheduler.offer(channel.plan.camera_id, now_ns / NS_PER_S)
@@ -325,8 +324,6 @@ class Core:
         for result in results:
             self.outbox.messages.append(result)
             self._health[channel.plan.camera_id].note(result, now_ns)
-            if channel.pace.promised:
-                self._meter.published(result)
 
     def _reconsider_strides(self, now_s: float) -> None:
         measured, fps = self._meter.read(self._limit.lanes, self._patience().window_s, now_s)

@@ -1,6 +1,6 @@
 """What became of every frame of a session, and the one number that outlives a worker.
 
-A worker that is killed takes its counts with it. What it had published last stays in the camera's `Ledger`, two
+A worker that is killed takes its counts with it. What it had published last stays in the camera's ledger, two
 integers in a small mapped file of the run's directory, so that its successor can say exactly which frames nobody saw.
 """
 
@@ -17,7 +17,7 @@ from pipeline.wire import Counts
 _ENTRY = struct.Struct("qq")
 
 
-class Ledger:
+class FileLedger:
     """Which frame of a camera comes next, remembered across workers. One worker writes at a time."""
 
     def __init__(self, file: Path) -> None:

@@ -24,7 +24,7 @@ from pipeline.runscope import RunScope
 from pipeline.slot import SlotReader
 from pipeline.worker.core import Core
 from pipeline.worker.lanes import Lanes, lower_priority
-from pipeline.worker.ledger import Ledger
+from pipeline.worker.ledger import FileLedger
 from pipeline.worker.loop import Worker, WorkerParts, serving
 
 log = structlog.get_logger()
@@ -115,8 +115,8 @@ def _open(spec: WorkerSpec, beat: c_int64, stack: contextlib.ExitStack) -> tuple
     link = WorkerLink(spec.link)
     stack.callback(link.close)
 
-    def open_slot(camera_id: str) -> tuple[SlotReader, Ledger]:
-        return SlotReader(spec.scope, camera_id), Ledger(spec.scope.ledger(camera_id))
+    def open_slot(camera_id: str) -> tuple[SlotReader, FileLedger]:
+        return SlotReader(spec.scope, camera_id), FileLedger(spec.scope.ledger(camera_id))
 
     core = Core(fleet.name, serving(detector), settings_of(fleet), clock=SystemClock(), open_slot=open_slot)
     stack.callback(core.close)

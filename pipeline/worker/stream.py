@@ -252,8 +252,12 @@ class Stream:
 
     @property
     def oldest_ns(self) -> int | None:
-        """From when the age of the frame counts that holds up the others; None if none does."""
-        return self._frames[0].judged_from_ns if self._frames else None
+        """From when the age of the oldest frame in detection counts; None while none is.
+
+        One that waits in the slot may be older than any detection is waited for; it has a time of its own.
+        """
+        in_detection = (frame for frame in self._frames if frame.job is not None and not frame.settled)
+        return next((frame.judged_from_ns for frame in in_detection), None)
 
     def leave(self, now_ns: int) -> list[Filled[Frame]]:
         """Frames that can be published now, in order, with their boxes."""

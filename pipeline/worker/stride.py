@@ -57,6 +57,9 @@ STARVED, RELIEVED = 0.3, 0.15
 """Share of the deadline that cameras wait for a processor: above the first less is offered, below the second more."""
 STARVED_FALL, RELIEVED_GROWTH = 0.8, 1.05
 """What is offered then, as a share of what was, an interval later."""
+HABIT = 1.05
+"""Who has given way does so again, unless another has that much more to give: frame rates of equals differ by little,
+never by nothing, and a ramp of six cameras changed who gives way five times on it."""
 COME_BACK_AFTER_S = 1.0
 """Strides come down so long after the last step up, at the earliest."""
 
@@ -128,6 +131,11 @@ class StrideController:
         """Let a camera take no part any more; what it had goes to the others with the next reckoning."""
         for known in (self._bounds, self.strides, self.due, self._worths):
             known.pop(camera_id, None)
+
+    @property
+    def bounds(self) -> Mapping[str, StrideBounds]:
+        """What may be done to each camera that takes part."""
+        return self._bounds
 
     @property
     def adapts(self) -> bool:
@@ -250,7 +258,8 @@ class StrideController:
         """Smallest for the camera that is to give way next; the name makes it the same one every time."""
         bound = self._bounds[camera_id]
         weight = bound.weight * self._worths.get(camera_id, 1.0)
-        return bound.rank, -fps[camera_id] / strides[camera_id] / weight, camera_id
+        habit = HABIT if strides[camera_id] < self.strides[camera_id] else 1.0
+        return bound.rank, -habit * fps[camera_id] / strides[camera_id] / weight, camera_id
 
 
 def _median(strides: list[int]) -> int | None:
