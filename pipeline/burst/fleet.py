@@ -106,7 +106,11 @@ class FleetProcess:
                 self._ours.send(order)
             except OSError as error:
                 raise BurstError("the fleet has ended; its log says more") from error
-            return self._answer()
+            try:
+                return self._answer()
+            except (KeyboardInterrupt, SystemExit):
+                self._ours.close()  # so that nobody takes the answer to this order for that to the next
+                raise
 
     def _answer(self) -> Any:
         try:
