@@ -121,10 +121,10 @@ class Fleet:
         Raises:
             PipelineError: The last worker died too often.
         """
-        self._thread.join(timeout_s)
+        ended = self._supervisor.all_ended.wait(timeout_s)
         if self._error is not None:
             raise self._error
-        return not self._thread.is_alive()
+        return ended
 
     def close(self) -> None:
         """End every process within three seconds, and leave nothing behind. May be called again."""
@@ -146,6 +146,9 @@ class Fleet:
 
     def _run(self) -> None:
         try:
-            self._supervisor.run()
+            self._supervisor.run(stays=True)
         except PipelineError as error:
             self._error = error
+        finally:
+            self._supervisor.refuse()
+            self._supervisor.all_ended.set()

@@ -99,3 +99,18 @@ def test_device_that_becomes_fast_gets_its_lanes_back():
     assert trace[55].lanes == 1
     assert trace[-1].lanes == 2
     assert in_time_hz(trace[-20:]) >= 35
+
+
+def test_limit_halves_batches_once_one_lane_is_left_and_comes_back():
+    limit = LaneLimit(1, overdue_s=0.135, batch=8)
+
+    def judged(late: bool, service_s: float, now_s: float) -> int:
+        for _ in range(8):
+            limit.note(late=late)
+        limit.update(service_s, now_s)
+        return limit.batch
+
+    assert [judged(True, 0.18, at_s) for at_s in (0, 1, 2, 3)] == [4, 2, 1, 1]
+    assert judged(False, 0.01, 4) == 1, "not before its pause is over"
+    assert [judged(False, 0.02, at_s) for at_s in (100, 101, 102)] == [2, 4, 8]
+    assert judged(False, 0.06, 103) == 8

@@ -318,3 +318,15 @@ def test_run_applies_its_changed_file(path: Path, runtime: Path, recording: Path
             _, errors = process.communicate(timeout=DEADLINE_S)
     assert "added c" in errors
     assert "Traceback" not in errors
+
+
+def test_fleet_whose_recordings_have_ended_takes_another_camera(
+    path: Path, runtime: Path, recording: Path, within: Callable
+):
+    change(path, lambda body: body.update(cameras={"a": {"url": str(recording), "pace": "fastest"}}))
+    with Fleet(path) as fleet:
+        assert fleet.wait(DEADLINE_S)
+        assert fleet.add_camera("b", url=str(recording), loop=True).added == ("b",)
+        assert not fleet.wait(0.5)
+    with pytest.raises(ControlError, match="the fleet has ended"):
+        fleet.remove_camera("b")

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from itertools import count
 from multiprocessing.connection import wait
 from pathlib import Path
+from threading import Event
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -63,6 +64,9 @@ class Supervisor:
         with Supervisor(fleet) as supervisor:
             print("publishing on", supervisor.open().endpoint)
             supervisor.run(duration_s=30)
+
+    Attributes:
+        all_ended: Set while no camera will deliver another picture.
     """
 
     def __init__(self, fleet: Fleet, clock: Clock | None = None) -> None:
@@ -80,6 +84,7 @@ class Supervisor:
             raise
         self._stopping = False
         self._inbox: Inbox[Supervisor] = Inbox()
+        self.all_ended = Event()
         self._swaps = count(1, 2)
         self._swap: _Swapping | None = None
         self._wake, self._waker = multiprocessing.Pipe(duplex=False)
@@ -100,15 +105,19 @@ class Supervisor:
         self._cameras.start()
         return ready
 
-    def run(self, duration_s: float | None = None) -> None:
+    def run(self, duration_s: float | None = None, *, stays: bool = False) -> None:
         """Keep the fleet alive until `stop`, until `duration_s` is over, or until every recording has ended.
+
+        Args:
+            duration_s: How long, s; None for no limit.
+            stays: Do not end with the recordings: other cameras may join. `all_ended` tells.
 
         Raises:
             DetectorError: The last worker died too often.
             PublishError: The process that publishes for several workers died too often.
         """
         end_s = None if duration_s is None else self._now_s() + duration_s
-        while not self._stopping and not self._cameras.all_ended:
+        while not self._stopping and (stays or not self._cameras.all_ended):
             if end_s is not None and self._now_s() >= end_s:
                 break
             self._wait(end_s)
@@ -163,6 +172,10 @@ class Supervisor:
             answer.set_result(changes)
         return answer
 
+    def refuse(self) -> None:
+        """Make no change any more: nobody runs the fleet."""
+        self._inbox.close()
+
     def pause(self, camera_id: str) -> Future[None]:
         """Let go of a camera and keep its settings.
 
@@ -190,6 +203,7 @@ class Supervisor:
 
     def close(self) -> None:
         """End every process within three seconds, and leave nothing behind. May be called again."""
+        self._inbox.close()
         self._members.end()
         self._cameras.close()
         self._lease.close()
@@ -225,6 +239,7 @@ class Supervisor:
         """Look after every process once."""
         self._inbox.carry_out(self)
         self._members.tend(self._free_the_dead)
+        (self.all_ended.set if self._cameras.all_ended else self.all_ended.clear)()
         self._workers.hand_over()
         self._cameras.tell()
         self._hear_swap()

@@ -1,4 +1,4 @@
-"""How many lanes compute at once: as many as bring their detections back in time.
+"""How many lanes compute at once, and how large a batch may be: as much as comes back in time.
 
 The problem: lanes share the processor with each other and with decoding. All of them together do the most work, and
 each takes longest. Beside six decoders on two cores without INT8 instructions, two lanes needed 130 ms a detection,
@@ -6,7 +6,8 @@ too late for a promise of 150 ms; one alone needs 75.
 
 The policy: one lane fewer when detections come back late, one more when the service time, stretched as if every lane
 slowed the others, would leave room again. Each lowering makes the next attempt wait longer, so a device that cannot do
-it is not asked every few seconds.
+it is not asked every few seconds. With one lane left, its batches are halved: a batch of eight that takes 180 ms made
+every frame of twelve cameras late, and so the next batch as full as that one.
 
 Pure arithmetic: what was measured and the time are arguments.
 """
@@ -59,17 +60,19 @@ class LaneLimit:
 
     Attributes:
         lanes: The limit, from 1 to all.
+        batch: Frames in one inference at most, from 1 to the detector's own limit.
     """
 
-    def __init__(self, lanes: int, overdue_s: float) -> None:
-        """Begin with all lanes.
+    def __init__(self, lanes: int, overdue_s: float, batch: int = 1) -> None:
+        """Begin with all lanes and the largest batch.
 
         Args:
             lanes: How many there are.
             overdue_s: The age at which a frame leaves without its detection, s.
+            batch: The detector's own limit.
         """
-        self.lanes = lanes
-        self._all = lanes
+        self.lanes, self.batch = lanes, batch
+        self._all, self._largest = lanes, batch
         self._overdue_s = overdue_s
         self._in_time = 0
         self._late = 0
@@ -95,14 +98,32 @@ class LaneLimit:
             return False
         late_share = self._late / judged
         self._late = self._in_time = 0
-        if late_share > TOO_LATE and self.lanes > 1:
+        if late_share > TOO_LATE:
+            return self._lower(now_s)
+        return late_share < IN_TIME and now_s >= self._retry_s and self._raise(service_s)
+
+    def _lower(self, now_s: float) -> bool:
+        if self.lanes > 1:
             self.lanes -= 1
-            self._retry_s = now_s + self._pause_s
-            self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
+        elif self.batch > 1:
+            self.batch //= 2
+        else:
+            return False
+        self._retry_s = now_s + self._pause_s
+        self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
+        return True
+
+    def _raise(self, service_s: float) -> bool:
+        """Larger batches first, which were lowered last; then another lane."""
+        if self.batch < self._largest and self._has_room(2 * service_s):
+            self.batch = min(2 * self.batch, self._largest)
             return True
-        stretched_s = service_s * (self.lanes + 1) / self.lanes
-        has_room = late_share < IN_TIME and stretched_s <= ROOM_SHARE * self._overdue_s
-        if has_room and self.lanes < self._all and now_s >= self._retry_s:
-            self.lanes += 1
-            return True
+        if self.batch == self._largest and self.lanes < self._all:
+            stretched_s = service_s * (self.lanes + 1) / self.lanes
+            if self._has_room(stretched_s):
+                self.lanes += 1
+                return True
         return False
+
+    def _has_room(self, stretched_s: float) -> bool:
+        return stretched_s <= ROOM_SHARE * self._overdue_s

@@ -37,6 +37,8 @@ log = structlog.get_logger()
 
 FLOOR_SHARE = 0.5
 """Of the time that boxes live: a camera that has gone so long without a detection goes before all others."""
+TELL_EVERY_S = 1.5
+"""A camera's process says how it is once a second; where it does not, that is said for it."""
 MOST_UNKNOWN = 256
 """Ticks kept of a camera that has not introduced itself yet; it is asked to, which takes a millisecond."""
 
@@ -103,10 +105,10 @@ class Core:
         self._departed: dict[str, CameraState] = {}
         self._active: set[Channel] = set()
         self._leaving: set[str] = set()
+        self._limit = self._new_limit()
         self._scheduler = Scheduler(self._batches())
         self._controller = controller or StrideController()
         self._service = ServiceTime()
-        self._limit = LaneLimit(serving.lanes, Patience.within(settings.deadline_s, 0.0).overdue_s)
         self._meter = Meter(self._now_s(), settings.deadline_s)
         self._reconsider_s = self._now_s() + INTERVAL_S
 
@@ -160,8 +162,8 @@ class Core:
     def promise(self, settings: Settings) -> None:
         """Promise this from now on."""
         self._settings = settings
+        self._limit = self._new_limit()
         self._scheduler.policy = self._batches()
-        self._limit = LaneLimit(self._serving.lanes, self._patience().overdue_s)
         self._meter.deadline_s = settings.deadline_s
         for channel in self._channels:
             self._health[channel.plan.camera_id].limits = self._limits(channel)
@@ -169,8 +171,8 @@ class Core:
     def serve(self, serving: Serving) -> None:
         """Another detector computes from now on; nothing of the one before is in flight any more."""
         self._serving, self._service = serving, ServiceTime()
+        self._limit = self._new_limit()
         self._scheduler.policy = self._batches()
-        self._limit = LaneLimit(serving.lanes, self._patience().overdue_s)
         for channel in self._channels:
             channel.serve(serving.class_names, serving.input_wh)
             self._admit(channel)
@@ -307,17 +309,17 @@ class Core:
             return
         health, now_ns = self._health[channel.plan.camera_id], self._clock.monotonic_ns()
         if (state := health.state(channel.detected_ns, now_ns, self._clock.wall_ns())) is not None:
-            health.told = state.state
+            health.told, health.told_ns = state.state, now_ns
             self.outbox.messages.append(state)
 
     def _tell_changed_states(self, now_ns: int) -> None:
-        """Between the words of their processes, cameras whose state has become another."""
+        """Of cameras whose state has become another, or whose processes do not speak, between the words of these."""
         for channel in self._channels:
             health = self._health[channel.plan.camera_id]
             state = health.state(channel.detected_ns, now_ns, self._clock.wall_ns())
-            if state is not None and state.state != health.told:
-                health.told = state.state
-                self.outbox.messages.append(state)
+            overdue = now_ns - health.told_ns > TELL_EVERY_S * NS_PER_S
+            if state is not None and (state.state != health.told or overdue):
+                self._tell_state(channel)
 
     def _publish(self, channel: Channel, results: list[FrameResult]) -> None:
         now_ns = self._clock.monotonic_ns()
@@ -328,7 +330,9 @@ class Core:
     def _reconsider_strides(self, now_s: float) -> None:
         measured, fps = self._meter.read(self._limit.lanes, self._patience().window_s, now_s)
         if self._limit.update(self._service.mean_s, now_s):
-            log.info("lanes that compute at once", lanes=self._limit.lanes, of=self._serving.lanes)
+            self._scheduler.policy = self._batches()
+            limit = self._limit
+            log.info("lanes that compute at once", lanes=limit.lanes, of=self._serving.lanes, batch=limit.batch)
         wrong_hz = {name: hz for name in fps if (hz := self._channels[name].wrong_hz) is not None}
         for camera_id, stride in self._controller.update(measured, fps, now_s, wrong_hz).items():
             self._channels[camera_id].set_stride(stride)
@@ -349,7 +353,11 @@ class Core:
         return Limits(deadline_s, channel.plan.max_fill_s, channel.plan.stride.min_detect_hz)
 
     def _batches(self) -> BatchPolicy:
-        return BatchPolicy(self._serving.max_batch, self._settings.max_wait_s)
+        return BatchPolicy(self._limit.batch, self._settings.max_wait_s)
+
+    def _new_limit(self) -> LaneLimit:
+        overdue_s = Patience.within(self._settings.deadline_s, 0.0).overdue_s
+        return LaneLimit(self._serving.lanes, overdue_s, self._serving.max_batch)
 
     def _patience(self) -> Patience:
         return Patience.within(self._settings.deadline_s, self._service.expected_s)

@@ -20,6 +20,8 @@ from pipeline.wire import CameraState, FrameResult, State
 
 WINDOW_S = 2.0
 """What frames say of a camera counts so long."""
+GAP_SHARE = 0.2
+"""Weight of the newest time between two frames in what is usual."""
 BUCKET_S = 0.25
 """Frames are counted together for so long, and forgotten together."""
 SILENT_S = 3.0
@@ -92,6 +94,7 @@ class Health:
     Attributes:
         limits: What it is measured by.
         told: The state that subscribers were told last; None before the first.
+        told_ns: When they were told it.
     """
 
     def __init__(self, limits: Limits, now_ns: int) -> None:
@@ -99,9 +102,12 @@ class Health:
         self.told: State | None = None
         self._heard: CameraState | None = None
         self._heard_ns = now_ns
+        self.told_ns = now_ns
         self._buckets: deque[_Seen] = deque()
-        self._frame_ns, self._stride = now_ns, 1
-        self._first_frame_ns: int | None = None
+        self._frame_ns: int | None = None
+        self._gap_s, self._stride = 0.0, 1
+        self._live_ns: int | None = None
+        self._detected_ns: int | None = None
         self._well_ns: int | None = None
         self._state: State = "connecting"
         self._since_ns = 0
@@ -113,14 +119,17 @@ class Health:
 
     def hear(self, told: CameraState, now_ns: int) -> None:
         """The camera's process says how it is."""
-        if told.state != "live" or (self._heard and self._heard.session != told.session):
-            self._first_frame_ns = None
+        if told.state != "live":
+            self._live_ns = None
+        elif self._live_ns is None:
+            self._live_ns = now_ns
         self._heard, self._heard_ns = told, now_ns
 
     def note(self, result: FrameResult, now_ns: int) -> None:
         """One of its frames has left."""
-        if self._first_frame_ns is None:
-            self._first_frame_ns = now_ns
+        if self._frame_ns is not None:
+            gap_s = (now_ns - self._frame_ns) / NS_PER_S
+            self._gap_s += (gap_s - self._gap_s) * (GAP_SHARE if self._gap_s else 1.0)
         self._frame_ns, self._stride = now_ns, result.stride
         if not self._buckets or now_ns - self._buckets[-1].began_ns > BUCKET_S * NS_PER_S:
             self._buckets.append(_Seen(now_ns))
@@ -146,6 +155,8 @@ class Health:
             self._buckets.popleft()
         if self._heard is None:
             return None
+        # A session that has just begun has none of its own yet.
+        self._detected_ns = detected_ns = max(detected_ns or 0, self._detected_ns or 0) or None
         state, detail = self._judge(detected_ns, now_ns)
         state, detail = self._calm(state, detail, now_ns)
         if state != self._state or not self._since_ns:
@@ -159,7 +170,7 @@ class Health:
     def _judge(self, detected_ns: int | None, now_ns: int) -> tuple[State, str]:
         told = self._heard
         assert told is not None, "asked only after a word"
-        silent_s = (now_ns - max(self._heard_ns, self._frame_ns)) / NS_PER_S
+        silent_s = (now_ns - max(self._heard_ns, self._frame_ns or 0)) / NS_PER_S
         if silent_s > SILENT_S and told.state not in ("ended", "failed", "paused"):
             return (
                 "blind",
@@ -174,30 +185,37 @@ class Health:
 
     def _blind(self, seen: _Seen, detected_ns: int | None, now_ns: int) -> str | None:
         """Why no detection stands behind its boxes; None where one does."""
-        if self._first_frame_ns is None:
-            return None
-        never = detected_ns is None
-        since_ns = self._first_frame_ns if detected_ns is None else detected_ns
+        assert self._live_ns is not None, "asked only while its process says that pictures come"
+        since_ns = max(self._live_ns, detected_ns or 0)
         without_s = (now_ns - since_ns) / NS_PER_S
-        patience_s = max(self.limits.boxes_live_s, FIRST_DETECTION_S if never else 0.0, STRIDES * self._turn_s())
-        if without_s <= patience_s:
+        first_s = FIRST_DETECTION_S if since_ns == self._live_ns else 0.0
+        if without_s <= max(self.limits.boxes_live_s, first_s, STRIDES * self._gap_s * self._stride):
             return None
+        what = (
+            f"no detection for {without_s:.0f} s" if detected_ns else f"pictures for {without_s:.0f} s, none detected"
+        )
+        return f"{what}: {self._why(seen)}"
+
+    @staticmethod
+    def _why(seen: _Seen) -> str:
+        """What became of most of the frames that were to be detected."""
         reasons = seen.because + seen.lost
+        if not reasons:
+            return "none of its frames reaches the worker; the machine is overloaded, or its stream stands still"
         if len(reasons) > 1:
             del reasons["stride"]
-        most = reasons.most_common(1)[0][0] if reasons else "stride"
-        what = f"no detection for {without_s:.0f} s" if not never else f"pictures for {without_s:.0f} s, none detected"
-        return f"{what}: {_WHY.get(most, most)}"
+        most = reasons.most_common(1)[0][0]
+        return _WHY.get(most, most)
 
     def _trouble(self, seen: _Seen) -> str:
         """What is worse than asked for; empty where nothing is."""
         everything = seen.frames + seen.lost.total()
         if not everything:
             return ""
-        left_out = seen.because["behind"] + seen.lost.total()
-        if left_out > LEFT_OUT_SHARE * everything:
-            cause = "behind" if seen.because["behind"] else seen.lost.most_common(1)[0][0]
-            return f"{100 * left_out / everything:.0f} % of its pictures are left out: {_WHY.get(cause, cause)}"
+        left_out = seen.lost + Counter({cause: seen.because[cause] for cause in ("behind", "corrupt")})
+        if left_out.total() > LEFT_OUT_SHARE * everything:
+            cause = left_out.most_common(1)[0][0]
+            return f"{100 * left_out.total() / everything:.0f} % of its pictures are left out: {_WHY.get(cause, cause)}"
         if seen.late > LATE_SHARE * everything:
             deadline_ms = 1000 * self.limits.deadline_s
             return f"{100 * seen.late / everything:.0f} % of its frames are older than {deadline_ms:.0f} ms"
@@ -225,10 +243,6 @@ class Health:
 
     def _span_s(self) -> float:
         """The time that the window's frames stand for."""
-        began_ns = self._buckets[0].began_ns if self._buckets else self._frame_ns
-        return max((self._frame_ns - began_ns) / NS_PER_S, WINDOW_S / 2)
-
-    def _turn_s(self) -> float:
-        """How long one of its turns takes: a stride of frames."""
-        frames = sum(bucket.frames for bucket in self._buckets)
-        return WINDOW_S if frames < 2 else self._span_s() / (frames - 1) * self._stride
+        if not self._buckets or self._frame_ns is None:
+            return WINDOW_S
+        return max((self._frame_ns - self._buckets[0].began_ns) / NS_PER_S, WINDOW_S / 2)
