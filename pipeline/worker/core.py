@@ -111,6 +111,7 @@ class Core:
         self._service = ServiceTime()
         self._meter = Meter(self._now_s(), settings.deadline_s)
         self._reconsider_s = self._now_s() + INTERVAL_S
+        self._judges = False
 
     @property
     def cameras(self) -> int:
@@ -221,7 +222,7 @@ class Core:
         return []
 
     def decide(self) -> None:
-        """Publish what is settled, and four times a second reconsider what the load allows."""
+        """Publish what is settled; four times a second reconsider what the load allows, and twice how cameras are."""
         now_ns = self._clock.monotonic_ns()
         for channel in self._active:
             self._publish(channel, channel.leave(now_ns))
@@ -231,7 +232,9 @@ class Core:
         if now_ns / NS_PER_S >= self._reconsider_s:
             self._reconsider_s = now_ns / NS_PER_S + INTERVAL_S
             self._reconsider_strides(now_ns / NS_PER_S)
-            self._tell_changed_states(now_ns)
+            self._judges = not self._judges
+            if self._judges:
+                self._tell_changed_states(now_ns)
 
     def end(self) -> None:
         """Publish everything that is left."""
