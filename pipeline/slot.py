@@ -205,8 +205,14 @@ class SlotFrame:
 class SlotReader:
     """The worker's end. Use it from one thread at a time; frames may be released from any."""
 
-    def __init__(self, scope: RunScope, camera_id: str) -> None:
+    def __init__(self, scope: RunScope, camera_id: str, node: iox.Node | None = None) -> None:
         """Join the slot of `camera_id`, making it where it is not yet; the writer may come later, or come back.
+
+        Args:
+            scope: The fleet's run.
+            camera_id: The camera's name in the fleet file.
+            node: The process's place in the run (`RunScope.node`), for one with many readers: joining and leaving take
+                2 and 0.2 ms with it, 15 and 12 ms without.
 
         Raises:
             SlotError: The slot cannot be made or opened.
@@ -214,7 +220,7 @@ class SlotReader:
         self._camera_id = camera_id
         self._since_ns = time.monotonic_ns()
         self._last = (0, -1)
-        self._node = scope.node(camera_id)
+        self._node = node or scope.node(camera_id)
         self._service = _join(scope, self._node, camera_id)
         try:
             self._subscriber = self._service.subscriber_builder().buffer_size(1).create()

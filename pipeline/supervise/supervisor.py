@@ -239,10 +239,14 @@ class Supervisor:
         """Look after every process once."""
         self._inbox.carry_out(self)
         self._members.tend(self._free_the_dead)
-        (self.all_ended.set if self._cameras.all_ended else self.all_ended.clear)()
+        self._note_ended()
         self._workers.hand_over()
         self._cameras.tell()
         self._hear_swap()
+
+    def _note_ended(self) -> None:
+        """Before any answer is given: whoever added a camera then waits for that one."""
+        (self.all_ended.set if self._cameras.all_ended else self.all_ended.clear)()
 
     def _become(self, fleet: Fleet, changes: Changes) -> None:
         self._fleet = fleet
@@ -257,6 +261,7 @@ class Supervisor:
             self._cameras.change(fleet.cameras[camera_id])
         for camera_id in changes.added:
             self._cameras.add(fleet.cameras[camera_id])
+        self._note_ended()
         log.info("the fleet has changed", what=changes.words)
 
     def _hear_swap(self) -> None:
@@ -279,6 +284,7 @@ class Supervisor:
         if camera_id not in self._fleet.cameras:
             raise ControlError(unknown_camera(camera_id, self._fleet))
         change(camera_id)
+        self._note_ended()
         done: Future[None] = Future()
         done.set_result(None)
         return done

@@ -115,8 +115,10 @@ def _open(spec: WorkerSpec, beat: c_int64, stack: contextlib.ExitStack) -> tuple
     link = WorkerLink(spec.link)
     stack.callback(link.close)
 
+    node = spec.scope.node("worker")
+
     def open_slot(camera_id: str) -> tuple[SlotReader, FileLedger]:
-        return SlotReader(spec.scope, camera_id), FileLedger(spec.scope.ledger(camera_id))
+        return SlotReader(spec.scope, camera_id, node), FileLedger(spec.scope.ledger(camera_id))
 
     core = Core(fleet.name, serving(detector), settings_of(fleet), clock=SystemClock(), open_slot=open_slot)
     stack.callback(core.close)
