@@ -219,7 +219,8 @@ def _come_and_go(fleet: Fleet, ears: Ears, spare: list[str], times: int) -> Figu
     for number in range(times):
         once(number)
         if number % 50 == 49:
-            print(f"{number + 1} of {times} have come and gone", file=sys.stderr, flush=True)
+            held_mb = worker.memory_full_info().uss / 1e6
+            print(f"{number + 1} of {times} have come and gone; {held_mb:.1f} MB", file=sys.stderr, flush=True)
     after = count()
     return {f"{times} comings and goings: more {name}": round(after[name] - before[name], 1) for name in before}
 

@@ -61,8 +61,9 @@ class Account:
 
     def lose(self, lost: Mapping[str, int]) -> None:
         """So many frames, by cause, are never published."""
-        self._lost.update(lost)
-        self._lost_since.update(lost)
+        if lost:
+            self._lost.update(lost)
+            self._lost_since.update(lost)
 
     def counts(self, decoded: int) -> Counts:
         """Totals so far, beside the number of frames the camera says it has decoded."""
@@ -75,5 +76,7 @@ class Account:
 
     def lost_since(self) -> dict[str, int]:
         """Frames lost since this was last asked, by cause."""
+        if not self._lost_since:
+            return {}
         lost, self._lost_since = dict(self._lost_since), Counter()
         return lost

@@ -23,6 +23,7 @@ from pipeline.track.fill import Filled, Filling
 from pipeline.worker.ledger import Account
 from pipeline.worker.patience import LATE_S, Patience
 
+_NOTHING: Mapping[str, int] = {}
 CLOCK_SLACK_NS = 50_000_000
 """The most that is put down to a frame's way here when it is judged too old. A camera whose clock is a little slow
 (they are believed within a second) would otherwise never be detected; its messages tell the age by its clock."""
@@ -175,8 +176,9 @@ class Stream:
             self._lost["late"] += 1
             self._jobs.pop(tick.frame_id, None)
             return False
-        frame = Frame(tick, now_ns, self._lost)
-        self._lost = Counter()
+        frame = Frame(tick, now_ns, _NOTHING)
+        if self._lost:
+            frame.lost_before, self._lost = self._lost, Counter()
         self._frames.append(frame)
         if tick.admitted != "slot":
             frame.reason = tick.admitted
