@@ -82,7 +82,7 @@ class Supervisor:
         except SlotError:
             self._lease.close()
             raise
-        self._stopping = False
+        self._begun = self._stopping = False
         self._inbox: Inbox[Supervisor] = Inbox()
         self.all_ended = Event()
         self._swaps = count(1, 2)
@@ -93,7 +93,8 @@ class Supervisor:
         self._cameras = Cameras(fleet, self._lease.scope, self._workers, self._members, host)
 
     def open(self) -> FleetReady:
-        """Start everything; returns once the workers can serve the fleet, cameras connect meanwhile and later.
+        """Start the workers; returns once they can serve the fleet. Cameras start with `run`: so whoever subscribes in
+        between hears each from its first frame on.
 
         Raises:
             DetectorError: The model cannot be loaded or cannot serve this fleet, on one of its devices.
@@ -101,9 +102,7 @@ class Supervisor:
         """
         for service in self._workers.services:
             service.child.start()
-        ready = self._await_workers()
-        self._cameras.start()
-        return ready
+        return self._await_workers()
 
     def run(self, duration_s: float | None = None, *, stays: bool = False) -> None:
         """Keep the fleet alive until `stop`, until `duration_s` is over, or until every recording has ended.
@@ -117,6 +116,9 @@ class Supervisor:
             PublishError: The process that publishes for several workers died too often.
         """
         end_s = None if duration_s is None else self._now_s() + duration_s
+        if not self._begun:
+            self._begun = True
+            self._cameras.start()
         while not self._stopping and (stays or not self._cameras.all_ended):
             if end_s is not None and self._now_s() >= end_s:
                 break
