@@ -372,7 +372,9 @@ def fault(fleet: VirtualWorker, camera: VirtualCamera, what: str) -> None:
         pytest.param("", math.inf, "blind", "pictures for 1[12] s, none detected", id="never detected"),
         pytest.param("stops", 0.02, "blind", r"no detection for [78] s", id="detections stop"),
         pytest.param("hangs", 0.02, "blind", "silent", id="its process is silent"),
-        pytest.param("old", 0.02, "degraded", "100 % of its frames are older than 150 ms", id="frames come late"),
+        pytest.param(
+            "old", 0.02, "degraded", "100 % of its frames are older than 150 ms: decoding", id="frames come late"
+        ),
         pytest.param("left out", 0.02, "degraded", "[56]. % of its pictures are left out", id="pictures are left out"),
         pytest.param("", 0.3, "degraded", "below its floor of 10", id="fewer detections than its floor"),
         pytest.param("blind process", 0.02, "retrying", "", id="what its process says passes"),

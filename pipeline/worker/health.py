@@ -51,6 +51,14 @@ _WHY = {
     "link": "its frames do not reach the worker; the machine is overloaded",
 }
 """By what became of most of its frames: why, and what to do."""
+_SLOW = {
+    "capture": "by the camera's own clock they arrive late; check that clock, and the network",
+    "decode": "decoding holds them back; switch B-frames off, or lower resolution or frame rate",
+    "slot": _WHY["stale"],
+    "detect": _WHY["overdue"],
+    "publish": "they wait in the worker; fill: interpolate holds them back, or the machine is overloaded",
+}
+"""By the longest part of a late frame's way: why, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +83,7 @@ class _Seen:
     began_ns: int = 0
     frames: int = 0
     detected: int = 0
-    late: int = 0
+    late_in: Counter[str] = field(default_factory=Counter)
     because: Counter[str] = field(default_factory=Counter)
     lost: Counter[str] = field(default_factory=Counter)
 
@@ -83,7 +91,7 @@ class _Seen:
         """Take in those of another time."""
         self.frames += other.frames
         self.detected += other.detected
-        self.late += other.late
+        self.late_in.update(other.late_in)
         self.because.update(other.because)
         self.lost.update(other.lost)
 
@@ -135,7 +143,8 @@ class Health:
             self._buckets.append(_Seen(now_ns))
         bucket = self._buckets[-1]
         bucket.frames += 1
-        bucket.late += result.age_ms > 1000 * self.limits.deadline_s
+        if result.age_ms > 1000 * self.limits.deadline_s:
+            bucket.late_in[max(result.latency_ms, key=lambda stage: result.latency_ms[stage])] += 1
         if result.filled_because is None:
             bucket.detected += 1
         else:
@@ -216,9 +225,9 @@ class Health:
         if left_out.total() > LEFT_OUT_SHARE * everything:
             cause = left_out.most_common(1)[0][0]
             return f"{100 * left_out.total() / everything:.0f} % of its pictures are left out: {_WHY.get(cause, cause)}"
-        if seen.late > LATE_SHARE * everything:
-            deadline_ms = 1000 * self.limits.deadline_s
-            return f"{100 * seen.late / everything:.0f} % of its frames are older than {deadline_ms:.0f} ms"
+        if (late := seen.late_in.total()) > LATE_SHARE * everything:
+            why, deadline_ms = _SLOW[seen.late_in.most_common(1)[0][0]], 1000 * self.limits.deadline_s
+            return f"{100 * late / everything:.0f} % of its frames are older than {deadline_ms:.0f} ms: {why}"
         floor_hz, found_hz = self.limits.min_detect_hz, seen.detected / self._span_s()
         if floor_hz and found_hz < FLOOR_SHARE * floor_hz:
             return f"{found_hz:.1f} detections a second, below its floor of {floor_hz:g}; the detector is short"
