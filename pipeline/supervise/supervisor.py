@@ -93,8 +93,9 @@ class Supervisor:
         self._cameras = Cameras(fleet, self._lease.scope, self._workers, self._members, host)
 
     def open(self) -> FleetReady:
-        """Start the workers; returns once they can serve the fleet. Cameras start with `run`: so whoever subscribes in
-        between hears each from its first frame on.
+        """Start the workers; returns once they can serve the fleet.
+
+        Cameras start with `run`, so that whoever subscribes in between hears each from its first frame on.
 
         Raises:
             DetectorError: The model cannot be loaded or cannot serve this fleet, on one of its devices.
