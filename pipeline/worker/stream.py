@@ -237,11 +237,11 @@ class Stream:
         self._filling = new
 
     def give_up_overdue(self, older_than_s: float) -> None:
-        """Let frames go whose age counts from then or before, monotonic s, and whose detection is not back."""
+        """Let frames go whose age counts from before then, monotonic s, and whose detection is not back."""
         for frame in self._frames:
             if frame.settled or frame.job is None:
                 continue
-            if frame.judged_from_ns / NS_PER_S > older_than_s:
+            if frame.judged_from_ns / NS_PER_S >= older_than_s:
                 return
             frame.reason = "overdue"
             frame.job.overdue_pts_s = frame.tick.pts_s
