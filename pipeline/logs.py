@@ -12,6 +12,7 @@ import structlog
 
 from pipeline.errors import ConfigError
 from pipeline.redact import redact
+from pipeline.stderr import make_stderr_lossy
 
 LogFormat = Literal["text", "json"]
 LOG_FORMAT = "CAMFLEET_LOG_FORMAT"
@@ -25,6 +26,7 @@ def configure_logs(process: str, *, level: str = "info") -> None:
     """Make structlog of this process write lines that begin with date and time, and carry its name.
 
     The format is that of `choose_log_format`, here or in a process above: lines for people, or one JSON object a line.
+    Lines that cannot be written are lost, and end nothing.
 
     Args:
         process: Such as `camera gate` or `worker`.
@@ -33,6 +35,7 @@ def configure_logs(process: str, *, level: str = "info") -> None:
     Raises:
         ConfigError: The environment asks for a format that does not exist.
     """
+    make_stderr_lossy()
     as_json = log_format() == "json"
     structlog.configure(
         processors=[

@@ -16,6 +16,7 @@ import typer
 from pipeline.cli import bench, burst, check, control, evaluate, record, replay, run, schema, subscribe
 from pipeline.errors import PipelineError
 from pipeline.redact import redact
+from pipeline.stderr import make_stderr_lossy
 
 app = typer.Typer(
     name="camfleet",
@@ -40,6 +41,7 @@ app.add_typer(evaluate.app, name="evaluate")
 
 def main() -> None:
     """Run the command line and exit: 0 well, 1 a command's own “no”, 2 a mistake to be mended, 130 interrupted."""
+    make_stderr_lossy()
     sys.exit(_flushed(_run()))
 
 

@@ -111,12 +111,14 @@ def _terminal(quiet: bool) -> Iterator[Console | None]:
     """
     from rich.console import Console
 
+    from pipeline.stderr import lossy
+
     if quiet or not sys.stderr.isatty():
         yield None
         return
     own = os.dup(2)
     reading, writing = os.pipe()
-    console = Console(file=os.fdopen(own, "w"), force_terminal=True)
+    console = Console(file=lossy(own), force_terminal=True)
     printing = Thread(target=_print_lines, args=(os.fdopen(reading, errors="replace"), console), daemon=True)
     os.dup2(writing, 2)
     printing.start()
@@ -127,6 +129,7 @@ def _terminal(quiet: bool) -> Iterator[Console | None]:
         # The fork server keeps the pipe open as long as this process lives, so its end would never be read.
         os.write(writing, LAST_LINE.encode())
         printing.join(PRINTING_END_S)
+        os.close(own)
 
 
 def _print_lines(lines: IO[str], console: Console) -> None:
