@@ -19,7 +19,6 @@ from typing import Any, Self
 from pipeline.client import Subscriber
 from pipeline.config import load_fleet
 from pipeline.config.values import Fleet as FleetConfig
-from pipeline.errors import PipelineError
 from pipeline.supervise.changes import Changes
 from pipeline.supervise.control import ControlServer
 from pipeline.supervise.requests import Requests
@@ -52,7 +51,7 @@ class Fleet:
         self._supervisor = Supervisor(config)
         self._requests = Requests(self._supervisor, file)
         self._control: ControlServer | None = None
-        self._error: PipelineError | None = None
+        self._error: Exception | None = None
         self._thread = threading.Thread(target=self._run, name="fleet", daemon=True)
         try:
             self.endpoint = self._supervisor.open().endpoint
@@ -147,7 +146,8 @@ class Fleet:
     def _run(self) -> None:
         try:
             self._supervisor.run(stays=True)
-        except PipelineError as error:
+        except Exception as error:  # noqa: BLE001
+            # Raised again where somebody waits; the thread's own would be lost.
             self._error = error
         finally:
             self._supervisor.refuse()

@@ -9,10 +9,7 @@ from __future__ import annotations
 import io
 import os
 import sys
-from typing import TYPE_CHECKING, TextIO
-
-if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer
+from typing import Any, TextIO
 
 
 class _Lossy(io.RawIOBase):
@@ -22,7 +19,7 @@ class _Lossy(io.RawIOBase):
         super().__init__()
         self._descriptor = descriptor
 
-    def write(self, data: ReadableBuffer, /) -> int:
+    def write(self, data: Any, /) -> int:
         """All of `data`, or as much as can be written."""
         rest = memoryview(data).cast("B")
         whole = len(rest)
@@ -49,12 +46,12 @@ class _Lossy(io.RawIOBase):
 def lossy(descriptor: int) -> TextIO:
     """A text stream onto this descriptor, unbuffered, that never raises; it does not close the descriptor."""
     # Raw is allowed beneath text, as Python itself does with -u; typeshed does not know.
-    return io.TextIOWrapper(_Lossy(descriptor), errors="backslashreplace", write_through=True)  # type: ignore[arg-type]
+    return io.TextIOWrapper(_Lossy(descriptor), errors="backslashreplace", write_through=True)  # type: ignore[type-var]
 
 
 def make_stderr_lossy() -> None:
     """Let no line to stderr raise in this process. Without effect where another stream has been put in its place."""
     if sys.stderr is None:  # The caller closed it; its number may be another file by now.
         sys.stderr = lossy(os.open(os.devnull, os.O_WRONLY))
-    elif sys.stderr is sys.__stderr__:
+    elif sys.stderr is sys.__stderr__ and isinstance(sys.stderr, io.TextIOWrapper):
         sys.stderr = lossy(sys.stderr.fileno())

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pty
+import resource
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pipeline.errors import ControlError
+from pipeline import Fleet
+from pipeline.errors import ControlError, DetectorError
+from pipeline.supervise import child
 from pipeline.supervise.control import ask
 
 DEADLINE_S = 60.0
@@ -72,3 +77,64 @@ def test_fleet_goes_on_when_nobody_can_be_told(
     assert process.returncode == 0
     assert "frames decoded" in told
     assert not list(runtime.glob("camfleet/[!.]*")), "nothing is left behind"
+
+
+@pytest.fixture
+def fleet(fleet_file: Callable[..., Path], recording: Path, runtime: Path, within: Callable) -> Iterator[Fleet]:
+    with Fleet(fleet_file({name: {"url": str(recording), "loop": True} for name in ("a", "b")})) as running:
+        wait_until(within, lambda: len(pids(running)) == 3)
+        yield running
+    assert not list(runtime.glob("camfleet/[!.]*")), "nothing is left behind"
+
+
+def pids(fleet: Fleet) -> dict[str, int]:
+    """Of the processes that run, by name."""
+    return {one.name: one.pid for one in fleet.processes if one.pid is not None}
+
+
+def restarts(fleet: Fleet) -> dict[str, int]:
+    return {one.name: one.restarts for one in fleet.processes}
+
+
+@contextmanager
+def no_descriptor_left() -> Iterator[None]:
+    """Nothing can be opened in this process meanwhile."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+@pytest.mark.parametrize("name", ["camera a", "worker"])
+def test_process_that_cannot_be_started_is_tried_again(fleet: Fleet, within: Callable, name: str):
+    before = pids(fleet)
+    with no_descriptor_left():
+        os.kill(before[name], signal.SIGKILL)
+        wait_until(within, lambda: restarts(fleet)[name] >= 1 and name not in pids(fleet))
+        assert {one.condition for one in fleet.processes if one.name == name} == {"waiting"}
+    wait_until(within, lambda: name in pids(fleet))
+    assert pids(fleet)["camera b"] == before["camera b"]
+    with fleet.results(["a"], timeout_s=DEADLINE_S) as results:
+        assert next(iter(results)).camera_id == "a"
+
+
+def test_fleet_whose_worker_cannot_be_started_says_so_and_leaves_nothing(
+    fleet_file: Callable[..., Path], recording: Path, runtime: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def start(process: object) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(child, "_start", start)
+    with pytest.raises(DetectorError, match=r"the worker .* before it was ready; the lines above say more"):
+        Fleet(fleet_file({"a": str(recording)}))
+    assert not list(runtime.glob("camfleet/[!.]*"))
+
+
+def test_stopped_fork_server_is_told_to_go_on(fleet: Fleet, recording: Path):
+    os.kill(forkserver._forkserver._forkserver_pid, signal.SIGSTOP)
+    fleet.add_camera("c", url=str(recording), loop=True)
+    with fleet.results(["c"], timeout_s=DEADLINE_S) as results:
+        assert next(iter(results)).camera_id == "c"
+    assert restarts(fleet) == {"worker": 0, "camera a": 0, "camera b": 0, "camera c": 0}

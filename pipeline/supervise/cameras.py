@@ -89,6 +89,9 @@ class Cameras:
 
     def start(self) -> None:
         """Start every process."""
+        # Opened now: a camera dies when no descriptor is left, and that is to be told.
+        for number in self._workers.endpoints:
+            self._link(number)
         for member in self._members.of("camera"):
             member.child.start()
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable, Container
+from contextlib import suppress
 from ctypes import c_int64
 from dataclasses import dataclass
+from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext, ForkServerProcess
+from threading import Event, Thread
 from typing import Any, Literal
 
 import structlog
@@ -15,6 +19,11 @@ from pipeline.clock import NS_PER_S, Clock
 from pipeline.supervise.budget import RestartBudget
 
 log = structlog.get_logger()
+
+STOPPED_S = 2.0
+"""A fork server that has not answered for so long may have been stopped, and is told to go on."""
+START_S = 20.0
+"""How long a process may take to start: milliseconds, but the first waits for what the fork server loads."""
 
 Condition = Literal["running", "waiting", "done", "given up"]
 
@@ -69,13 +78,18 @@ class Child:
         self._done = False
 
     def start(self) -> None:
-        """Start the process; also again, after `reap`."""
+        """Start the process; also again, after `reap`. One that cannot be started has died, and is tried again."""
         self._due_s = None
         self._beat.value = self._clock.monotonic_ns()
-        self._process = self._context.Process(
-            target=self._target, args=(*self._arguments(), self._beat), name=f"camfleet {self.name}", daemon=True
-        )
-        self._process.start()
+        try:
+            process = self._context.Process(
+                target=self._target, args=(*self._arguments(), self._beat), name=f"camfleet {self.name}", daemon=True
+            )
+            _start(process)
+        except (OSError, EOFError) as error:
+            self._miss(error)
+            return
+        self._process = process
 
     @property
     def condition(self) -> Condition:
@@ -128,6 +142,14 @@ class Child:
         """It has done its work and is not started again."""
         self._done = True
 
+    def _miss(self, error: OSError | EOFError) -> None:
+        """Note that it could not be started."""
+        why = str(error) or "the fork server has ended"
+        if (delay_s := self.plan_restart(self._clock.monotonic_ns() / NS_PER_S)) is None:
+            log.error(f"{self.name} cannot be started and is given up: {why}")
+        else:
+            log.warning(f"{self.name} cannot be started, trying again: {why}", delay_s=round(delay_s, 1))
+
     def look_after(self, free: Callable[[], None], finished: Container[int] = ()) -> None:
         """If it has died, plan its restart, unless it has finished its work; if a restart is due, start it.
 
@@ -144,7 +166,7 @@ class Child:
                 log.error(f"{self.name} {exit_words(code)} again and again and is given up")
             else:
                 log.warning(f"{self.name} {exit_words(code)}; starting it again", delay_s=round(delay_s, 1))
-        if self.restart_if_due(now_s):
+        if self.restart_if_due(now_s) and self._process is not None:
             log.info(f"{self.name} is started again", pid=self.pid, restarts=self.restarts)
 
     @property
@@ -173,6 +195,41 @@ class Child:
             return True
         self._process.join(max(0.0, timeout_s))
         return not self._process.is_alive()
+
+
+def _start(process: ForkServerProcess) -> None:
+    """Start it, or raise `OSError` or `EOFError`; a start that succeeds too late is undone."""
+    failures: list[OSError | EOFError] = []
+    given_up = Event()
+
+    def start() -> None:
+        try:
+            process.start()
+        except (OSError, EOFError) as error:
+            failures.append(error)
+        else:
+            if given_up.is_set():
+                process.kill()
+
+    thread = Thread(target=start, name="start", daemon=True)
+    thread.start()
+    thread.join(STOPPED_S)
+    if thread.is_alive():
+        _wake_fork_server()
+        thread.join(START_S - STOPPED_S)
+    if thread.is_alive():
+        given_up.set()
+        raise TimeoutError(f"the fork server has not answered for {START_S:.0f} s")
+    if failures:
+        raise failures[0]
+
+
+def _wake_fork_server() -> None:
+    # The library keeps the number to itself. Going on is no news to a server that was not stopped.
+    pid = getattr(forkserver._forkserver, "_forkserver_pid", None)
+    if pid is not None:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
 
 
 def exit_words(code: int | None) -> str:

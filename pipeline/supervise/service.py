@@ -77,6 +77,8 @@ class Service(Member, Generic[R]):
         Raises:
             PipelineError: Its first life cannot serve, or died before it could.
         """
+        if self.ready is None and self._pipe is None and self.child.pid is None:
+            raise self._failure(f"the {self.child.name} could not be started; the lines above say more")
         if self._serves or self._pipe is None or not self._pipe.poll():
             return
         try:
