@@ -23,7 +23,7 @@ from typing import Generic, Literal, Self, TypeVar, cast, overload
 
 import zmq
 
-from pipeline.errors import PublishError, SubscriberTimeout
+from pipeline.errors import PublishError, SubscriberTimeout, WireError
 from pipeline.wire import SEEING, CameraState, FrameResult, Message, decode, prefixes
 
 R = TypeVar("R", bound=Message)
@@ -116,7 +116,10 @@ class Subscriber(Generic[R]):
             left_s = None if deadline_s is None else max(0.0, deadline_s - time.monotonic())
             if not self._socket.poll(None if left_s is None else math.ceil(left_s * 1000)):
                 raise SubscriberTimeout(f"no frame within {wait_s:g} s; {why_silent(self.states)}")
-            message = decode(*self._socket.recv_multipart())
+            parts = self._socket.recv_multipart()
+            if len(parts) != 2:
+                raise WireError(f"a message of {len(parts)} parts is none of camfleet's; expected topic and body")
+            message = decode(*parts)
             if isinstance(message, CameraState):
                 self.states[message.camera_id] = message
             if isinstance(message, self._wanted):

@@ -4,6 +4,7 @@ import threading
 
 import msgspec
 import pytest
+import zmq
 
 from pipeline import PublishError, Subscriber, SubscriberTimeout, WireError
 from pipeline.client import why_silent
@@ -94,6 +95,20 @@ def test_subscriber_foreign_message_is_a_wire_error():
         heard.set()
         thread.join(DEADLINE_S)
     publisher.close()
+
+
+@pytest.mark.parametrize(
+    "parts", [[b"detections/gate/"], [b"detections/gate/", b"", b""], [b"detections/gate/", b"\xc1"]]
+)
+def test_subscriber_whatever_comes_is_a_wire_error(parts: list[bytes]):
+    with zmq.Context() as context, context.socket(zmq.XPUB) as socket:
+        port = socket.bind_to_random_port("tcp://127.0.0.1")
+        with Subscriber(f"tcp://127.0.0.1:{port}", timeout_s=DEADLINE_S) as results:
+            assert socket.poll(1000 * DEADLINE_S)
+            socket.recv()
+            socket.send_multipart(parts)
+            with pytest.raises(WireError, match="message"):
+                results.receive()
 
 
 def test_publisher_on_a_port_in_use_says_what_to_change():

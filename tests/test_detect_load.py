@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -216,3 +217,24 @@ def test_importing_the_package_loads_no_inference_library() -> None:
 def test_stub_arrays_belong_to_the_caller(stub: StubDetector) -> None:
     stub.detect(0, 1)[0].xyxy[:] = np.nan
     assert np.isfinite(stub.detect(0, 1)[0].xyxy).all()
+
+
+LOAD = """
+import sys
+connects = []
+sys.addaudithook(lambda event, about: event in ("socket.connect", "socket.getaddrinfo") and connects.append(about))
+from pipeline.config.values import Model
+from pipeline.detect import load_detector
+load_detector(Model(backend="openvino", path=sys.argv[1]), 1, [(640, 360)]).close()
+sys.exit(f"connects to {connects}" if connects else 0)
+"""
+
+
+def test_openvino_reports_its_use_to_nobody_and_leaves_no_identity(tmp_path: Path) -> None:
+    model = Path(__file__).parent.parent / "samples" / "model" / "demo_openvino_model"
+    home = os.environ | {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    done = subprocess.run(
+        [sys.executable, "-c", LOAD, model], env=home, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert {path.name for path in tmp_path.iterdir()} <= {"cache"}

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.detect.protocol import Detector
+from pipeline.detect.quiet import forbid_telemetry
 from pipeline.errors import DetectorError
 from pipeline.geometry import WidthHeight
 
@@ -35,6 +36,7 @@ def load_detector(model: Model, max_batch: int | None, cameras: Sequence[WidthHe
     Raises:
         DetectorError: The model cannot be loaded, or cannot serve the fleet; says what to do.
     """
+    forbid_telemetry()
     detector = _load(model.per_device()[0], max_batch, cameras)
     if max_batch is not None and detector.max_batch < max_batch:
         detector.close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from pipeline.detect.cache import cache_folder
 
 
@@ -16,3 +18,12 @@ def quiet_environment() -> dict[str, str]:
         "YOLO_VERBOSE": "false",
         "YOLO_CONFIG_DIR": str(cache_folder("ultralytics")),
     }
+
+
+def forbid_telemetry() -> None:
+    """Keep OpenVINO and NNCF from reporting their use, if they are imported after this.
+
+    They ask for a module of their own to do it, and do without where it is not installed. It writes an identity to
+    ~/intel and connects to an analytics host as soon as OpenVINO is imported.
+    """
+    sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]

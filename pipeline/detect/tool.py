@@ -15,6 +15,8 @@ from pathlib import Path
 
 import yaml
 
+from pipeline.detect.quiet import forbid_telemetry
+
 ORPHANED = 70
 
 PICTURES = (".jpg", ".jpeg", ".png", ".webp")
@@ -23,8 +25,7 @@ PICTURES = (".jpg", ".jpeg", ".png", ".webp")
 def main(verb: str, name: str, *pictures: str) -> None:
     """Exports or fetches `name`."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    # OpenVINO's and NNCF's tools ask for it to report their use, and do without where it is not installed.
-    sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
+    forbid_telemetry()
     try:
         if verb == "export":
             _export(name, *pictures)
