@@ -17,7 +17,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from pipeline.camera.process import BROKEN, ENDED, FAILED, CameraSpec, run_camera, serve
+from pipeline.camera.process import BROKEN, ENDED, FAILED, TOLD, CameraSpec, run_camera, serve
 from pipeline.config.camera import Camera, Reconnect
 from pipeline.link import TICK_QUEUE, Admission, Bye, Hello, State, Tick, WorkerLink
 from pipeline.runscope import RunLease, RunScope
@@ -216,7 +216,7 @@ def test_camera_process_camera_that_is_off_is_tried_for_ever_and_says_why(worker
         worker.listen(lambda w: running.beat.value > beat)
         assert "nothing listens there" in worker.states[-1].detail
         assert worker.states[-1].reconnects == 0 and worker.ticks == []
-    assert running.code == ENDED
+    assert running.code == TOLD
 
 
 def test_camera_process_new_size_in_mid_stream_is_a_new_session(worker: Worker, tmp_path: Path) -> None:
@@ -284,7 +284,7 @@ def test_camera_process_told_to_end_while_it_waits_ends(worker: Worker) -> None:
     with Running(worker, camera("rtsp://127.0.0.1:1/live", reconnect=slow)) as running:
         worker.listen(lambda w: "retrying" in w.words())
         running.stop.set()
-        assert running.join() == ENDED
+        assert running.join() == TOLD
 
 
 def test_camera_process_on_gstreamer_server_is_live(worker: Worker, tmp_path: Path) -> None:
@@ -318,7 +318,7 @@ def test_camera_process_terminated_ends_by_itself(worker: Worker, tmp_path: Path
     worker.listen(lambda w: len(w.ticks) >= count + 5)
     process.terminate()
     process.join(DEADLINE_S)
-    assert process.exitcode == ENDED
+    assert process.exitcode == TOLD
 
 
 def test_camera_process_killed_and_started_again_fills_the_same_slot(worker: Worker, tmp_path: Path) -> None:

@@ -138,3 +138,13 @@ def test_stopped_fork_server_is_told_to_go_on(fleet: Fleet, recording: Path):
     with fleet.results(["c"], timeout_s=DEADLINE_S) as results:
         assert next(iter(results)).camera_id == "c"
     assert restarts(fleet) == {"worker": 0, "camera a": 0, "camera b": 0, "camera c": 0}
+
+
+def test_camera_that_somebody_terminates_comes_back(fleet: Fleet, within: Callable):
+    before = pids(fleet)
+    with fleet.results(["a"], timeout_s=DEADLINE_S) as results:
+        first = next(iter(results)).session
+        os.kill(before["camera a"], signal.SIGTERM)
+        wait_until(within, lambda: next(iter(results)).session != first)
+    assert restarts(fleet) == {"worker": 0, "camera a": 1, "camera b": 0}
+    assert not fleet.wait(0)

@@ -31,11 +31,14 @@ from pipeline.wire import CameraState
 log = structlog.get_logger()
 
 ENDED = 0
-"""Exit code of a process that was told to end, or whose recording has come to its end."""
+"""Exit code of a process whose recording has come to its end."""
 BROKEN = 1
 """Exit code of a process that cannot work now, but may if it is started again: no shared memory."""
 FAILED = 2
 """Exit code of a process whose recording cannot be played; starting it again will not mend that."""
+
+TOLD = 128 + signal.SIGTERM
+"""Exit code of a process that was told to end, as a shell has it; by the supervisor, or it is started again."""
 
 _ASK_MS = 250
 _FROZEN = "its pictures do not change: the camera hangs behind a stream that goes on; restart the camera"
@@ -73,7 +76,7 @@ def run_camera(spec: CameraSpec, orders: Connection, beat: c_int64) -> None:
         beat: Set to the monotonic time, ns, at every packet and every turn of waiting.
 
     Raises:
-        SystemExit: With `ENDED`, `BROKEN` or `FAILED`.
+        SystemExit: With `ENDED`, `TOLD`, `BROKEN` or `FAILED`.
     """
     stop = threading.Event()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -147,8 +150,8 @@ class _CameraLoop:
             self._frames.end_session()
             if not self._reporter.stopping:
                 self._reporter.change("ended")
-            break
-        return ENDED
+                return ENDED
+        return TOLD
 
     def _await_admission(self) -> None:
         """Wait until the worker says what it wants: before that, a camera is not worth its bandwidth."""

@@ -236,6 +236,8 @@ def exit_words(code: int | None) -> str:
     """An exit code for people."""
     if code is None:
         return "ended"
+    if code == 128 + signal.SIGTERM:
+        return "was told to end by SIGTERM"
     if code < 0:
         return f"was ended by {signal.Signals(-code).name}"
     return f"ended with exit code {code}"
