@@ -7,6 +7,8 @@ import os
 import pty
 import resource
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -16,10 +18,12 @@ from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from pipeline import Fleet
 from pipeline.errors import ControlError, DetectorError
+from pipeline.replay import ReplayOptions, serve_recordings
 from pipeline.supervise import child
 from pipeline.supervise.control import ask
 
@@ -148,3 +152,27 @@ def test_camera_that_somebody_terminates_comes_back(fleet: Fleet, within: Callab
         wait_until(within, lambda: next(iter(results)).session != first)
     assert restarts(fleet) == {"worker": 0, "camera a": 1, "camera b": 0}
     assert not fleet.wait(0)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.2", "127.0.0.1"])
+def test_camera_over_udp_believes_nobody_but_its_server(
+    fleet_file: Callable[..., Path], recording: Path, runtime: Path, address: str
+):
+    with (
+        serve_recordings(ReplayOptions((recording,))) as server,
+        Fleet(fleet_file({"a": {"url": server.urls[0], "transport": "udp"}})) as fleet,
+        fleet.results(timeout_s=DEADLINE_S) as results,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger,
+    ):
+        stranger.bind((address, 0))
+        before = results.receive()
+        ports = [one.laddr.port for one in psutil.Process(pids(fleet)["camera a"]).net_connections("udp")]
+        assert ports
+        for number in range(25):
+            result = results.receive()
+            for port in ports:
+                forged = struct.pack("!BBHII", 0x80, 0xE0, 7919 * number % 65536, number, 0xBAD) + b"\x65" + bytes(200)
+                stranger.sendto(forged, ("127.0.0.1", port))
+    assert result.session == before.session
+    assert result.counts.decoded == before.counts.decoded + 25
+    assert "corrupt" not in result.counts.filled

@@ -83,6 +83,8 @@ def _options(camera: Camera) -> dict[str, str]:
     if sends_pieces(camera):
         options |= {
             "rtsp_transport": camera.transport,
+            # Over UDP anybody can send: only what comes from where the server said is believed.
+            "rtsp_flags": "filter_src",
             "allowed_media_types": "video",
             # How long a missing UDP packet is waited for, µs; FFmpeg's default is half a second.
             "max_delay": str(100_000),
