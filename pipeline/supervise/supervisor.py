@@ -13,6 +13,7 @@ import difflib
 import multiprocessing
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import count
 from multiprocessing.connection import wait
@@ -207,11 +208,12 @@ class Supervisor:
     def close(self) -> None:
         """End every process within three seconds, and leave nothing behind. May be called again."""
         self._inbox.close()
-        self._members.end()
-        self._cameras.close()
-        self._lease.close()
-        for pipe in (self._wake, self._waker):
-            pipe.close()
+        # Whatever fails on the way: the run's folder and shared memory do not stay.
+        with ExitStack() as last:
+            for pipe in (self._wake, self._waker):
+                last.callback(pipe.close)
+            for close in (self._lease.close, self._cameras.close, self._members.end):
+                last.callback(close)
 
     def __enter__(self) -> Self:
         return self
