@@ -147,9 +147,20 @@ class RunLease:
             run_id = f"{os.getpid()}-{secrets.token_hex(3)}"
             self.scope = RunScope(run_id, _private(base / run_id))
             self._lock = _lock(self.scope.directory / _LOCK)
+        # iceoryx2 makes one file that anybody may write, when the first node comes, and removes it with the last: 16
+        # bytes there by somebody else, and no process could join any more. So the first is ours and stays.
+        self._node: iox.Node | None = None
+        try:
+            self._node = self.scope.node("owner")
+            for file in self.scope.files():
+                file.chmod(0o600)
+        except (SlotError, OSError):
+            self.close()
+            raise
 
     def close(self) -> None:
         """Remove the run's files; the fleet's processes must have ended. May be called again."""
+        self._node = None
         self.scope.cleanup()
         self._lock.close()
 

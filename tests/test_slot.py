@@ -3,6 +3,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import stat
 import threading
 import time
 from collections.abc import Iterator
@@ -362,3 +363,9 @@ def test_slot_whose_maker_was_killed_over_it_is_made_anew(scope: RunScope) -> No
         assert put(writer, 5)
         with taken(reader) as frame:
             assert frame.frame_id == 5
+
+
+def test_files_of_a_run_are_its_owners_alone(scope: RunScope) -> None:
+    with SlotWriter(scope, "gate", BIG_WH), SlotReader(scope, "gate"):
+        assert len(scope.files()) > 2
+        assert {stat.S_IMODE(file.stat().st_mode) & 0o077 for file in scope.files()} == {0}
