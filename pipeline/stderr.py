@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+from contextlib import suppress
 from typing import Any, TextIO
 
 
@@ -23,11 +24,9 @@ class _Lossy(io.RawIOBase):
         """All of `data`, or as much as can be written."""
         rest = memoryview(data).cast("B")
         whole = len(rest)
-        try:
+        with suppress(OSError):
             while rest:
                 rest = rest[os.write(self._descriptor, rest) :]
-        except OSError:
-            pass
         return whole
 
     def writable(self) -> bool:

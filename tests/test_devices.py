@@ -36,6 +36,7 @@ from pipeline.worker.channels import Channels
 from tests.conftest import RECORDING_FRAMES
 from tests.test_fleet import DEADLINE_S, Run, assert_books_are_right, camfleet, running
 from tests.test_wire import frame
+from tests.waiting import wait_until
 
 TWO = {"backend": "stub", "devices": ["cuda:0", "cuda:1"], "options": {"a_ms": 2}}
 FOUR_CAMERAS = ("a", "b", "c", "d")
@@ -58,13 +59,6 @@ def devices(tmp_path: Path) -> Path:
 
 def on(devices: Path) -> dict:
     return {**TWO, "options": {"a_ms": 2, "dev": str(devices)}}
-
-
-def wait_until(within: Callable, done: Callable[[], bool]) -> None:
-    for _ in within(DEADLINE_S):
-        if done():
-            return
-        threading.Event().wait(0.05)
 
 
 def heard_all(run: Run) -> bool:

@@ -20,6 +20,7 @@ from pipeline import CameraState, ConfigError, ControlError, DetectorError, Flee
 from pipeline.config import load_fleet
 from pipeline.supervise.control import ask, find
 from tests.test_fleet import assert_books_are_right
+from tests.waiting import wait_until
 
 DEADLINE_S = 30.0
 
@@ -73,13 +74,6 @@ def heard(fleet: Fleet) -> Iterator[Heard]:
     heard = Heard(fleet.endpoint)
     yield heard
     heard.close()
-
-
-def wait_until(within: Callable, done: Callable[[], object]) -> None:
-    for _ in within(DEADLINE_S):
-        if done():
-            return
-        threading.Event().wait(0.02)
 
 
 def change(path: Path, edit: Callable[[dict], None]) -> None:

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import av
@@ -127,7 +127,7 @@ def test_recording_named_by_a_file_url_is_played(tmp_path: Path) -> None:
         pytest.param(None, "no such file", id="missing"),
         pytest.param(b"", "no video FFmpeg can read", id="empty"),
         pytest.param(b"this is no video at all\n" * 100, "no video FFmpeg can read", id="text"),
-        pytest.param(os.urandom(5000), "no video FFmpeg can read", id="noise"),
+        pytest.param(Random(0).randbytes(5000), "no video FFmpeg can read", id="noise"),
     ],
 )
 def test_recording_that_is_no_video_is_one_clear_error(content: bytes | None, words: str, tmp_path: Path) -> None:
@@ -136,6 +136,13 @@ def test_recording_that_is_no_video_is_one_clear_error(content: bytes | None, wo
         file.write_bytes(content)
     with pytest.raises(SourceError, match=f"cannot open .*a.mp4: .*{words}"):
         open_source(camera(file), SystemClock())
+
+
+def test_noise_that_looks_like_a_codec_is_one_clear_error(tmp_path: Path) -> None:
+    file = tmp_path / "a.mp4"
+    file.write_bytes(Random(7847).randbytes(5000))  # To FFmpeg the beginning of H.263.
+    with pytest.raises(SourceError, match=r"a.mp4: no picture in it can be decoded"):
+        played(camera(file))
 
 
 def test_recording_that_is_a_directory_is_one_clear_error(tmp_path: Path) -> None:
@@ -203,7 +210,7 @@ def test_decoder_reordering_pictures_keeps_each_ones_own_stamp(tmp_path: Path) -
 
 def test_decoder_packet_it_makes_nothing_of_is_a_corrupt_gap_and_the_rest_goes_on(tmp_path: Path) -> None:
     stream, some = packets(Clip().write(tmp_path / "a.mp4"))
-    some[15] = with_bytes(some[15], os.urandom(200))
+    some[15] = with_bytes(some[15], Random(0).randbytes(200))
     pictures = list(decoded(stream, some))
     gap = next(p for p in pictures if p.frame is None)
     assert gap.corrupt and gap.ticks == some[15].pts
@@ -234,7 +241,7 @@ def test_recording_without_a_single_good_picture_is_an_error(tmp_path: Path) -> 
         assert isinstance(stream, av.VideoStream)
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuvj420p"
         for number in range(3):
-            packet: Any = av.Packet(os.urandom(500))
+            packet: Any = av.Packet(Random(number).randbytes(500))
             packet.pts = packet.dts = number
             packet.time_base, packet.stream, packet.is_keyframe = Fraction(1, 25), stream, True
             container.mux(packet)

@@ -11,7 +11,6 @@ import socket
 import struct
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing import forkserver
@@ -21,20 +20,12 @@ from typing import Any
 import psutil
 import pytest
 
-from pipeline import Fleet
+from pipeline import CameraState, Fleet, Subscriber
 from pipeline.errors import ControlError, DetectorError
 from pipeline.replay import ReplayOptions, serve_recordings
 from pipeline.supervise import child
 from pipeline.supervise.control import ask
-
-DEADLINE_S = 60.0
-
-
-def wait_until(within: Callable, done: Callable[[], object]) -> None:
-    for _ in within(DEADLINE_S):
-        if done():
-            return
-        threading.Event().wait(0.05)
+from tests.waiting import DEADLINE_S, wait_until
 
 
 def processes() -> dict[str, Any]:
@@ -43,6 +34,12 @@ def processes() -> dict[str, Any]:
         return {one["name"]: one for one in ask({"command": "status"})["processes"]}
     except ControlError:
         return {}
+
+
+def camera_is_live() -> bool:
+    """Whether the first of the fleet's cameras to speak now says so."""
+    with Subscriber(ask({"command": "status"})["endpoint"], states=True, timeout_s=DEADLINE_S) as messages:
+        return next(one.state for one in messages if isinstance(one, CameraState)) == "live"
 
 
 @contextmanager
@@ -72,9 +69,10 @@ def test_fleet_goes_on_when_nobody_can_be_told(
         try:
             wait_until(within, lambda: processes().get("camera gate", {}).get("pid"))
             fail()
-            for name in ("camera gate", "worker"):
+            for name in ("worker", "camera gate"):
                 os.kill(processes()[name]["pid"], signal.SIGKILL)
                 wait_until(within, lambda name=name: processes()[name]["restarts"] and processes()[name]["pid"])
+                wait_until(within, camera_is_live)
         finally:
             process.send_signal(signal.SIGINT)
             told, _ = process.communicate(timeout=DEADLINE_S)

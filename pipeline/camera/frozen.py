@@ -22,6 +22,7 @@ FROZEN_S = 3.0
 """Pictures that are the same for so long are frozen. The longest equal stretch in 12 recordings (6 of real cameras, of
 10 to 30 fps and 225 s together; 6 rendered ones of 12 s each) is 0.2 s: two pictures of a corridor at 10 fps."""
 LOOK_EVERY_S = 0.3
+"""How often pictures between two key frames are looked at."""
 SAMPLED_ROWS = 90
 """Luma is looked at in about so many rows, and as densely in each: 160x90 of 1280x720. Measured, a picture: 12 µs at
 1280x720 and 1920x1080, 25 µs at 3840x2160, up to 30 and 53 µs while others used the machine. Twice as dense in both
