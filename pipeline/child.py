@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import multiprocessing
 import os
+import resource
 import threading
 
 ORPHANED = 70
@@ -25,6 +26,12 @@ def go_first() -> bool:
     except PermissionError:
         return False
     return True
+
+
+def raise_descriptor_limit() -> None:
+    """Let this process have as many descriptors as the system allows; each connection takes one."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def freeze_heap() -> None:

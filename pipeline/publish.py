@@ -1,71 +1,52 @@
-"""Results out to whoever subscribes, over ZeroMQ PUB: at once, or through the relay of several workers."""
+"""A worker's results, on their way to the publisher, which hands them to whoever subscribes (`pipeline.relay`)."""
 
 from __future__ import annotations
 
+import structlog
 import zmq
 
-from pipeline.errors import PublishError
 from pipeline.wire import Message, encode
 
+log = structlog.get_logger()
+
 FAREWELL_MS = 200
-"""How long the last messages may take to reach subscribers that read."""
+"""How long the last messages may take to reach the publisher."""
 RECONNECT_MS = 20
-"""How soon a relay that was started again is found."""
+"""How soon a publisher that was started again is found."""
+INBOX_QUEUE = 10_000
+"""Messages that wait while there is no publisher: ten seconds of sixty cameras, 30 MB."""
+QUEUE_TOPIC = b"queue"
+"""Not for subscribers: the body says how many messages the publisher keeps for each of them."""
 
 
 class Publisher:
-    """One PUB socket; a subscriber that does not read loses messages, nobody waits for it. Not thread-safe."""
+    """One PUSH socket: nothing is lost while the publisher is started again. Not thread-safe."""
 
-    def __init__(self, endpoint: str, queue: int, *, relayed: bool = False) -> None:
-        """Bind to `endpoint`; port 0 takes a free one, the attribute `endpoint` tells which.
-
-        Args:
-            endpoint: A tcp:// or ipc:// endpoint.
-            queue: Messages kept for each subscriber that does not read fast enough (ZMQ_SNDHWM).
-            relayed: Connect instead, to a relay that is bound there, or will be; messages wait for it in the queue.
-
-        Raises:
-            PublishError: The address is in use, not of this machine, or not allowed.
-        """
-        self._socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.PUB)
-        self._socket.set(zmq.SNDHWM, queue)
-        self._socket.set(zmq.LINGER, 0)
-        if relayed:
-            self._socket.set(zmq.RECONNECT_IVL, RECONNECT_MS)
-            self._socket.connect(endpoint)
-            self.endpoint = endpoint
-        else:
-            self.endpoint = bind_results(self._socket, endpoint)
+    def __init__(self, inbox: str) -> None:
+        """Connect to the publisher that is bound there, or will be; messages wait for it."""
+        self._socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.PUSH)
+        self._socket.set(zmq.SNDHWM, INBOX_QUEUE)
+        self._socket.set(zmq.RECONNECT_IVL, RECONNECT_MS)
+        self._socket.connect(inbox)
+        self._full = False
 
     def publish(self, message: Message) -> None:
-        """Hand the message to every subscriber of its topic; never blocks."""
-        self._socket.send_multipart([message.topic, encode(message)], copy=True)
+        """Hand the message on; never blocks."""
+        self._send(message.topic, encode(message))
 
     def resize(self, queue: int) -> None:
-        """Keep so many messages for each subscriber from now on, also for those that are connected."""
-        self._socket.set(zmq.SNDHWM, queue)
+        """The publisher is to keep so many messages for each subscriber from now on."""
+        self._send(QUEUE_TOPIC, b"%d" % queue)
 
     def close(self) -> None:
         """Leave; messages that are still queued have a moment to go out."""
         self._socket.close(linger=FAREWELL_MS)
 
-
-def bind_results(socket: zmq.Socket[bytes], endpoint: str) -> str:
-    """Bind where subscribers look; the endpoint with its port.
-
-    Raises:
-        PublishError: The address is in use, not of this machine, or not allowed; the socket is closed then.
-    """
-    try:
-        socket.bind(endpoint)
-    except zmq.ZMQError as error:
-        socket.close()
-        raise PublishError(f"cannot publish on {endpoint}: {error.strerror.lower()}; {_advice(error.errno)}") from error
-    return socket.get_string(zmq.LAST_ENDPOINT)
-
-
-def _advice(code: int | None) -> str:
-    """What to do about a failed bind."""
-    if code == zmq.EADDRINUSE:
-        return "another program uses it; choose another port in publish.bind, or end that program"
-    return "publish.bind takes an address of this machine, such as tcp://127.0.0.1:5555"
+    def _send(self, topic: bytes, body: bytes) -> None:
+        try:
+            self._socket.send_multipart([topic, body], zmq.NOBLOCK, copy=True)
+            self._full = False
+        except zmq.Again:
+            if not self._full:
+                log.error("the publisher takes nothing any more; messages are lost until it does", waiting=INBOX_QUEUE)
+            self._full = True

@@ -1,10 +1,10 @@
-"""The results of several workers at one endpoint: a process that hands on what they publish.
+"""The publisher: a process between the workers and whoever subscribes.
 
-    worker × n  ─ PUB ─▶ SUB at an inbox of the run │ PUB at `publish.bind` ─▶ SUB × any  subscribers
+    worker × n  ─ PUSH ─▶ PULL at an inbox of the run │ XPUB at `publish.bind` ─▶ SUB × any  subscribers
 
-ZeroMQ's forwarder, with a loop of its own for a heartbeat and an orderly end, which `zmq.proxy` has neither of. It
-takes everything and filters on its way out, so a subscriber that comes is served at once and not when the workers have
-heard of it. Nothing is kept: a subscriber that does not read loses messages beyond its queue, and nobody waits for it.
+Strangers reach this process and no other: what they send costs the workers nothing. Subscribers stay connected when a
+worker is started again, and nothing of what it has published is lost. Nothing is kept: a subscriber that does not read
+loses messages beyond its queue, and nobody waits for it.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from multiprocessing.connection import Connection
 
 import zmq
 
-from pipeline.child import end_with_parent
+from pipeline.child import end_with_parent, raise_descriptor_limit
 from pipeline.clock import NS_PER_MS, Clock, SystemClock
 from pipeline.errors import PublishError
 from pipeline.logs import configure_logs
-from pipeline.publish import FAREWELL_MS, bind_results
+from pipeline.outlet import Outlet
+from pipeline.publish import FAREWELL_MS, INBOX_QUEUE, QUEUE_TOPIC
 
 REFUSED = 2
 """Exit code of a relay that cannot publish where it should."""
 COME_BACK_MS = 250
-"""Subscribers that lost the relay before this one are back within 0.2 s (ZeroMQ's RECONNECT_IVL). Until then the
-workers find nobody at the inbox, and their messages wait in their queues."""
+"""Subscribers that lost their connection are back within 0.2 s (ZeroMQ's RECONNECT_IVL). Until then messages wait."""
 TURN_MS = 250
 MOST_AT_ONCE = 1000
 """Messages that are handed on before the heart beats again."""
@@ -43,7 +43,7 @@ class RelaySpec:
         name: For people.
         bind: Where subscribers look; a restarted relay gets the very endpoint of the one before.
         returns: Whether there was one before, whose subscribers will come back.
-        inbox: Where the workers publish.
+        inbox: Where the workers send their messages.
         queue: Messages kept for each subscriber that does not read fast enough.
     """
 
@@ -72,6 +72,7 @@ def run_relay(spec: RelaySpec, report: Connection, beat: c_int64) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     end_with_parent()
     configure_logs(spec.name)
+    raise_descriptor_limit()
     try:
         relay = Relay(spec, SystemClock())
     except PublishError as error:
@@ -84,7 +85,7 @@ def run_relay(spec: RelaySpec, report: Connection, beat: c_int64) -> None:
 
 
 class Relay:
-    """Two sockets and the loop between them. `stop` may come from anywhere, the rest from one thread."""
+    """Inbox, outlet, and the loop between them. `stop` may come from anywhere, the rest from one thread."""
 
     def __init__(self, spec: RelaySpec, clock: Clock) -> None:
         """Bind where subscribers look.
@@ -93,20 +94,19 @@ class Relay:
             PublishError: The address is in use, not of this machine, or not allowed.
         """
         self._clock = clock
-        self._inbox = spec.inbox
-        self._pause_ms = COME_BACK_MS if spec.returns else 0
-        self._outer: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.PUB)
-        self._outer.set(zmq.SNDHWM, spec.queue)
-        self._outer.set(zmq.LINGER, 0)
-        self.endpoint = bind_results(self._outer, spec.bind)
-        self._inner: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.SUB)
-        self._inner.set(zmq.RCVHWM, spec.queue)
-        self._inner.subscribe(b"")
+        self._poller = zmq.Poller()
+        self._outlet = Outlet(spec.bind, spec.queue, self._poller)
+        self._address, self._returns = spec.inbox, spec.returns
+        self._inbox: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.PULL)
+        self._inbox.set(zmq.RCVHWM, INBOX_QUEUE)
         self._stop_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._stopping = False
-        self._poller = zmq.Poller()
-        for readable in (self._inner, self._stop_fd):
-            self._poller.register(readable, zmq.POLLIN)
+        self._poller.register(self._stop_fd, zmq.POLLIN)
+
+    @property
+    def endpoint(self) -> str:
+        """Where subscribers connect, with its port."""
+        return self._outlet.endpoint
 
     def stop(self) -> None:
         """End the loop soon; safe from a signal handler and from any thread."""
@@ -114,25 +114,43 @@ class Relay:
         os.eventfd_write(self._stop_fd, 1)
 
     def run(self, beat: c_int64) -> None:
-        """Hand on until `stop`, then what is left, and leave."""
-        self._poller.poll(self._pause_ms)
-        self._inner.bind(self._inbox)
+        """Hand on until `stop`, then what is left, and leave.
+
+        Raises:
+            PublishError: The address was taken by another program meanwhile.
+        """
+        self._inbox.bind(self._address)
+        self._await_subscribers(beat, COME_BACK_MS if self._returns else 0)
         while not self._stopping:
             self._poller.poll(TURN_MS)
             beat.value = self._clock.monotonic_ns()
-            _hand_on(self._inner, self._outer)
+            self._hand_on()
+            if not self._outlet.look():
+                self._poller.unregister(self._inbox)
+                self._await_subscribers(beat, COME_BACK_MS)
         give_up_ns = self._clock.monotonic_ns() + FAREWELL_MS * NS_PER_MS
-        while self._inner.poll(QUIET_MS) and self._clock.monotonic_ns() < give_up_ns:
-            _hand_on(self._inner, self._outer)
-        self._inner.close(linger=0)
-        self._outer.close(linger=FAREWELL_MS)
+        while self._inbox.poll(QUIET_MS) and self._clock.monotonic_ns() < give_up_ns:
+            self._hand_on()
+        self._inbox.close(linger=0)
+        self._outlet.close(linger_ms=FAREWELL_MS)
 
+    def _await_subscribers(self, beat: c_int64, for_ms: int) -> None:
+        """Let messages wait until subscribers that were here before are back."""
+        end_ns = self._clock.monotonic_ns() + for_ms * NS_PER_MS
+        while not self._stopping and (left_ns := end_ns - self._clock.monotonic_ns()) > 0:
+            self._poller.poll(-(-left_ns // NS_PER_MS))
+            beat.value = self._clock.monotonic_ns()
+            self._outlet.look()
+        self._poller.register(self._inbox, zmq.POLLIN)
 
-def _hand_on(source: zmq.Socket[bytes], sink: zmq.Socket[bytes]) -> None:
-    """Everything that has come, up to a bound; never blocks."""
-    for _ in range(MOST_AT_ONCE):
-        try:
-            parts = source.recv_multipart(zmq.NOBLOCK, copy=False)
-        except zmq.Again:
-            return
-        sink.send_multipart(parts, copy=False)
+    def _hand_on(self) -> None:
+        """Everything that has come, up to a bound; never blocks."""
+        for _ in range(MOST_AT_ONCE):
+            try:
+                topic, body = self._inbox.recv_multipart(zmq.NOBLOCK, copy=False)
+            except zmq.Again:
+                return
+            if topic.bytes == QUEUE_TOPIC:
+                self._outlet.resize(int(body.bytes))
+            else:
+                self._outlet.send(topic, body)

@@ -14,8 +14,8 @@ import pytest
 
 from pipeline.cli.subscribe import readable, readable_state
 from pipeline.clock import NS_PER_S
-from pipeline.publish import Publisher
 from pipeline.wire import CameraState, FrameResult
+from tests.publishing import Publisher
 from tests.test_wire import frame
 
 CAMFLEET = Path(sys.executable).parent / "camfleet"

@@ -8,8 +8,8 @@ import zmq
 
 from pipeline import PublishError, Subscriber, SubscriberTimeout, WireError
 from pipeline.client import why_silent
-from pipeline.publish import Publisher
 from pipeline.wire import CameraState, FrameResult
+from tests.publishing import Publisher
 from tests.test_wire import STATE, frame
 
 DEADLINE_S = 10.0

@@ -24,6 +24,7 @@ from pipeline.cli.bench import bench
 from pipeline.clock import SystemClock
 from pipeline.config import load_fleet
 from pipeline.config.camera import Camera
+from pipeline.outlet import Outlet
 from pipeline.plan import CameraPlan, StrideBounds
 from pipeline.publish import Publisher
 from pipeline.relay import Relay, RelaySpec
@@ -159,7 +160,7 @@ def relaying(tmp_path: Path, queue: int = 1000) -> Iterator[tuple[Relay, str]]:
 
 def publishing(inbox: str, camera_id: str, stop: threading.Event) -> threading.Thread:
     def run() -> None:
-        publisher = Publisher(inbox, 1000, relayed=True)
+        publisher = Publisher(inbox)
         while not stop.wait(0.001):
             publisher.publish(frame(camera_id))
         publisher.close()
@@ -297,7 +298,7 @@ def test_fleet_whose_publisher_is_given_up_ends(
 
 
 def test_fleet_on_two_devices_whose_address_is_taken_says_so(fleet_file: Callable[..., Path], recording: Path):
-    taken = Publisher("tcp://127.0.0.1:0", 10)
+    taken = Outlet("tcp://127.0.0.1:0", 10)
     path = fleet_file({"a": str(recording)}, model=TWO, publish={"bind": taken.endpoint})
     with Supervisor(load_fleet(path)) as supervisor, pytest.raises(PublishError, match=r"publish\.bind"):
         supervisor.open()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 
 from pipeline.listen import Listener
-from pipeline.publish import Publisher
 from pipeline.wire import CameraState, FrameResult
+from tests.publishing import Publisher
 from tests.test_client import DEADLINE_S, publish_until_heard
 from tests.test_wire import STATE, frame
 

@@ -16,7 +16,7 @@ class ProcessStatus:
 
     Attributes:
         name: Its role, and which of several it is: `worker` (`worker cuda:0` and `worker cuda:1` where there are two
-            devices), `publisher` (only there), `camera gate`.
+            devices), `publisher`, `camera gate`.
         condition: What is going on with it.
         pid: Its process id while it runs.
         restarts: How often it was started again.

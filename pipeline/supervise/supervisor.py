@@ -115,7 +115,7 @@ class Supervisor:
 
         Raises:
             DetectorError: The last worker died too often.
-            PublishError: The process that publishes for several workers died too often.
+            PublishError: The publisher died too often.
         """
         end_s = None if duration_s is None else self._now_s() + duration_s
         if not self._begun:
@@ -202,7 +202,7 @@ class Supervisor:
         self._nudge()
 
     def status(self) -> list[ProcessStatus]:
-        """The workers first, then the publisher if there is one, then the cameras in the order of the fleet file."""
+        """The workers first, then the publisher, then the cameras in the order of the fleet file."""
         return self._members.status
 
     def close(self) -> None:

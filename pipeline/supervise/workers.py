@@ -1,6 +1,4 @@
-"""The worker processes, one a device, which cameras each of them serves, and where their results come together.
-
-One worker publishes by itself. Several publish through a relay, so that subscribers find everything at one endpoint.
+"""The worker processes, one a device, which cameras each of them serves, and the publisher of all their results.
 
 A camera finds its worker by a path of its own, a link to its worker's socket. When a worker is given up, the link is
 turned to another: ZeroMQ connects again by that path, and the camera goes on, its session and its books with it.
@@ -32,8 +30,8 @@ log = structlog.get_logger()
 SPARE_RESTARTS = 6
 """Of a worker while there are others: its cameras are blind meanwhile, 6 s and six times its loading, and another
 device can see for them. The last worker has the patience that a single one has."""
-WORKERS_END_S, RELAY_END_S = 1.3, 0.4
-"""How long they may take to end by themselves, s; the relay last, because it hands on the workers' last messages."""
+WORKERS_END_S, PUBLISHER_END_S = 1.3, 0.4
+"""How long they may take to end by themselves, s; the publisher last, for the workers' last messages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +48,7 @@ class FleetReady:
 
 
 class Workers:
-    """Which worker serves which camera, and the relay if there are several workers. Not thread-safe."""
+    """Which worker serves which camera, and the publisher. Not thread-safe."""
 
     def __init__(self, fleet: Fleet, scope: RunScope, members: Members, host: ProcessHost) -> None:
         """Add the workers to the members; nothing runs yet, and no camera is served.
@@ -58,13 +56,13 @@ class Workers:
         Args:
             fleet: The whole fleet.
             scope: The run, where the sockets between its processes are.
-            members: Gets each worker, and the relay.
+            members: Gets each worker, and the publisher.
             host: How processes are made.
         """
         self._fleet, self._scope, self._host = fleet, scope, host
         models = fleet.model.per_device()
         self._serves: dict[int, dict[str, Camera]] = {number: {} for number in range(len(models))}
-        self._relay = self._make_relay() if len(models) > 1 else None
+        self._publisher = self._make_publisher()
         self._workers = [self._make_worker(number) for number in self._serves]
         for service in self.services:
             members.add(service)
@@ -72,16 +70,16 @@ class Workers:
     @property
     def services(self) -> list[Service[WorkerReady] | Service[RelayReady]]:
         """Every process of these: the workers first."""
-        return [*self._workers, *([self._relay] if self._relay else [])]
+        return [*self._workers, self._publisher]
 
     @property
     def ready(self) -> FleetReady | None:
         """The words of all of them; None until all have said theirs."""
         words = {worker.name: worker.ready for worker in self._workers if worker.ready is not None}
-        first = (self._relay or self._workers[0]).ready
-        if first is None or len(words) < len(self._workers):
+        publisher = self._publisher.ready
+        if publisher is None or len(words) < len(self._workers):
             return None
-        return FleetReady(first.endpoint, words)
+        return FleetReady(publisher.endpoint, words)
 
     @property
     def endpoints(self) -> dict[int, str]:
@@ -124,22 +122,23 @@ class Workers:
 
         Raises:
             DetectorError: There is no other.
-            PublishError: The relay was given up.
+            PublishError: The publisher was given up.
         """
-        if self._relay is not None and self._relay.child.condition == "given up":
+        if self._publisher.child.condition == "given up":
             raise PublishError("the publisher died again and again and is given up; the lines above say why")
         for number in [n for n in self._serves if self._workers[n].child.condition == "given up"]:
             self._move_cameras_of(number)
 
     def _make_worker(self, number: int) -> Service[WorkerReady]:
         device = self._fleet.model.per_device()[number].device
-        alone = self._relay is None
+        alone = len(self._serves) == 1
         name = "worker" if alone else f"worker {device}"
 
         def arguments() -> tuple[Any, ...]:
-            results = self._bound(service) if alone else self._endpoint("results")
             fleet = self._fleet.model_copy(update={"model": self._fleet.model.per_device()[number]})
-            return (WorkerSpec(name, fleet, self._scope, self._endpoint(f"worker-{number}"), results, not alone),)
+            return (
+                WorkerSpec(name, fleet, self._scope, self._endpoint(f"worker-{number}"), self._endpoint("results")),
+            )
 
         service: Service[WorkerReady] = Service(
             "worker",
@@ -156,12 +155,13 @@ class Workers:
             service.child.budget = RestartBudget(most=SPARE_RESTARTS)
         return service
 
-    def _make_relay(self) -> Service[RelayReady]:
+    def _make_publisher(self) -> Service[RelayReady]:
         def arguments() -> tuple[Any, ...]:
+            before = service.ready
             spec = RelaySpec(
                 name=service.name,
-                bind=self._bound(service),
-                returns=service.ready is not None,
+                bind=self._fleet.publish.bind if before is None else before.endpoint,
+                returns=before is not None,
                 inbox=self._endpoint("results"),
                 queue=self._fleet.publish.queue,
             )
@@ -175,13 +175,9 @@ class Workers:
             host=self._host,
             failure=PublishError,
             ends=2,
-            ends_within_s=RELAY_END_S,
+            ends_within_s=PUBLISHER_END_S,
         )
         return service
-
-    def _bound(self, service: Service[WorkerReady] | Service[RelayReady]) -> str:
-        """Where to publish: a process that was started again takes the very endpoint of the one before."""
-        return self._fleet.publish.bind if service.ready is None else service.ready.endpoint
 
     def _move_cameras_of(self, number: int) -> None:
         orphans = list(self._serves.pop(number).values())

@@ -12,7 +12,7 @@ from multiprocessing.connection import Connection
 
 import structlog
 
-from pipeline.child import end_with_parent, freeze_heap, go_first
+from pipeline.child import end_with_parent, freeze_heap, go_first, raise_descriptor_limit
 from pipeline.clock import SystemClock
 from pipeline.config.values import Fleet, Model
 from pipeline.detect import Detector, load_detector
@@ -47,8 +47,7 @@ class WorkerSpec:
         fleet: Its `model` is this worker's, for one device; which cameras it serves, they tell it themselves.
         scope: Where the slots are.
         link: The endpoint to which the cameras connect.
-        publish_to: Where to publish; a restarted worker gets the very endpoint of the one before.
-        relayed: Whether a relay is bound there, which brings the results of several workers together.
+        publish_to: The inbox of the publisher.
     """
 
     name: str
@@ -56,7 +55,6 @@ class WorkerSpec:
     scope: RunScope
     link: str
     publish_to: str
-    relayed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +62,11 @@ class WorkerReady:
     """A worker's word that it can serve the fleet: its detector is loaded and warm.
 
     Attributes:
-        endpoint: Where it publishes; its relay's, if it has one.
         input_wh: The model's input, px.
         max_batch: Frames in one inference at most.
         lanes: Inferences in flight at once.
     """
 
-    endpoint: str
     input_wh: tuple[int, int]
     max_batch: int
     lanes: int
@@ -88,6 +84,7 @@ def run_worker(spec: WorkerSpec, report: Connection, beat: c_int64) -> None:
     go_first()
     end_with_parent()
     configure_logs(spec.name)
+    raise_descriptor_limit()
     with contextlib.ExitStack() as stack:
         try:
             worker, ready = _open(spec, beat, stack)
@@ -109,7 +106,7 @@ def run_worker(spec: WorkerSpec, report: Connection, beat: c_int64) -> None:
 def _open(spec: WorkerSpec, beat: c_int64, stack: contextlib.ExitStack) -> tuple[Worker, WorkerReady]:
     """Open every part; `stack` closes them in the reverse order."""
     fleet = spec.fleet
-    publisher = Publisher(spec.publish_to, fleet.publish.queue, relayed=spec.relayed)
+    publisher = Publisher(spec.publish_to)
     stack.callback(publisher.close)
     detector = _load_politely(fleet, fleet.model)
     link = WorkerLink(spec.link)
@@ -133,7 +130,7 @@ def _open(spec: WorkerSpec, beat: c_int64, stack: contextlib.ExitStack) -> tuple
     )
     worker = Worker(parts, beat)
     stack.callback(worker.close)
-    return worker, WorkerReady(publisher.endpoint, detector.input_wh, detector.max_batch, detector.lanes)
+    return worker, WorkerReady(detector.input_wh, detector.max_batch, detector.lanes)
 
 
 def settings_of(fleet: Fleet) -> Settings:

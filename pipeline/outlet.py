@@ -1,0 +1,210 @@
+"""The socket that subscribers connect to, and the bounds of what strangers can make it cost.
+
+Whoever reaches the port can send to it, so there are three bounds. A message from outside, which can only be a
+subscription, is short, or its connection is closed. Subscriptions to what no camera publishes are counted, because
+ZeroMQ keeps each of them: beyond a bound all connections are closed and the socket begins anew; those who only listen
+connect again by themselves. And only so many connections are accepted.
+
+ZMQ_XPUB_MANUAL, which is there for choosing among subscriptions, keeps those not chosen as well (libzmq 4.3.5: 485 MB
+after 50,000 of 120 bytes, chosen or not), and mixes up whose is whose when one peer sends something else.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import resource
+import time
+from collections import Counter
+from urllib.parse import urlsplit
+
+import structlog
+import zmq
+from zmq.utils.monitor import recv_monitor_message
+
+from pipeline.errors import PublishError
+from pipeline.gate import Gate
+
+log = structlog.get_logger()
+
+LONGEST_SUBSCRIPTION = 255
+"""Bytes; a camera's topic has 80 at most, and short ones travel in frames of this size."""
+UNKNOWN_BYTES = 128 << 10
+"""Of subscriptions to what no camera publishes; ZeroMQ needs eighty times as much for them in the worst case."""
+MOST_CONNECTIONS = 2000
+"""Of 30 KB each; half as many as there are descriptors, if that is less."""
+BACKLOG = 32
+"""Connections that may wait to be accepted."""
+MOST_AT_ONCE = 1000
+"""Subscriptions that are read before messages go out again."""
+REBIND_S, REBIND_EVERY_S = 2.0, 0.01
+
+
+class Outlet:
+    """One XPUB socket; a subscriber that does not read loses messages, and nobody waits for it. Not thread-safe.
+
+    Attributes:
+        endpoint: Where it is bound, with its port.
+        connections: How many there are.
+    """
+
+    def __init__(self, bind: str, queue: int, poller: zmq.Poller | None = None) -> None:
+        """Bind; port 0 takes a free one.
+
+        Args:
+            bind: A tcp:// or ipc:// endpoint.
+            queue: Messages kept for each subscriber that does not read fast enough (ZMQ_SNDHWM).
+            poller: Is told which sockets to wait for before `look`.
+
+        Raises:
+            PublishError: The address is in use, not of this machine, or not allowed.
+        """
+        self._queue, self._poller = queue, poller or zmq.Poller()
+        self._topics: set[bytes] = set()
+        self._unknown: Counter[bytes] = Counter()
+        self._unknown_bytes = 0
+        self._most = min(MOST_CONNECTIONS, descriptor_limit() // 2)
+        self._open(bind)
+
+    def send(self, topic: zmq.Frame | bytes, *rest: zmq.Frame | bytes) -> None:
+        """Hand a message to every subscriber of its topic; never blocks."""
+        self._topics.add(topic.bytes if isinstance(topic, zmq.Frame) else topic)
+        self._socket.send_multipart((topic, *rest), zmq.NOBLOCK, copy=False)
+
+    def resize(self, queue: int) -> None:
+        """Keep so many messages for each subscriber from now on, also for those that are connected."""
+        self._queue = queue
+        self._socket.set(zmq.SNDHWM, queue)
+
+    def look(self) -> bool:
+        """Read who came, who left and who subscribed; False if everybody has just been sent away."""
+        self._count_connections()
+        for _ in range(MOST_AT_ONCE):
+            try:
+                asked = self._socket.recv(zmq.NOBLOCK, copy=False)
+            except zmq.Again:
+                return True
+            if self._too_much(asked.bytes):
+                self._renew(_address(asked))
+                return False
+        return True
+
+    def close(self, linger_ms: int = 0) -> None:
+        """Leave; messages that are still queued have so long to go out."""
+        self._poller.unregister(self._socket)
+        self._poller.unregister(self._events)
+        if self._gate is not None:
+            self._gate.close()
+        self._socket.disable_monitor()
+        self._events.close(linger=0)
+        self._socket.close(linger=linger_ms)
+
+    def _open(self, bind: str) -> None:
+        self._socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.XPUB)
+        # Every subscription and its end, not only the first and last of a topic.
+        self._socket.set(zmq.XPUB_VERBOSER, 1)
+        self._socket.set(zmq.MAXMSGSIZE, LONGEST_SUBSCRIPTION)
+        self._socket.set(zmq.SNDHWM, self._queue)
+        self._socket.set(zmq.LINGER, 0)
+        # Of a subscriber whose machine is gone, nothing else would ever tell.
+        self._socket.set(zmq.TCP_KEEPALIVE, 1)
+        self._socket.set(zmq.TCP_KEEPALIVE_IDLE, 30)
+        self._socket.set(zmq.BACKLOG, BACKLOG)
+        self.endpoint = bind_results(self._socket, bind)
+        port = urlsplit(self.endpoint).port
+        self._gate = Gate(port) if port else None
+        self._events: zmq.Socket[bytes] = self._socket.get_monitor_socket(zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED)
+        self.connections, self._full = 0, False
+        self._poller.register(self._socket, zmq.POLLIN)
+        self._poller.register(self._events, zmq.POLLIN)
+
+    def _count_connections(self) -> None:
+        while self._events.poll(0):
+            event = recv_monitor_message(self._events)["event"]
+            self.connections += 1 if event == zmq.EVENT_ACCEPTED else -1
+        if self._gate is not None and self._full != (self.connections >= self._most):
+            self._full = not self._full
+            if self._full:
+                self._gate.shut()
+                log.warning(
+                    "no more connections are accepted until some are closed",
+                    connections=self.connections,
+                    descriptors=descriptor_limit(),
+                )
+            else:
+                self._gate.open()
+
+    def _too_much(self, asked: bytes) -> bool:
+        """Count a subscription to what no camera publishes, or its end; whether there are too many."""
+        topic = asked[1:]
+        if asked[:1] == b"\x00" and self._unknown[topic]:
+            self._unknown[topic] -= 1
+            self._unknown_bytes -= len(topic)
+            if not self._unknown[topic]:
+                del self._unknown[topic]
+        elif asked[:1] == b"\x01" and not any(known.startswith(topic) for known in self._topics):
+            self._unknown[topic] += 1
+            self._unknown_bytes += len(topic)
+        return self._unknown_bytes > UNKNOWN_BYTES
+
+    def _renew(self, address: str) -> None:
+        log.warning(
+            "subscribers asked for more than any camera publishes; all connections are closed, and those who listen "
+            "come back by themselves",
+            subscriptions=self._unknown.total(),
+            last_from=address,
+        )
+        self.close()
+        self._unknown.clear()
+        self._unknown_bytes = 0
+        give_up_s = time.monotonic() + REBIND_S
+        while True:
+            try:
+                self._open(self.endpoint)
+                break
+            except PublishError:
+                # The address is free a moment after its socket was closed.
+                if time.monotonic() > give_up_s:
+                    raise
+                time.sleep(REBIND_EVERY_S)
+        _give_memory_back()
+
+
+def bind_results(socket: zmq.Socket[bytes], endpoint: str) -> str:
+    """Bind where subscribers look; the endpoint with its port.
+
+    Raises:
+        PublishError: The address is in use, not of this machine, or not allowed; the socket is closed then.
+    """
+    try:
+        socket.bind(endpoint)
+    except zmq.ZMQError as error:
+        socket.close()
+        raise PublishError(f"cannot publish on {endpoint}: {error.strerror.lower()}; {_advice(error.errno)}") from error
+    return socket.get_string(zmq.LAST_ENDPOINT)
+
+
+def _advice(code: int | None) -> str:
+    """What to do about a failed bind."""
+    if code == zmq.EADDRINUSE:
+        return "another program uses it; choose another port in publish.bind, or end that program"
+    return "publish.bind takes an address of this machine, such as tcp://127.0.0.1:5555"
+
+
+def _address(asked: zmq.Frame) -> str:
+    """Whose subscription it is; ZeroMQ knows it of connections over TCP."""
+    try:
+        return str(asked.get("Peer-Address"))
+    except zmq.ZMQError:
+        return "this machine"
+
+
+def descriptor_limit() -> int:
+    """How many this process may have open."""
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
+def _give_memory_back() -> None:
+    """To the system, where the C library can."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
