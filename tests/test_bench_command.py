@@ -41,7 +41,7 @@ def test_bench_fleet_tells_every_part_as_json(
     assert told.bare.images_hz > 0 and told.bare.input_wh == (640, 640)
     assert told.run.published_hz > 0 and told.run.detected_hz > 0
     assert set(told.run.detected_stages) >= {"decode", "slot", "detect", "publish"}
-    assert [process.name for process in told.run.processes] == ["worker", "camera gate", "camera yard"]
+    assert [process.name for process in told.run.processes] == ["worker", "publisher", "camera gate", "camera yard"]
     assert told.verdict.words
 
 

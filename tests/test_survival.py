@@ -84,7 +84,7 @@ def test_fleet_goes_on_when_nobody_can_be_told(
 @pytest.fixture
 def fleet(fleet_file: Callable[..., Path], recording: Path, runtime: Path, within: Callable) -> Iterator[Fleet]:
     with Fleet(fleet_file({name: {"url": str(recording), "loop": True} for name in ("a", "b")})) as running:
-        wait_until(within, lambda: len(pids(running)) == 3)
+        wait_until(within, lambda: len(pids(running)) == 4)
         yield running
     assert not list(runtime.glob("camfleet/[!.]*")), "nothing is left behind"
 

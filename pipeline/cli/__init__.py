@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from pipeline.cli import bench, burst, check, control, evaluate, record, replay, run, schema, subscribe
+from pipeline.cli.argv import mask_arguments
 from pipeline.errors import PipelineError
 from pipeline.redact import redact
 from pipeline.stderr import make_stderr_lossy
@@ -42,6 +43,7 @@ app.add_typer(evaluate.app, name="evaluate")
 def main() -> None:
     """Run the command line and exit: 0 well, 1 a command's own “no”, 2 a mistake to be mended, 130 interrupted."""
     make_stderr_lossy()
+    mask_arguments()
     sys.exit(_flushed(_run()))
 
 

@@ -23,9 +23,8 @@ NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$"
 NAME_RULE = "1 to 63 letters, digits, “_”, “.” or “-”, beginning with a letter or digit"
 
 _NAME = re.compile(NAME_PATTERN)
-_USERINFO = re.compile(r"(?<=://).*@", re.DOTALL)
-_AFTER_A_GAP = re.compile(r"(://[^\s'\"]*)[\s'\"].*", re.DOTALL)
-_SECRET_KEY = re.compile(r"(?i)pass|pwd|secret|token|auth|credential|api_?key")
+_SECRET_KEY = re.compile(r"(?i)pass|pwd|secret|token|auth|credential|header|cookie|signature|key$")
+_TWO_WORDS = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*://).*[\s'\"].*", re.DOTALL)
 
 
 def mistake(text: str) -> PydanticCustomError:
@@ -36,9 +35,9 @@ def mistake(text: str) -> PydanticCustomError:
 def mask_value(value: str) -> str:
     """A single value with its credentials masked, also where a password has spaces or quotes in it.
 
-    `redact` works on whole sentences and has to stop at a space; here the value is known to be one URL at most.
+    `redact` works on whole sentences and has to stop at a space; here the value is known to be one address at most.
     """
-    return redact(_AFTER_A_GAP.sub(r"\1…", _USERINFO.sub(f"{MASK}@", value)))
+    return redact(_TWO_WORDS.sub(rf"\g<scheme>{MASK}", value))
 
 
 def _mask_tree(value: Any) -> Any:
@@ -52,7 +51,7 @@ def _mask_tree(value: Any) -> Any:
 
 
 def _is_secret(key: object, value: object) -> bool:
-    return isinstance(value, str) and isinstance(key, str) and _SECRET_KEY.search(key) is not None
+    return isinstance(key, str) and not isinstance(value, bool | dict | None) and _SECRET_KEY.search(key) is not None
 
 
 class Value(BaseModel):

@@ -19,6 +19,7 @@ try:
 except ImportError:
     from yaml import SafeLoader as _Loader  # type: ignore[assignment]
 
+from pipeline.config.base import mask_value
 from pipeline.errors import ConfigError
 
 MAX_BYTES = 1 << 20
@@ -63,12 +64,14 @@ class Document:
         file: As the caller named it.
         data: Mappings, lists and scalars.
         places: By the path of keys and list indices from the top.
+        variables: What variables stand for, by the path of the text they are in; no message repeats that.
         mistakes: One for each path at most.
     """
 
     file: Path
     data: Tree = None
     places: dict[KeyPath, Place] = field(default_factory=dict)
+    variables: dict[KeyPath, set[str]] = field(default_factory=dict)
     mistakes: list[Mistake] = field(default_factory=list)
     _reported: set[KeyPath] = field(default_factory=set)
 
@@ -81,7 +84,25 @@ class Document:
         place = self.places[written]
         at_key = at_key or place.text is None
         line, column = (place.key_line, place.key_column) if at_key else (place.line, place.column)
-        self.mistakes.append(Mistake(line, column, path, text))
+        self.mistakes.append(Mistake(line, column, path, self._as_written(path, text)))
+
+    def _as_written(self, path: KeyPath, text: str) -> str:
+        """A message with what stands in the file in place of what its variables stand for."""
+        values = [value for value in self.variables.get(path, ()) if value]
+        if not values:
+            return text
+        written = mask_value(re.sub(r":-[^}]*", ":-…", self.places[path].text or ""))
+
+        def quoted(found: re.Match[str]) -> str:
+            text = found[1].lower()
+            has_some = any(value.lower() in text or text in value.lower() for value in values)
+            return f"“{written}”" if has_some else found[0]
+
+        text = re.sub(r"“([^”]+)”", quoted, text)
+        for value in values:
+            # A shorter one is a word of the message rather than a secret.
+            text = text.replace(value, written) if len(value) > 3 else text
+        return text
 
 
 class _WordsLoader(_Loader):

@@ -45,4 +45,9 @@ def _text(text: str, path: KeyPath, document: Document, environ: Mapping[str, st
             document.report(path, f"the environment variable {name} is not set; set it before starting camfleet")
         return found[0]
 
-    return _VARIABLE.sub(value_of, text)
+    def noted(found: re.Match[str]) -> str:
+        value = value_of(found)
+        document.variables.setdefault(path, set()).add(value)
+        return value
+
+    return _VARIABLE.sub(noted, text)
