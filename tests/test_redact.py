@@ -23,7 +23,7 @@ from pipeline.redact import MASK, redact
         pytest.param("http://cam/?API_KEY=s3cret#top", "http://cam/?***", id="key in capitals"),
         pytest.param("http://cam/#s3cret", "http://cam/#***", id="in the fragment"),
         pytest.param("rtsp://cam/user=bob_password=x/1.sdp", "rtsp://cam/user=***/1.sdp", id="in the path"),
-        pytest.param("/live?token=s3cret: 401", "/live?***", id="in the query of a path"),
+        pytest.param("/live?token=s3cret is gone", "/live?*** is gone", id="in the query of a path"),
         pytest.param("bob:hunter2@10.0.0.1/live", "***@10.0.0.1/live", id="without a scheme"),
         pytest.param("(see http://cam/x?a=1).", "(see http://cam/x?***).", id="at the end of a sentence"),
         pytest.param(

@@ -102,11 +102,18 @@ def restarts(fleet: Fleet) -> dict[str, int]:
 def no_descriptor_left() -> Iterator[None]:
     """Nothing can be opened in this process meanwhile."""
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (3, limits[1]))
+    highest = max(int(one.name) for one in Path("/proc/self/fd").iterdir())
+    resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 1, limits[1]))
+    taken = []
     try:
+        with pytest.raises(OSError, match="Too many open files"):
+            while True:
+                taken.append(os.dup(0))
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        for descriptor in taken:
+            os.close(descriptor)
 
 
 @pytest.mark.parametrize("name", ["camera a", "worker"])
@@ -139,7 +146,7 @@ def test_stopped_fork_server_is_told_to_go_on(fleet: Fleet, recording: Path):
     fleet.add_camera("c", url=str(recording), loop=True)
     with fleet.results(["c"], timeout_s=DEADLINE_S) as results:
         assert next(iter(results)).camera_id == "c"
-    assert restarts(fleet) == {"worker": 0, "camera a": 0, "camera b": 0, "camera c": 0}
+    assert restarts(fleet) == {"worker": 0, "publisher": 0, "camera a": 0, "camera b": 0, "camera c": 0}
 
 
 def test_camera_that_somebody_terminates_comes_back(fleet: Fleet, within: Callable):
@@ -148,7 +155,7 @@ def test_camera_that_somebody_terminates_comes_back(fleet: Fleet, within: Callab
         first = next(iter(results)).session
         os.kill(before["camera a"], signal.SIGTERM)
         wait_until(within, lambda: next(iter(results)).session != first)
-    assert restarts(fleet) == {"worker": 0, "camera a": 1, "camera b": 0}
+    assert restarts(fleet) == {"worker": 0, "publisher": 0, "camera a": 1, "camera b": 0}
     assert not fleet.wait(0)
 
 
@@ -174,3 +181,15 @@ def test_camera_over_udp_believes_nobody_but_its_server(
     assert result.session == before.session
     assert result.counts.decoded == before.counts.decoded + 25
     assert "corrupt" not in result.counts.filled
+
+
+def test_killed_fork_server_ends_no_process(fleet: Fleet, recording: Path, within: Callable):
+    before = pids(fleet)
+    os.kill(forkserver._forkserver._forkserver_pid, signal.SIGKILL)
+    fleet.add_camera("c", url=str(recording), loop=True)
+    wait_until(within, lambda: "camera c" in pids(fleet))
+    assert {name: pid for name, pid in pids(fleet).items() if name != "camera c"} == before
+    os.kill(before["camera a"], signal.SIGKILL)
+    wait_until(within, lambda: pids(fleet).get("camera a", before["camera a"]) != before["camera a"])
+    with fleet.results(["a"], timeout_s=DEADLINE_S) as results:
+        assert next(iter(results)).camera_id == "a"

@@ -17,6 +17,7 @@ import structlog
 
 from pipeline.clock import NS_PER_S, Clock
 from pipeline.supervise.budget import RestartBudget
+from pipeline.supervise.life import UNKNOWN, Life
 
 log = structlog.get_logger()
 
@@ -73,7 +74,7 @@ class Child:
         self._target = target
         self._arguments = arguments
         self._beat: c_int64 = host.context.Value("q", 0, lock=False)
-        self._process: ForkServerProcess | None = None
+        self._life: Life | None = None
         self._due_s: float | None = None
         self._done = False
 
@@ -86,15 +87,14 @@ class Child:
                 target=self._target, args=(*self._arguments(), self._beat), name=f"camfleet {self.name}", daemon=True
             )
             _start(process)
+            self._life = Life(process)
         except (OSError, EOFError) as error:
             self._miss(error)
-            return
-        self._process = process
 
     @property
     def condition(self) -> Condition:
         """What is going on with it."""
-        if self._process is not None:
+        if self._life is not None:
             return "running"
         if self._done:
             return "done"
@@ -103,12 +103,12 @@ class Child:
     @property
     def pid(self) -> int | None:
         """The process id while it runs."""
-        return self._process.pid if self._process else None
+        return self._life.pid if self._life else None
 
     @property
     def sentinel(self) -> int | None:
         """Becomes readable when the process ends; None while none runs."""
-        return self._process.sentinel if self._process else None
+        return self._life.sentinel if self._life else None
 
     @property
     def restart_due_s(self) -> float | None:
@@ -117,11 +117,10 @@ class Child:
 
     def reap(self) -> int | None:
         """Exit code if the process has ended since the last call; it stays down until `plan_restart` or `finish`."""
-        if self._process is None or self._process.is_alive():
+        if self._life is None or not self._life.has_ended():
             return None
-        self.last_exit = self._process.exitcode
-        self._process.close()
-        self._process = None
+        self.last_exit = self._life.close()
+        self._life = None
         return self.last_exit
 
     def plan_restart(self, now_s: float) -> float | None:
@@ -166,13 +165,13 @@ class Child:
                 log.error(f"{self.name} {exit_words(code)} again and again and is given up")
             else:
                 log.warning(f"{self.name} {exit_words(code)}; starting it again", delay_s=round(delay_s, 1))
-        if self.restart_if_due(now_s) and self._process is not None:
+        if self.restart_if_due(now_s) and self._life is not None:
             log.info(f"{self.name} is started again", pid=self.pid, restarts=self.restarts)
 
     @property
     def silent_s(self) -> float:
         """How long ago its heart beat last, or it was started; 0 while it does not run."""
-        return (self._clock.monotonic_ns() - self._beat.value) / NS_PER_S if self._process is not None else 0.0
+        return (self._clock.monotonic_ns() - self._beat.value) / NS_PER_S if self._life is not None else 0.0
 
     @property
     def hung(self) -> bool:
@@ -181,20 +180,17 @@ class Child:
 
     def terminate(self) -> None:
         """Ask it to end."""
-        if self._process is not None:
-            self._process.terminate()
+        if self._life is not None:
+            self._life.signal(signal.SIGTERM)
 
     def kill(self) -> None:
         """End it."""
-        if self._process is not None:
-            self._process.kill()
+        if self._life is not None:
+            self._life.signal(signal.SIGKILL)
 
     def join(self, timeout_s: float) -> bool:
         """Wait for its end; False if it still runs after `timeout_s`."""
-        if self._process is None:
-            return True
-        self._process.join(max(0.0, timeout_s))
-        return not self._process.is_alive()
+        return self._life is None or self._life.has_ended(max(0.0, timeout_s))
 
 
 def _start(process: ForkServerProcess) -> None:
@@ -236,6 +232,8 @@ def exit_words(code: int | None) -> str:
     """An exit code for people."""
     if code is None:
         return "ended"
+    if code == UNKNOWN:
+        return "ended, and the fork server that knew how has ended too"
     if code == 128 + signal.SIGTERM:
         return "was told to end by SIGTERM"
     if code < 0:
