@@ -6,6 +6,7 @@ import gc
 import multiprocessing
 import os
 import resource
+import signal
 import threading
 
 ORPHANED = 70
@@ -32,6 +33,12 @@ def raise_descriptor_limit() -> None:
     """Let this process have as many descriptors as the system allows; each connection takes one."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def ignore_terminal() -> None:
+    """Leave Ctrl-C and the end of the terminal, which all its processes are told of, to the supervisor."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
 def freeze_heap() -> None:

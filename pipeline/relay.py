@@ -17,7 +17,7 @@ from multiprocessing.connection import Connection
 
 import zmq
 
-from pipeline.child import end_with_parent, raise_descriptor_limit
+from pipeline.child import end_with_parent, ignore_terminal, raise_descriptor_limit
 from pipeline.clock import NS_PER_MS, Clock, SystemClock
 from pipeline.errors import PublishError
 from pipeline.logs import configure_logs
@@ -69,7 +69,7 @@ def run_relay(spec: RelaySpec, report: Connection, beat: c_int64) -> None:
         report: Gets one `RelayReady`, or the `PublishError` that says why it cannot publish there.
         beat: Set to the monotonic time, ns, whenever the loop turns.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    ignore_terminal()
     end_with_parent()
     configure_logs(spec.name)
     raise_descriptor_limit()

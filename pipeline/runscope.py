@@ -3,12 +3,15 @@
 Shared memory outlives the processes that made it, so whoever starts a fleet owns a `RunLease`. Its files carry the
 run's own prefix under /dev/shm, its directory holds the rest, and both go away when the lease is closed, or, if the
 owner was killed, when the next fleet of this user starts. That a run is over is told by a file lock: the kernel drops
-it with the process, and it means the same in every pid namespace, where a process id may mean somebody else.
+it with the process, and it means the same in every pid namespace, where a process id may mean somebody else. There is
+one in the directory and one under /dev/shm, as either can be taken away by others while the fleet runs.
 """
 
 from __future__ import annotations
 
+import atexit
 import fcntl
+import functools
 import os
 import secrets
 import shutil
@@ -107,6 +110,11 @@ class RunScope:
             raise SlotError(f"cannot look through the fleet's shared memory in {self.directory}: {error}") from error
         return sum(_removed(node[0]) for node in nodes if isinstance(node, iox.NodeState.Dead))
 
+    @property
+    def shared_lock(self) -> Path:
+        """What the owner holds a lock on under /dev/shm."""
+        return SHARED_MEMORY / f"{self.prefix}{_LOCK}"
+
     def files(self) -> list[Path]:
         """The run's files under /dev/shm."""
         return sorted(SHARED_MEMORY.glob(f"{self.prefix}*"))
@@ -146,7 +154,7 @@ class RunLease:
             sweep(base)
             run_id = f"{os.getpid()}-{secrets.token_hex(3)}"
             self.scope = RunScope(run_id, _private(base / run_id))
-            self._lock = _lock(self.scope.directory / _LOCK)
+            self._locks = [_lock(self.scope.directory / _LOCK), _lock(self.scope.shared_lock)]
         # iceoryx2 makes one file that anybody may write, when the first node comes, and removes it with the last: 16
         # bytes there by somebody else, and no process could join any more. So the first is ours and stays.
         self._node: iox.Node | None = None
@@ -162,7 +170,8 @@ class RunLease:
         """Remove the run's files; the fleet's processes must have ended. May be called again."""
         self._node = None
         self.scope.cleanup()
-        self._lock.close()
+        for lock in self._locks:
+            lock.close()
 
     def __enter__(self) -> Self:
         return self
@@ -185,17 +194,25 @@ def _removed(node: iox.DeadNodeView) -> bool:
 
 
 def sweep(base: Path) -> list[str]:
-    """Remove the runs under `base` whose owner is gone; returns their ids. The caller holds the gate."""
-    swept = []
-    for directory in sorted(path for path in base.iterdir() if path.is_dir()):
-        try:
-            lock = _lock(directory / _LOCK, wait=False)
-        except (BlockingIOError, FileNotFoundError):
-            continue  # it runs, or it is closing at this moment
-        with lock:
-            RunScope(directory.name, directory).cleanup()
-        swept.append(directory.name)
-    return swept
+    """Remove the runs under `base` whose owner is gone, and those whose directory is; returns their ids.
+
+    The caller holds the gate.
+    """
+    locks = {directory.name: directory / _LOCK for directory in base.iterdir() if directory.is_dir()}
+    for file in SHARED_MEMORY.glob(f"camfleet-*-{_LOCK}"):
+        if file.stat().st_uid == os.getuid():
+            locks.setdefault(file.name.removeprefix("camfleet-").removesuffix(f"-{_LOCK}"), file)
+    return [run_id for run_id, lock in sorted(locks.items()) if _swept(RunScope(run_id, base / run_id), lock)]
+
+
+def _swept(scope: RunScope, path: Path) -> bool:
+    try:
+        lock = _lock(path, wait=False)
+    except (BlockingIOError, FileNotFoundError):
+        return False  # it runs, or it is closing at this moment
+    with lock:
+        scope.cleanup()
+    return True
 
 
 def running(base: Path | None = None) -> list[Path]:
@@ -203,7 +220,7 @@ def running(base: Path | None = None) -> list[Path]:
     base = base or _default_base()
     if not base.is_dir():
         return []
-    return [directory for directory in sorted(base.iterdir()) if directory.is_dir() and _is_held(directory / _LOCK)]
+    return [directory for directory in sorted(base.glob("[!.]*")) if directory.is_dir() and _is_held(directory / _LOCK)]
 
 
 def _is_held(lock: Path) -> bool:
@@ -218,10 +235,37 @@ def _is_held(lock: Path) -> bool:
     return False
 
 
+@functools.cache
+def process_folder() -> Path:
+    """A folder of this process's own until it ends, under /tmp; if it is killed, the next one sweeps it up.
+
+    Raises:
+        SlotError: It cannot be made, or belongs to somebody else.
+    """
+    base = _private(_temporary_base())
+    with _lock(base / _GATE):
+        sweep(base)
+        folder = _private(base / f".{os.getpid()}-{secrets.token_hex(3)}")
+        lock = _lock(folder / _LOCK)
+    owner = os.getpid()
+
+    def remove() -> None:
+        if os.getpid() == owner:  # Forked children run this, too.
+            shutil.rmtree(folder, ignore_errors=True)
+            lock.close()
+
+    atexit.register(remove)
+    return folder
+
+
 def _default_base() -> Path:
     runtime = Path(os.environ.get("XDG_RUNTIME_DIR") or "/nonexistent")
     if os.access(runtime, os.W_OK | os.X_OK):
         return runtime / "camfleet"
+    return _temporary_base()
+
+
+def _temporary_base() -> Path:
     return Path(tempfile.gettempdir()) / f"camfleet-{os.getuid()}"
 
 

@@ -6,11 +6,13 @@ import errno
 import os
 import pty
 import resource
+import shutil
 import signal
 import socket
 import struct
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing import forkserver
@@ -193,3 +195,66 @@ def test_killed_fork_server_ends_no_process(fleet: Fleet, recording: Path, withi
     wait_until(within, lambda: pids(fleet).get("camera a", before["camera a"]) != before["camera a"])
     with fleet.results(["a"], timeout_s=DEADLINE_S) as results:
         assert next(iter(results)).camera_id == "a"
+
+
+def leftovers() -> set[Path]:
+    """What fleets and their libraries leave under /tmp and /dev/shm."""
+    places = (
+        (Path(tempfile.gettempdir()), "pymp-*"),
+        (Path(f"{tempfile.gettempdir()}/camfleet-{os.getuid()}"), ".*-*"),
+    )
+    return {path for folder, pattern in (*places, (Path("/dev/shm"), "camfleet-*")) for path in folder.glob(pattern)}
+
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from pipeline.runscope import RunLease, process_folder
+lease, folder = RunLease(Path(sys.argv[1])), process_folder()
+print(folder, flush=True)
+time.sleep(600)
+"""
+
+
+def another_begins(base: Path) -> None:
+    """A process that has a run under `base`, for a moment."""
+    with subprocess.Popen([sys.executable, "-c", HOLD, str(base)], stdout=subprocess.PIPE) as another:
+        assert another.stdout is not None
+        another.stdout.readline()
+        another.terminate()
+
+
+def test_killed_owner_whose_runtime_folder_has_vanished_leaves_nothing(tmp_path: Path):
+    base, before = tmp_path / "base", leftovers()
+    with subprocess.Popen([sys.executable, "-c", HOLD, str(base)], stdout=subprocess.PIPE, text=True) as owner:
+        assert owner.stdout is not None
+        folder = Path(owner.stdout.readline().strip())
+        assert len(leftovers() - before) > 1
+        shutil.rmtree(base)
+        owner.kill()
+    another_begins(tmp_path / "other")
+    assert not folder.exists()
+    assert not [path for path in leftovers() - before if str(owner.pid) in path.name]
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGHUP, signal.SIGTERM])
+def test_ended_supervisor_leaves_nothing_that_the_next_does_not_sweep(
+    fleet_file: Callable[..., Path], recording: Path, runtime: Path, within: Callable, number: signal.Signals
+):
+    before = leftovers()
+    path = fleet_file({"gate": {"url": str(recording), "loop": True}})
+    # A terminal of its own, which is closed with the signal.
+    controlling, terminal = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "pipeline", "run", path, "-q"], stdin=terminal, stdout=subprocess.PIPE
+    ) as run:
+        os.close(terminal)
+        wait_until(within, lambda: processes().get("camera gate", {}).get("pid"))
+        os.close(controlling)
+        run.send_signal(number)
+        told, _ = run.communicate(timeout=DEADLINE_S)
+    if number is not signal.SIGKILL:
+        assert b"frames decoded" in told
+        assert leftovers() <= before
+    another_begins(runtime / "camfleet")
+    assert not [one for one in leftovers() - before if str(run.pid) in one.name]

@@ -18,7 +18,7 @@ from pipeline.camera.frames import Frames
 from pipeline.camera.frozen import FrozenPictures
 from pipeline.camera.report import FAREWELL_MS, Reporter
 from pipeline.camera.source import Source, open_source
-from pipeline.child import end_with_parent, freeze_heap
+from pipeline.child import end_with_parent, freeze_heap, ignore_terminal
 from pipeline.clock import NS_PER_MS, NS_PER_S, Clock, SystemClock
 from pipeline.config.camera import Camera
 from pipeline.errors import PipelineError, SourceError
@@ -79,7 +79,7 @@ def run_camera(spec: CameraSpec, orders: Connection, beat: c_int64) -> None:
         SystemExit: With `ENDED`, `TOLD`, `BROKEN` or `FAILED`.
     """
     stop = threading.Event()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    ignore_terminal()
     signal.signal(signal.SIGTERM, lambda number, frame: stop.set())
     end_with_parent()
     configure_logs(f"camera {spec.camera.camera_id}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
 from typing import Annotated
 
@@ -44,7 +45,15 @@ def main() -> None:
     """Run the command line and exit: 0 well, 1 a command's own “no”, 2 a mistake to be mended, 130 interrupted."""
     make_stderr_lossy()
     mask_arguments()
+    _end_orderly()
     sys.exit(_flushed(_run()))
+
+
+def _end_orderly() -> None:
+    """Let everything be cleaned up when this process is told to end, or its terminal is closed; `nohup` still works."""
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:
+        signal.signal(signal.SIGHUP, lambda number, frame: os.kill(os.getpid(), signal.SIGTERM))
 
 
 def _run() -> int:

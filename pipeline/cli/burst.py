@@ -120,7 +120,6 @@ def _run(plan: Plan, folder: Path, console: Console) -> BurstReport:
     from pipeline.burst.lab import Lab
     from pipeline.burst.surroundings import surroundings
 
-    _end_on_sigterm()
     lab = Lab(plan, folder, (lambda text: None) if console.is_terminal else _teller(console))
     record = _shown(lab, plan, console)
     return assemble(plan, record, surroundings(plan, record.fleet, lab.log))
@@ -150,14 +149,6 @@ def _teller(console: Console) -> Callable[[str], None]:
         console.print(f"{time.monotonic() - began_s:6.1f} s  {text}", highlight=False, markup=False)
 
     return tell
-
-
-def _end_on_sigterm() -> None:
-    """SIGTERM ends a run like Ctrl-C: by an exception, so that everything is ended on the way out."""
-    import signal
-    import sys
-
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
 
 
 def _write(result: BurstReport, folder: Path) -> None:

@@ -175,14 +175,22 @@ def _controlled(supervisor: Supervisor, file: Path, watch_file: bool) -> Iterato
 
     requests = Requests(supervisor, file)
     reloads = Reloads(requests)
-    # Before the socket is there: whoever finds it may send the signal, which ends a process that does not know it.
-    signal.signal(signal.SIGHUP, lambda number, frame: reloads.ask())
+    at_terminal = sys.stdin is not None and sys.stdin.isatty()
+
+    def hang_up(number: int, frame: object) -> None:
+        if at_terminal and not sys.stdin.isatty():
+            supervisor.stop()  # Its terminal was closed.
+        else:
+            reloads.ask()
+
+    # Before the socket is there: whoever finds it may send the signal.
+    before = signal.signal(signal.SIGHUP, hang_up)
     server = ControlServer(supervisor.directory, supervisor.fleet.name, requests.answer)
     watching = FileWatch(file, reloads.ask) if watch_file else None
     try:
         yield
     finally:
-        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        signal.signal(signal.SIGHUP, before)
         for part in (watching, reloads, server):
             if part is not None:
                 part.close()

@@ -27,7 +27,7 @@ import structlog
 from pipeline.clock import NS_PER_S, Clock, SystemClock
 from pipeline.config.values import Fleet
 from pipeline.errors import ControlError, DetectorError, PipelineError, SlotError
-from pipeline.runscope import RunLease
+from pipeline.runscope import RunLease, process_folder
 from pipeline.supervise.cameras import Cameras
 from pipeline.supervise.changes import Changes, compare, keep_fixed
 from pipeline.supervise.child import ProcessHost
@@ -73,6 +73,7 @@ class Supervisor:
     def __init__(self, fleet: Fleet, clock: Clock | None = None) -> None:
         self._fleet = fleet
         self._clock = clock or SystemClock()
+        _keep_fork_server_in(process_folder())
         context = multiprocessing.get_context("forkserver")
         # Imported once, in the server: a camera then starts in milliseconds and shares the memory of these modules.
         context.set_forkserver_preload(["pipeline.camera.process"])
@@ -306,6 +307,11 @@ class Supervisor:
 
     def _now_s(self) -> float:
         return self._clock.monotonic_ns() / NS_PER_S
+
+
+def _keep_fork_server_in(folder: Path) -> None:
+    """Let its socket lie there; a folder of multiprocessing's own would stay when this process is killed."""
+    multiprocessing.current_process()._config.setdefault("tempdir", str(folder))  # type: ignore[attr-defined]
 
 
 def unknown_camera(camera_id: str, fleet: Fleet) -> str:

@@ -12,7 +12,7 @@ from multiprocessing.connection import Connection
 
 import structlog
 
-from pipeline.child import end_with_parent, freeze_heap, go_first, raise_descriptor_limit
+from pipeline.child import end_with_parent, freeze_heap, go_first, ignore_terminal, raise_descriptor_limit
 from pipeline.clock import SystemClock
 from pipeline.config.values import Fleet, Model
 from pipeline.detect import Detector, load_detector
@@ -80,7 +80,7 @@ def run_worker(spec: WorkerSpec, report: Connection, beat: c_int64) -> None:
         report: Gets one `WorkerReady`, or the `PipelineError` that says why it cannot serve the fleet.
         beat: Set to the monotonic time, ns, whenever the loop turns.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    ignore_terminal()
     go_first()
     end_with_parent()
     configure_logs(spec.name)
