@@ -8,22 +8,23 @@ from collections.abc import Callable
 
 import pytest
 
-from pipeline.clock import SystemClock, VirtualClock
+from pipeline.clock import Clock, SystemClock, VirtualClock
 from pipeline.supervise.budget import RestartBudget
 from pipeline.supervise.child import Child, ProcessHost, exit_words
+from pipeline.supervise.members import Member, Members
 
 DEADLINE_S = 30.0
 CONTEXT = multiprocessing.get_context("forkserver")
 
 
-def test_budget_waits_longer_each_time_and_then_gives_up():
-    budget = RestartBudget(most=4, window_s=100, first_delay_s=1, longest_delay_s=5)
-    assert [budget.next_delay_s(at_s) for at_s in (0, 1, 3, 7, 15)] == [1, 2, 4, 5, None]
+def test_budget_waits_longer_after_each_short_life_and_then_gives_up():
+    budget = RestartBudget(most=4, well_s=10, first_delay_s=1, longest_delay_s=5)
+    assert [budget.next_delay_s(lived_s) for lived_s in (0, 1, 3, 9.9, 2)] == [1, 2, 4, 5, None]
 
 
 def test_budget_of_a_process_that_ran_well_is_full_again():
-    budget = RestartBudget(most=2, window_s=100, first_delay_s=1)
-    assert [budget.next_delay_s(at_s) for at_s in (0, 1, 2, 200)] == [1, 2, None, 1]
+    budget = RestartBudget(most=2, well_s=10, first_delay_s=1)
+    assert [budget.next_delay_s(lived_s) for lived_s in (0, 1, 10, 1, 1, 99)] == [1, 2, 1, 2, None, 1]
 
 
 @pytest.mark.parametrize(
@@ -45,8 +46,8 @@ def silent(beat) -> None:
     threading.Event().wait()
 
 
-def child(target: Callable[..., None], silent_s: float = 60.0) -> Child:
-    return Child("test", target, tuple, silent_s, ProcessHost(CONTEXT, SystemClock()))
+def child(target: Callable[..., None], silent_s: float = 60.0, clock: Clock | None = None) -> Child:
+    return Child("test", target, tuple, silent_s, ProcessHost(CONTEXT, clock or SystemClock()))
 
 
 def test_child_that_is_asked_to_end_ends():
@@ -58,17 +59,19 @@ def test_child_that_is_asked_to_end_ends():
 
 
 def test_child_that_is_killed_is_planned_and_started_again(within: Callable):
-    one = child(beating)
+    clock = VirtualClock()
+    one = child(beating, clock=clock)
     one.start()
     assert one.pid is not None
     os.kill(one.pid, signal.SIGKILL)
     assert one.join(DEADLINE_S)
     assert one.reap() == -signal.SIGKILL
-    delay_s = one.plan_restart(now_s=100.0)
+    delay_s = one.plan_restart()
     assert delay_s is not None
     assert one.condition == "waiting"
-    assert not one.restart_if_due(100.0)
-    assert one.restart_if_due(100.0 + delay_s)
+    assert not one.restart_if_due()
+    clock.advance(delay_s)
+    assert one.restart_if_due()
     assert (one.condition, one.restarts) == ("running", 1)
     one.kill()
     assert one.join(DEADLINE_S)
@@ -85,6 +88,24 @@ def test_child_whose_heart_stops_is_seen_to_hang(within: Callable):
     assert one.join(DEADLINE_S)
     assert one.reap() == -signal.SIGKILL
     assert not one.hung
+
+
+def test_silence_while_the_supervisor_did_not_run_is_forgiven():
+    clock = VirtualClock()
+    members, one = Members(clock), child(silent, silent_s=10.0, clock=clock)
+    members.add(Member("camera", one))
+    one.start()
+    clock.advance(100.0)
+    members.tend(lambda: None)
+    assert not one.join(0.2)
+    for _ in range(20):
+        clock.advance(0.5)
+        members.tend(lambda: None)
+    assert not one.join(0.2)
+    clock.advance(0.5)
+    members.tend(lambda: None)
+    assert one.join(DEADLINE_S)
+    assert one.reap() == -signal.SIGKILL
 
 
 def test_virtual_clock_stands_still_until_it_is_moved():

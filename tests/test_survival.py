@@ -15,6 +15,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,9 @@ from typing import Any
 import psutil
 import pytest
 
-from pipeline import CameraState, Fleet, Subscriber
+from pipeline import CameraState, Fleet, FrameResult, Subscriber
 from pipeline.errors import ControlError, DetectorError
+from pipeline.listen import Listener
 from pipeline.replay import ReplayOptions, serve_recordings
 from pipeline.supervise import child
 from pipeline.supervise.control import ask
@@ -258,3 +260,30 @@ def test_ended_supervisor_leaves_nothing_that_the_next_does_not_sweep(
         assert leftovers() <= before
     another_begins(runtime / "camfleet")
     assert not [one for one in leftovers() - before if str(run.pid) in one.name]
+
+
+def test_killed_worker_every_frame_is_published_or_told(fleet: Fleet, within: Callable):
+    results: dict[str, list[FrameResult]] = {"a": [], "b": []}
+
+    def hear(message: FrameResult | CameraState) -> None:
+        if isinstance(message, FrameResult):
+            results[message.camera_id].append(message)
+
+    def sessions_of(camera_id: str) -> list[str]:
+        return list(dict.fromkeys(result.session_id for result in results[camera_id]))
+
+    listener = Listener(fleet.endpoint, hear)
+    try:
+        for life in range(1, 4):
+            wait_until(within, lambda life=life: all(len(sessions_of(name)) == life for name in results))
+            os.kill(pids(fleet)["worker"], signal.SIGKILL)
+        wait_until(within, lambda: all(len(sessions_of(name)) == 4 for name in results))
+    finally:
+        listener.close()
+    for heard in results.values():
+        for last, first in pairwise(heard):
+            if last.session_id != first.session_id:
+                # A session that a worker's successor began is named after the first frame it answers for.
+                begins = int(last.session_id.partition(".")[2] or 0)
+                assert int(first.session_id.partition(".")[2]) == begins + last.frame_id + 1
+                assert sum(first.counts.lost.values()) == first.frame_id

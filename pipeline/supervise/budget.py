@@ -2,35 +2,34 @@
 
 from __future__ import annotations
 
-from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 
 @dataclass(slots=True)
 class RestartBudget:
-    """At most `most` restarts in any `window_s`, each after a longer pause; pure arithmetic on the time it is told.
+    """At most `most` short lives in a row, each after a longer pause; pure arithmetic on the times it is told.
 
-    A process that ran well for `window_s` starts with an empty book.
+    A process that has run for a while is worth having, whoever ends it and how often: it is back at once.
 
     Attributes:
-        most: Restarts within the window before the process is given up.
-        window_s: How long a restart is remembered, s.
-        first_delay_s: Pause before the first restart in a window, s; doubles with each.
+        most: Short lives in a row before the process is given up.
+        well_s: A life of this length is not short, s.
+        first_delay_s: Pause before the first restart, s; doubles with each short life.
         longest_delay_s: The longest pause, s.
     """
 
     most: int = 20
-    window_s: float = 300.0
+    well_s: float = 5.0
     first_delay_s: float = 0.1
     longest_delay_s: float = 10.0
-    _restarts_s: deque[float] = field(default_factory=deque)
+    _short: int = 0
 
-    def next_delay_s(self, now_s: float) -> float | None:
+    def next_delay_s(self, lived_s: float) -> float | None:
         """The pause before the restart that is due now, or None: it died too often and is given up."""
-        while self._restarts_s and now_s - self._restarts_s[0] > self.window_s:
-            self._restarts_s.popleft()
-        if len(self._restarts_s) >= self.most:
+        if lived_s >= self.well_s:
+            self._short = 0
+        if self._short >= self.most:
             return None
-        delay_s: float = min(self.first_delay_s * 2 ** len(self._restarts_s), self.longest_delay_s)
-        self._restarts_s.append(now_s)
+        delay_s: float = min(self.first_delay_s * 2**self._short, self.longest_delay_s)
+        self._short += 1
         return delay_s

@@ -76,12 +76,14 @@ class Child:
         self._beat: c_int64 = host.context.Value("q", 0, lock=False)
         self._life: Life | None = None
         self._due_s: float | None = None
+        self._began_s = 0.0
         self._done = False
 
     def start(self) -> None:
         """Start the process; also again, after `reap`. One that cannot be started has died, and is tried again."""
         self._due_s = None
         self._beat.value = self._clock.monotonic_ns()
+        self._began_s = self._now_s()
         try:
             process = self._context.Process(
                 target=self._target, args=(*self._arguments(), self._beat), name=f"camfleet {self.name}", daemon=True
@@ -123,15 +125,16 @@ class Child:
         self._life = None
         return self.last_exit
 
-    def plan_restart(self, now_s: float) -> float | None:
+    def plan_restart(self) -> float | None:
         """Start it again after a pause, which is returned; None if it died too often and is given up."""
-        delay_s = self.budget.next_delay_s(now_s)
+        now_s = self._now_s()
+        delay_s = self.budget.next_delay_s(now_s - self._began_s)
         self._due_s = None if delay_s is None else now_s + delay_s
         return delay_s
 
-    def restart_if_due(self, now_s: float) -> bool:
+    def restart_if_due(self) -> bool:
         """Start it again if its pause is over; True if it was."""
-        if self._due_s is None or now_s < self._due_s:
+        if self._due_s is None or self._now_s() < self._due_s:
             return False
         self.restarts += 1
         self.start()
@@ -144,7 +147,7 @@ class Child:
     def _miss(self, error: OSError | EOFError) -> None:
         """Note that it could not be started."""
         why = str(error) or "the fork server has ended"
-        if (delay_s := self.plan_restart(self._clock.monotonic_ns() / NS_PER_S)) is None:
+        if (delay_s := self.plan_restart()) is None:
             log.error(f"{self.name} cannot be started and is given up: {why}")
         else:
             log.warning(f"{self.name} cannot be started, trying again: {why}", delay_s=round(delay_s, 1))
@@ -156,16 +159,15 @@ class Child:
             free: Frees what dead processes held, before another takes their place.
             finished: Exit codes of a process that has done its work.
         """
-        now_s = self._clock.monotonic_ns() / NS_PER_S
         if (code := self.reap()) is not None:
             free()
             if code in finished:
                 self.finish()
-            elif (delay_s := self.plan_restart(now_s)) is None:
+            elif (delay_s := self.plan_restart()) is None:
                 log.error(f"{self.name} {exit_words(code)} again and again and is given up")
             else:
                 log.warning(f"{self.name} {exit_words(code)}; starting it again", delay_s=round(delay_s, 1))
-        if self.restart_if_due(now_s) and self._life is not None:
+        if self.restart_if_due() and self._life is not None:
             log.info(f"{self.name} is started again", pid=self.pid, restarts=self.restarts)
 
     @property
@@ -177,6 +179,10 @@ class Child:
     def hung(self) -> bool:
         """Whether it runs and its heart has stopped."""
         return self.silent_s > self._limit_s
+
+    def forgive(self) -> None:
+        """Count its silence from now on: nobody could have heard its heart before."""
+        self._beat.value = self._clock.monotonic_ns()
 
     def terminate(self) -> None:
         """Ask it to end."""
@@ -191,6 +197,9 @@ class Child:
     def join(self, timeout_s: float) -> bool:
         """Wait for its end; False if it still runs after `timeout_s`."""
         return self._life is None or self._life.has_ended(max(0.0, timeout_s))
+
+    def _now_s(self) -> float:
+        return self._clock.monotonic_ns() / NS_PER_S
 
 
 def _start(process: ForkServerProcess) -> None:

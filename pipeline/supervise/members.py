@@ -19,6 +19,8 @@ from pipeline.supervise.status import ProcessStatus, Role
 
 log = structlog.get_logger()
 
+PAUSE_S = 2.0
+"""A supervisor that has not tended its members for so long did not run: it does so twice a second."""
 LEAVING_S = 1.0
 """How long a member that was removed may take to end by itself."""
 
@@ -83,6 +85,7 @@ class Members:
         self._clock = clock
         self._members: dict[str, Member] = {}
         self._leaving: dict[str, tuple[Member, float]] = {}
+        self._tended_s = self._now_s()
 
     def add(self, member: Member) -> None:
         """Tend it from now on; it is started by whoever adds it."""
@@ -123,6 +126,7 @@ class Members:
 
     def tend(self, free: Callable[[], None]) -> None:
         """Look after every member once, and after those that leave."""
+        self._note_pause()
         for member in list(self._members.values()):
             member.tend(free)
         for key, (member, until_s) in list(self._leaving.items()):
@@ -139,6 +143,13 @@ class Members:
         for _, group in groupby(sorted(everyone, key=lambda member: member.ends), lambda member: member.ends):
             self._end(list(group))
         self._leaving.clear()
+
+    def _note_pause(self) -> None:
+        """A machine that slept, or a supervisor that was stopped, has not heard hearts that may well have beaten."""
+        before_s, self._tended_s = self._tended_s, self._now_s()
+        if self._tended_s - before_s > PAUSE_S:
+            for member in self._members.values():
+                member.child.forgive()
 
     def _end(self, members: Iterable[Member]) -> None:
         members = list(members)
