@@ -65,10 +65,11 @@ class Outlet:
         self._most = min(MOST_CONNECTIONS, descriptor_limit() // 2)
         self._open(bind)
 
-    def send(self, topic: zmq.Frame | bytes, *rest: zmq.Frame | bytes) -> None:
+    def send(self, topic: bytes, body: bytes) -> None:
         """Hand a message to every subscriber of its topic; never blocks."""
-        self._topics.add(topic.bytes if isinstance(topic, zmq.Frame) else topic)
-        self._socket.send_multipart((topic, *rest), zmq.NOBLOCK, copy=False)
+        self._topics.add(topic)
+        self._socket.send(topic, zmq.SNDMORE | zmq.NOBLOCK)
+        self._socket.send(body, zmq.NOBLOCK)
 
     def resize(self, queue: int) -> None:
         """Keep so many messages for each subscriber from now on, also for those that are connected."""

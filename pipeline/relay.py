@@ -147,10 +147,10 @@ class Relay:
         """Everything that has come, up to a bound; never blocks."""
         for _ in range(MOST_AT_ONCE):
             try:
-                topic, body = self._inbox.recv_multipart(zmq.NOBLOCK, copy=False)
+                topic, body = self._inbox.recv_multipart(zmq.NOBLOCK)
             except zmq.Again:
                 return
-            if topic.bytes == QUEUE_TOPIC:
-                self._outlet.resize(int(body.bytes))
+            if topic == QUEUE_TOPIC:
+                self._outlet.resize(int(body))
             else:
                 self._outlet.send(topic, body)

@@ -128,7 +128,13 @@ class RunScope:
     def _config(self) -> iox.config.Config:
         config = iox.config.default()
         config.global_cfg.prefix = iox.FileName.new(self.prefix)
-        config.global_cfg.root_path = iox.Path.new(str(self.directory / _SLOTS))
+        try:
+            config.global_cfg.root_path = iox.Path.new(str(self.directory / _SLOTS))
+        except Exception as error:  # noqa: BLE001 - iceoryx2 (0.10) does not export the class it raises.
+            raise SlotError(
+                f"shared memory cannot be kept in {self.directory}: {error}; set XDG_RUNTIME_DIR to a short path of "
+                "letters and digits"
+            ) from None
         return config
 
 
@@ -159,6 +165,7 @@ class RunLease:
         # bytes there by somebody else, and no process could join any more. So the first is ours and stays.
         self._node: iox.Node | None = None
         try:
+            self.scope.require_sockets()  # iceoryx2 (0.10) ends the process over some paths that are too long.
             self._node = self.scope.node("owner")
             for file in self.scope.files():
                 file.chmod(0o600)

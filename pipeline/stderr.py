@@ -54,3 +54,9 @@ def make_stderr_lossy() -> None:
         sys.stderr = lossy(os.open(os.devnull, os.O_WRONLY))
     elif sys.stderr is sys.__stderr__ and isinstance(sys.stderr, io.TextIOWrapper):
         sys.stderr = lossy(sys.stderr.fileno())
+
+
+def make_stdout_forgiving() -> None:
+    """Let no character that the caller's encoding lacks raise when something is printed."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")

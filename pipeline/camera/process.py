@@ -21,7 +21,7 @@ from pipeline.camera.source import Source, open_source
 from pipeline.child import end_with_parent, freeze_heap, ignore_terminal
 from pipeline.clock import NS_PER_MS, NS_PER_S, Clock, SystemClock
 from pipeline.config.camera import Camera
-from pipeline.errors import PipelineError, SourceError
+from pipeline.errors import PipelineError, SlotError, SourceError
 from pipeline.link import Admission, Bye, Hello, Introduce, Link, Tick
 from pipeline.logs import configure_logs
 from pipeline.plan import camera_plan
@@ -140,8 +140,8 @@ class _CameraLoop:
             self._live_since_ns, self._is_frozen = None, False
             try:
                 self._watch()
-            except SourceError as error:
-                if self._camera.url.kind == "file":
+            except (SourceError, SlotError) as error:
+                if self._camera.url.kind == "file" and isinstance(error, SourceError):
                     self._reporter.change("failed", str(error))
                     return FAILED
                 self._frames.end_session()

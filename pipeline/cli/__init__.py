@@ -18,7 +18,7 @@ from pipeline.cli import bench, burst, check, control, evaluate, record, replay,
 from pipeline.cli.argv import mask_arguments
 from pipeline.errors import PipelineError
 from pipeline.redact import redact
-from pipeline.stderr import make_stderr_lossy
+from pipeline.stderr import make_stderr_lossy, make_stdout_forgiving
 
 app = typer.Typer(
     name="camfleet",
@@ -44,6 +44,7 @@ app.add_typer(evaluate.app, name="evaluate")
 def main() -> None:
     """Run the command line and exit: 0 well, 1 a command's own “no”, 2 a mistake to be mended, 130 interrupted."""
     make_stderr_lossy()
+    make_stdout_forgiving()
     mask_arguments()
     _end_orderly()
     sys.exit(_flushed(_run()))

@@ -207,8 +207,13 @@ def _check_writable(summary: Path | None) -> None:
     """Say now, not after an hour, that the summary cannot be written."""
     from pipeline.errors import ConfigError
 
-    if summary is not None and not summary.absolute().parent.is_dir():
-        raise ConfigError(f"--summary {summary}: there is no folder {summary.absolute().parent}; make it first")
+    if summary is None:
+        return
+    folder = summary.absolute().parent
+    if not folder.is_dir():
+        raise ConfigError(f"--summary {summary}: there is no folder {folder}; make it first")
+    if summary.is_dir() or not os.access(summary if summary.exists() else folder, os.W_OK):
+        raise ConfigError(f"--summary {summary} cannot be written; name a file in a folder of yours")
 
 
 def _tell(text: str, level: Literal["info", "error"] = "info") -> None:

@@ -24,7 +24,8 @@ NAME_RULE = "1 to 63 letters, digits, “_”, “.” or “-”, beginning wit
 
 _NAME = re.compile(NAME_PATTERN)
 _SECRET_KEY = re.compile(r"(?i)pass|pwd|secret|token|auth|credential|header|cookie|signature|key$")
-_TWO_WORDS = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*://).*[\s'\"].*", re.DOTALL)
+_SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]{0,20}://")
+_GAP = re.compile(r"[\s'\"]")
 
 
 def mistake(text: str) -> PydanticCustomError:
@@ -37,7 +38,10 @@ def mask_value(value: str) -> str:
 
     `redact` works on whole sentences and has to stop at a space; here the value is known to be one address at most.
     """
-    return redact(_TWO_WORDS.sub(rf"\g<scheme>{MASK}", value))
+    scheme = _SCHEME.search(value)
+    if scheme is not None and _GAP.search(value, scheme.end()):
+        value = value[: scheme.end()] + MASK
+    return redact(value)
 
 
 def _mask_tree(value: Any) -> Any:

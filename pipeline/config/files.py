@@ -66,7 +66,10 @@ def _pictures(written: str, document: Document) -> str:
 
 def look_up(written: str, fleet_file: Path) -> Path | None:
     """The absolute path of what `written` names, beside the file that names it first; None if it is nowhere."""
-    relative = Path(written).expanduser() if written.startswith("~/") else Path(written)
+    try:
+        relative = Path(written).expanduser() if written.startswith("~/") else Path(written)
+    except RuntimeError:  # Nobody knows where this user's home is.
+        return None
     for folder in (fleet_file.absolute().parent, Path.cwd()):
         try:
             if (folder / relative).exists():

@@ -237,8 +237,12 @@ class _Reader:
             if not _is_merge(key_node):
                 continue
             for source in named.value if isinstance(named, yaml.SequenceNode) else (named,):
+                self._spend(depth)
                 if isinstance(source, yaml.MappingNode):
-                    yield from (pair for pair in source.value if not _is_merge(pair[0]))
+                    for pair in source.value:
+                        self._spend(depth)
+                        if not _is_merge(pair[0]):
+                            yield pair
                     yield from self._merged(source, path, depth + 1)
                 else:
                     self._at(key_node.start_mark, (*path, "<<"), "must name a mapping, such as *base")

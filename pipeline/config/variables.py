@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from pipeline.config.locate import Document, KeyPath, Tree
 
-_VARIABLE = re.compile(r"\$\$\{|\$\{(?P<name>[^}:]*)(?::-(?P<default>[^}]*))?\}|\$\{")
+_BEGIN = re.compile(r"\$?\$\{")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -28,26 +28,35 @@ def _tree(value: Tree, path: KeyPath, document: Document, environ: Mapping[str, 
 
 
 def _text(text: str, path: KeyPath, document: Document, environ: Mapping[str, str]) -> str:
-    def value_of(found: re.Match[str]) -> str:
-        name = found["name"]
-        if found[0] == "$${":
-            return "${"
-        if name is None or not _NAME.fullmatch(name):
-            document.report(
-                path, "“${” begins a variable such as ${GATE_PASSWORD}; write “$${” for the characters themselves"
-            )
-        elif found["default"] is not None:
-            # As in a shell: the default stands for a variable that is empty, too.
-            return environ.get(name) or found["default"]
-        elif name in environ:
-            return environ[name]
-        else:
-            document.report(path, f"the environment variable {name} is not set; set it before starting camfleet")
-        return found[0]
-
-    def noted(found: re.Match[str]) -> str:
-        value = value_of(found)
+    parts, at = [], 0
+    while (begin := _BEGIN.search(text, at)) is not None:
+        parts.append(text[at : begin.start()])
+        at = begin.end()
+        if begin[0] == "$${":
+            parts.append("${")
+            continue
+        end = text.find("}", at)
+        value = _value(text[at:end] if end >= 0 else "", path, document, environ)
+        if value is None:
+            return text
         document.variables.setdefault(path, set()).add(value)
-        return value
+        parts.append(value)
+        at = end + 1
+    return "".join((*parts, text[at:]))
 
-    return _VARIABLE.sub(noted, text)
+
+def _value(variable: str, path: KeyPath, document: Document, environ: Mapping[str, str]) -> str | None:
+    """What `NAME` or `NAME:-default` stands for; None, and a mistake, if that is not known."""
+    name, has_default, default = variable.partition(":-")
+    if not _NAME.fullmatch(name):
+        document.report(
+            path, "“${” begins a variable such as ${GATE_PASSWORD}; write “$${” for the characters themselves"
+        )
+    elif has_default:
+        # As in a shell: the default stands for a variable that is empty, too.
+        return environ.get(name) or default
+    elif name in environ:
+        return environ[name]
+    else:
+        document.report(path, f"the environment variable {name} is not set; set it before starting camfleet")
+    return None

@@ -14,8 +14,10 @@ def cache_folder(name: str) -> Path:
     Raises:
         DetectorError: It cannot be made or written.
     """
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    folder = Path(base) / "camfleet" / name
+    try:
+        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "camfleet" / name
+    except RuntimeError:
+        raise DetectorError("there is no home folder for the cache; set XDG_CACHE_HOME to a folder of yours") from None
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

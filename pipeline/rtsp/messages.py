@@ -155,6 +155,6 @@ def _checked_url(url: str) -> str:
 
 def _body_length(request: Request) -> int:
     length = request.headers.get("content-length", "0")
-    if not length.isdecimal() or int(length) > MAX_BODY_BYTES:
+    if not length.isdecimal() or len(length) > 20 or int(length) > MAX_BODY_BYTES:
         raise MalformedRequest(f"Content-Length is no number up to {MAX_BODY_BYTES}")
     return int(length)

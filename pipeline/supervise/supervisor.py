@@ -79,11 +79,6 @@ class Supervisor:
         context.set_forkserver_preload(["pipeline.camera.process"])
         host = ProcessHost(context, self._clock)
         self._lease = RunLease()
-        try:
-            self._lease.scope.require_sockets()
-        except SlotError:
-            self._lease.close()
-            raise
         self._begun = self._stopping = False
         self._inbox: Inbox[Supervisor] = Inbox()
         self.all_ended = Event()
