@@ -1,4 +1,4 @@
-# Two commands do everything: `make demo` and `make test`. Both make .venv first; a second time that costs nothing.
+# Two commands do everything: `make demo` and `make test`. Each makes .venv first; a second time that costs nothing.
 
 PYTHON   ?= python3
 DURATION ?= 30
@@ -6,11 +6,13 @@ VENV     := .venv
 BIN      := $(VENV)/bin
 READY    := $(VENV)/.ready
 
-.PHONY: help setup demo test check format clean
+.PHONY: help setup demo test check chaos soak format clean
 
 help:
 	@echo "make demo [DURATION=30]  six recordings as RTSP cameras, one fleet, a live table (0: until Ctrl-C)"
 	@echo "make test                checks and tests"
+	@echo "make chaos               200 faults in 10 minutes on every kind of process; SEED=… repeats a run"
+	@echo "make soak [DURATION=1h]  a fleet for an hour: nothing may grow; writes soak.html"
 	@echo "make check               linting, types and import rules alone"
 	@echo "make format              format the code"
 	@echo "make setup               the environment in $(VENV)"
@@ -32,6 +34,13 @@ demo: setup
 test: check
 	@echo "Running the tests …"
 	@$(BIN)/pytest
+
+chaos: setup
+	@$(BIN)/python scripts/chaos.py $(if $(SEED),--seed $(SEED))
+
+soak: DURATION := $(if $(filter command line,$(origin DURATION)),$(DURATION),1h)
+soak: setup
+	@$(BIN)/python scripts/soak.py --duration $(DURATION) $(if $(SEED),--seed $(SEED))
 
 check: setup
 	@echo "Checking style, types and import rules …"

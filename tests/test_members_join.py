@@ -249,6 +249,26 @@ def test_control_socket_is_its_owners_only_and_answers_in_json(fleet: Fleet):
         ask({"command": "status"}, "other")
 
 
+def test_a_fleet_that_does_not_answer_is_told_and_not_waited_for(path: Path, runtime: Path, within: Callable):
+    run = subprocess.Popen([sys.executable, "-m", "pipeline", "run", str(path), "-q"])
+    try:
+        within(lambda: asked({"command": "status"}), "the fleet answers")
+        run.send_signal(signal.SIGSTOP)
+        with pytest.raises(ControlError, match="does not answer: timed out"):
+            ask({"command": "status"}, timeout_s=0.5)
+    finally:
+        run.send_signal(signal.SIGCONT)
+        run.terminate()
+        run.wait(DEADLINE_S)
+
+
+def asked(request: dict) -> bool:
+    try:
+        return bool(ask(request))
+    except ControlError:
+        return False
+
+
 @pytest.mark.parametrize(
     "line", [b"\n", b"{\n", b"[]\n", b'{"command": 1}\n', b'{"command": "camera-add"}\n', b"[" * 9999]
 )

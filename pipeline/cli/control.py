@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 LISTEN_S = 2.2
 """How long `status` listens: every camera says how it is once a second."""
+STATUS_S = 10.0
+"""How long a fleet may take to say how it is, on a machine under load; a supervisor that is stopped never does."""
 
 camera = typer.Typer(no_args_is_help=True, help="Add, remove, pause or resume a camera of a running fleet.")
 
@@ -31,7 +33,7 @@ def status(fleet: FleetName = None, as_json: AsJson = False) -> None:
     """
     from pipeline.supervise.control import ask
 
-    found = ask({"command": "status"}, fleet)
+    found = ask({"command": "status"}, fleet, timeout_s=STATUS_S)
     tally = _listen(found)
     if as_json:
         import msgspec

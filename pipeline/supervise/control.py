@@ -81,20 +81,23 @@ class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
         """Nothing: who asked has hung up."""
 
 
-def ask(request: Mapping[str, Any], fleet: str | None = None, base: Path | None = None) -> Any:
+def ask(
+    request: Mapping[str, Any], fleet: str | None = None, base: Path | None = None, timeout_s: float = ANSWER_S
+) -> Any:
     """The answer of a running fleet of this user; blocks until it is there.
 
     Args:
         request: As above.
         fleet: Its name; None where only one runs.
         base: Where runs are looked up; this user's runtime directory by default.
+        timeout_s: How long to wait for the answer.
 
     Raises:
-        ControlError: No such fleet runs, several do, or it refuses what was asked.
+        ControlError: No such fleet runs, several do, it does not answer, or refuses what was asked.
     """
     directory = find(fleet, base)
     with socket.socket(socket.AF_UNIX) as link:
-        link.settimeout(ANSWER_S)
+        link.settimeout(timeout_s)
         try:
             link.connect(_short(directory / SOCKET))
             link.sendall(json.dumps(request).encode() + b"\n")

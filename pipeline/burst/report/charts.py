@@ -6,7 +6,7 @@ import io
 import math
 import re
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import matplotlib as mpl
 import numpy as np
@@ -51,9 +51,11 @@ _NAMESPACES = re.compile(r"\s(?:xmlns|xmlns:xlink|version)=\"[^\"]*\"")
 _FONTS = re.compile(r"'DejaVu Sans'[^;\"]*")
 
 Draw = Callable[[Figure, BurstReport], None]
+Report = TypeVar("Report")
+"""What a chart draws; the burst report's own draw that."""
 
 
-def svg(draw: Draw, report: BurstReport, height_in: float) -> str:
+def svg(draw: Callable[[Figure, Report], None], report: Report, height_in: float) -> str:
     """A chart as an `<svg>` element for a page: no namespaces, no fonts of its own, nothing to be fetched."""
     salt = draw.__name__
     with mpl.rc_context({**_STYLE, "svg.hashsalt": salt}):
