@@ -262,6 +262,27 @@ def test_weights_that_are_none_are_told(tmp_path: Path, backend: str) -> None:
         load_detector(Model(path=str(file), backend=backend), None)
 
 
+class Trap:
+    """Unpickled, it makes a file."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.file,)
+
+
+@pytest.mark.parametrize("backend", ["openvino", "ultralytics"])
+def test_weights_that_bring_code_along_do_not_run_it(tmp_path: Path, backend: str) -> None:
+    import torch
+
+    file, sprung = tmp_path / "found.pt", tmp_path / "sprung"
+    torch.save({"model": Trap(sprung)}, file)
+    with pytest.raises(DetectorError, match=r"can run any code; if you trust .* set ULTRALYTICS_SAFE_LOAD=false"):
+        load_detector(Model(path=str(file), backend=backend), None)
+    assert not sprung.exists()
+
+
 @pytest.mark.parametrize("backend", ["openvino", "ultralytics"])
 def test_weights_with_a_folder_that_do_not_exist_are_never_fetched(tmp_path: Path, backend: str) -> None:
     with pytest.raises(DetectorError, match="there is no file"):

@@ -1,10 +1,18 @@
-"""Ultralytics and OpenVINO's tools, kept from calling home, installing packages and touching the user's settings."""
+"""Ultralytics and OpenVINO's tools, kept from calling home, installing packages and touching the user's settings.
+
+And from running what a weights file brings along: a `.pt` is a pickle, which can name any function to be called. Only
+the classes that Ultralytics' own models are made of are loaded from it, unless the user's environment says otherwise.
+"""
 
 from __future__ import annotations
 
+import os
 import sys
 
 from pipeline.detect.cache import cache_folder
+
+SAFE_LOAD = "ULTRALYTICS_SAFE_LOAD"
+FOREIGN = "outside the supported Ultralytics checkpoint format"
 
 
 def quiet_environment() -> dict[str, str]:
@@ -17,7 +25,20 @@ def quiet_environment() -> dict[str, str]:
         "YOLO_AUTOINSTALL": "false",
         "YOLO_VERBOSE": "false",
         "YOLO_CONFIG_DIR": str(cache_folder("ultralytics")),
+        SAFE_LOAD: os.environ.get(SAFE_LOAD, "true"),
     }
+
+
+def first_line(error: BaseException) -> str:
+    """What Ultralytics' error says first; of weights that hold more than it knows, what the user can do."""
+    lines = str(error).strip().splitlines()
+    told = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+    if FOREIGN not in told:
+        return told
+    return (
+        "it holds more than the parts of Ultralytics' models, and loading it can run any code; if you trust whoever "
+        f"made it, set {SAFE_LOAD}=false in the environment"
+    )
 
 
 def forbid_telemetry() -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import yaml
 
-from pipeline.detect.quiet import forbid_telemetry
+from pipeline.detect.quiet import first_line, forbid_telemetry
 
 ORPHANED = 70
 
@@ -32,7 +32,7 @@ def main(verb: str, name: str, *pictures: str) -> None:
         else:
             _fetch(name)
     except Exception as error:  # the process's outermost call: a file can be broken in any way
-        raise SystemExit(f"{type(error).__name__}: {str(error).strip().splitlines()[0]}") from error
+        raise SystemExit(first_line(error)) from error
 
 
 def _export(name: str, pictures: str = "") -> None:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from pipeline.detect.classes import Wanted, select
 from pipeline.detect.metadata import Metadata, from_values
 from pipeline.detect.protocol import PAD_GREY
-from pipeline.detect.quiet import quiet_environment
+from pipeline.detect.quiet import first_line, quiet_environment
 from pipeline.detect.shape import buckets, input_for
 from pipeline.detect.torch_lane import TorchLane, cuda_graph
 from pipeline.detect.weights import find_weights
@@ -70,7 +70,7 @@ class UltralyticsDetector:
         try:
             return self._lanes[lane].detect(count)
         except (RuntimeError, ValueError) as error:
-            raise DetectorError(f"the model failed while detecting: {_first_line(error)}") from error
+            raise DetectorError(f"the model failed while detecting: {first_line(error)}") from error
 
     def rebuild(self, lane: int) -> None:
         """Loads the model anew for the lane; the abandoned one lives until its `detect` returns."""
@@ -148,7 +148,7 @@ class _Loader:
             # An end-to-end head is used where a PyTorch model has one, as in the exports of `tool.py`.
             backend = AutoBackend(str(self.path), device=self.device, fp16=half, verbose=False, end2end=True)
         except _LOADING_ERRORS as error:
-            raise DetectorError(f"model.path: Ultralytics cannot load {self.path}: {_first_line(error)}") from error
+            raise DetectorError(f"model.path: Ultralytics cannot load {self.path}: {first_line(error)}") from error
         return backend.eval()
 
     def lane(self, backend: Any, plan: _Plan) -> TorchLane:
@@ -265,8 +265,3 @@ def _device(asked: str) -> torch.device:
 
 def _times(wh: WidthHeight) -> str:
     return f"{wh[0]}×{wh[1]}"
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

@@ -31,9 +31,10 @@ def find_weights(path: Path) -> Path:
     """The file at `path`; a bare name that is no file is fetched once, if Ultralytics publishes weights of that name.
 
     Raises:
-        DetectorError: There is no such file, and no such published weights or no way to get them.
+        DetectorError: There is no such file, and no such published weights or no way to get them; or it is no weights.
     """
     if path.is_file():
+        _check_kind(path)
         return path
     if path.name != str(path) or path.suffix != ".pt":
         raise DetectorError(f"model.path: there is no file {path}")
@@ -45,6 +46,14 @@ def find_weights(path: Path) -> Path:
                 _run_tool(["fetch", path.name], folder, f"model.path: there is no file {path}, and fetching it failed")
                 (folder / path.name).replace(file)
     return file
+
+
+def _check_kind(path: Path) -> None:
+    """PyTorch saves a zip archive, and before 1.6 a pickle; of anything else it says nothing a user understands."""
+    with path.open("rb") as file:
+        begin = file.read(2)
+    if begin not in (b"PK", b"\x80\x02"):
+        raise DetectorError(f"model.path: {path} is not a loadable checkpoint: no file that PyTorch has saved")
 
 
 def exported(weights: Path, int8_from: Path | None = None) -> Path:
