@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from types import SimpleNamespace
 
 import numpy as np
 from numpy.typing import NDArray
-from ultralytics.trackers.byte_tracker import BYTETracker
 
+from pipeline.detect.quiet import quiet_environment
 from pipeline.detections import Detections, Origin, Tracks
+
+os.environ.update(quiet_environment())  # Ultralytics reads it once, when it is imported.
+
+from ultralytics.trackers.byte_tracker import BYTETracker
 
 THRESHOLDS = SimpleNamespace(
     track_high_thresh=0.6,
