@@ -276,6 +276,23 @@ def test_run_when_told_to_stop_leaves_nothing_behind(
     assert not list(Path("/dev/shm").glob(f"camfleet-{process.pid}-*"))
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_run_ended_while_the_model_loads_has_made_no_mistake(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+):
+    (tmp_path / "slow_model.py").write_text("import time\ndef load(model):\n    time.sleep(60)\n")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
+    path = tmp_path / "fleet.yaml"
+    path.write_text("model: {backend: 'slow_model:load', path: any}\ncameras: {a: {url: 'rtsp://127.0.0.1:9/a'}}\n")
+    with camfleet("run", path) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline().startswith("loading ")
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == 128 + number
+    assert errors.endswith("stopped before the worker was ready\n")
+
+
 def test_run_with_killed_supervisor_leaves_no_orphan(
     fleet_file: Callable[..., Path], recording: Path, within: Callable
 ):

@@ -74,9 +74,9 @@ def run(
         choose_log_format(log_format)
     configure_logs("fleet")
     with _terminal(quiet) as terminal, Supervisor(fleet) as supervisor, ExitStack() as stack:
-        _stop_on_signals(supervisor)
+        received = _stop_on_signals(supervisor)
         _tell(f"loading {fleet.model.path or fleet.model.backend} …")
-        ready = supervisor.open()
+        ready = _opened(supervisor, received)
         stack.enter_context(_controlled(supervisor, fleet_file, watch_file))
         _tell(f"{len(fleet.cameras)} cameras → {_workers(ready)} → {ready.endpoint}")
         with FleetWatch(ready.endpoint, list(fleet.cameras), fleet.slo.p95_ms) as watch:
@@ -196,11 +196,32 @@ def _controlled(supervisor: Supervisor, file: Path, watch_file: bool) -> Iterato
                 part.close()
 
 
-def _stop_on_signals(supervisor: Supervisor) -> None:
+def _stop_on_signals(supervisor: Supervisor) -> list[int]:
+    """The signals that were received, from now on."""
     import signal
 
+    received: list[int] = []
+
+    def stop(number: int, frame: object) -> None:
+        received.append(number)
+        supervisor.stop()
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda number, frame: supervisor.stop())
+        signal.signal(number, stop)
+    return received
+
+
+def _opened(supervisor: Supervisor, received: list[int]) -> FleetReady:
+    """The fleet, ready; who ends it before that has made no mistake."""
+    from pipeline.errors import PipelineError
+
+    try:
+        return supervisor.open()
+    except PipelineError as error:
+        if not received:
+            raise
+        _tell(str(error))
+        raise typer.Exit(128 + received[0]) from error
 
 
 def _check_writable(summary: Path | None) -> None:
