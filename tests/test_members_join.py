@@ -252,7 +252,7 @@ def test_control_socket_is_its_owners_only_and_answers_in_json(fleet: Fleet):
 def test_a_fleet_that_does_not_answer_is_told_and_not_waited_for(path: Path, runtime: Path, within: Callable):
     run = subprocess.Popen([sys.executable, "-m", "pipeline", "run", str(path), "-q"])
     try:
-        within(lambda: asked({"command": "status"}), "the fleet answers")
+        wait_until(within, lambda: asked({"command": "status"}))
         run.send_signal(signal.SIGSTOP)
         with pytest.raises(ControlError, match="does not answer: timed out"):
             ask({"command": "status"}, timeout_s=0.5)
