@@ -121,7 +121,7 @@ def _soak(options: argparse.Namespace, folder: Path) -> Soaked:
             happenings = _happenings(random.Random(options.seed), endpoint, server.names, server.inject)
             with Listener(endpoint, books.hear):
                 looks = _watch(options.duration, owner, books, happenings)
-                restarts = {one["name"]: one["restarts"] for one in owner.status()["processes"] if one["restarts"]}
+                restarts = owner.restarts()
         finally:
             owner.end()
     return Soaked(looks, books, restarts, owner)
@@ -130,7 +130,7 @@ def _soak(options: argparse.Namespace, folder: Path) -> Soaked:
 def _watch(duration_s: float, owner: Owner, books: Books, happenings: Iterator[str]) -> list[Look]:
     looks: list[Look] = []
     began_s, heard, happens_s = time.monotonic(), 0, HAPPENS_S
-    while (at_s := time.monotonic() - began_s) < duration_s:
+    while (at_s := time.monotonic() - began_s) < duration_s and not owner.has_ended():
         if at_s >= happens_s:
             _tell(f"{at_s / 60:6.1f} min  {looks[-1].memory_mb:.0f} MB  {next(happenings)}")
             happens_s += HAPPENS_S

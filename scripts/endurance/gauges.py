@@ -11,6 +11,8 @@ import numpy as np
 import psutil
 from numpy.typing import ArrayLike
 
+from endurance.owner import SUPERVISOR
+
 SHARED = Path("/dev/shm")
 
 
@@ -23,7 +25,7 @@ class Look:
         pss_mb: Memory of each process, what is shared shared out among those who share it (PSS, of `smaps_rollup`).
         descriptors: Open file descriptors, of all together.
         threads: Threads, of all together.
-        shared_mb: Files of shared memory of this user's runs.
+        shared_mb: Its files of shared memory.
         p95_ms: Of the ages of the frames that came since the last look; None where none came.
         connections: Sessions that cameras have had until then.
     """
@@ -51,12 +53,13 @@ def look(processes: Mapping[str, psutil.Process], at_s: float, ages_ms: Sequence
             descriptors += process.num_fds()
             threads += process.num_threads()
     p95_ms = float(np.percentile(ages_ms, 95)) if ages_ms else None
-    return Look(at_s, pss_mb, descriptors, threads, _shared_mb(), p95_ms, connections)
+    shared_mb = _shared_mb(processes[SUPERVISOR].pid) if SUPERVISOR in processes else 0.0
+    return Look(at_s, pss_mb, descriptors, threads, shared_mb, p95_ms, connections)
 
 
-def _shared_mb() -> float:
+def _shared_mb(supervisor: int) -> float:
     sizes = []
-    for path in SHARED.glob("camfleet-*"):
+    for path in SHARED.glob(f"camfleet-{supervisor}-*"):
         with suppress(OSError):
             sizes.append(path.stat().st_blocks * 512)
     return sum(sizes) / 1e6

@@ -98,14 +98,20 @@ class Owner:
             self._ever |= {(one.pid, one.create_time()): one for one in found.values()}
         return found
 
-    def status(self) -> dict[str, Any]:
-        """What the fleet tells of itself."""
-        told: dict[str, Any] = ask({"command": "status"})
-        return told
+    def restarts(self) -> dict[str, int]:
+        """How often each process was started again; those that were not are left out."""
+        try:
+            told: dict[str, Any] = ask({"command": "status"}, timeout_s=10.0)
+        except ControlError:
+            return {}  # It has ended by itself, which is told by `ends`.
+        return {one["name"]: one["restarts"] for one in told["processes"] if one["restarts"]}
 
     def end(self) -> None:
-        """End it as a service manager does, and wait."""
+        """End it as a service manager does, and wait; one that has ended by itself is left so."""
         assert self._run is not None
+        if self.has_ended():
+            self.note_end(wanted=False)
+            return
         self._run.terminate()
         self.note_end(wanted=True)
 
