@@ -32,8 +32,8 @@ def script(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.timeout(420)
 def test_a_minute_of_chaos():
-    """Faults of every signal on every kind of process but the tracker; how long cameras took is not judged here."""
-    run = script("chaos.py", "--seconds", "40", "--faults", "24", "--seed", "7", "--json")
+    """Faults of every signal on every kind of process; how long cameras took is not judged here."""
+    run = script("chaos.py", "--seconds", "40", "--faults", "24", "--seed", "21", "--json")
     report = json.loads(run.stdout)
     assert report["faults"] == 24
     assert len(report["by signal"]) == 4
