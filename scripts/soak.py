@@ -74,6 +74,7 @@ UNITS_S = {"s": 1, "m": 60, "h": 3600, "": 1}
 class Soaked:
     """What a run has left to report on."""
 
+    started: datetime.datetime
     looks: list[Look]
     books: Books
     restarts: dict[str, int]
@@ -110,6 +111,7 @@ def _seconds(text: str) -> float:
 
 
 def _soak(options: argparse.Namespace, folder: Path) -> Soaked:
+    started = datetime.datetime.now(datetime.UTC)
     _tell(f"seed {options.seed}: {options.duration / 60:g} minutes")
     served = ReplayOptions(tuple(sorted((ROOT / "samples").glob("*.mp4"))), CAMERAS, own_ports=True)
     endpoint, books = f"tcp://127.0.0.1:{_free_port()}", Books()
@@ -124,7 +126,7 @@ def _soak(options: argparse.Namespace, folder: Path) -> Soaked:
                 restarts = owner.restarts()
         finally:
             owner.end()
-    return Soaked(looks, books, restarts, owner)
+    return Soaked(started, looks, books, restarts, owner)
 
 
 def _watch(duration_s: float, owner: Owner, books: Books, happenings: Iterator[str]) -> list[Look]:
@@ -178,7 +180,7 @@ def _report(soaked: Soaked) -> dict[str, Any]:
     settled = [look for look in soaked.looks if look.at_s >= _settled_s(soaked.looks)]
     growth = {name: _slope(settled, name) for name in ("memory_mb", "descriptors", "threads", "shared_mb")}
     report = {
-        "started": f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M} UTC",
+        "started": f"{soaked.started:%Y-%m-%d %H:%M} UTC",
         "machine": f"{os.cpu_count()} cores, {psutil.virtual_memory().total / 1e9:.0f} GB, {platform.machine()}",
         "minutes": round(soaked.looks[-1].at_s / 60, 1),
         "memory, MB": round(float(np.median([look.memory_mb for look in settled])), 1),
