@@ -11,7 +11,19 @@ from numpy.typing import NDArray
 
 from pipeline.evaluate.mot import read_sequence
 from pipeline.evaluate.tracking import Setup, track
-from pipeline.track.gmc import LEAST_SIDE, SMALL_HEIGHT, SMALL_WIDTH, estimate, identity, read_small, scaled, shrink
+from pipeline.track.gmc import (
+    LEAST_SIDE,
+    SMALL_HEIGHT,
+    SMALL_WIDTH,
+    Affine,
+    CameraMotion,
+    estimate,
+    identity,
+    read_small,
+    scaled,
+    shrink,
+)
+from pipeline.track.tracker import Tracker, TrackerConfig
 from tests.test_evaluate import FRAMES, write_sequence
 
 
@@ -106,6 +118,20 @@ def test_shrink_upright_picture_in_a_slot_still_tells_the_move() -> None:
     scene = texture()
     before, after = shrink(scene[100:484, 100:316]), shrink(scene[100:484, 94:310])
     np.testing.assert_allclose(estimate(before, after)[:, 2], (6, 0), atol=0.5)
+
+
+def test_camera_motion_between_pictures_of_two_sizes_is_not_known_and_then_is_again() -> None:
+    scene = texture()
+    told: list[Affine] = []
+    tracker = Tracker(TrackerConfig(), (640, 480))
+    tracker.compensate = told.append  # type: ignore[method-assign]
+    motion = CameraMotion(tracker, 640)
+    motion.see(scene[100:340, 100:420])
+    motion.see(scene[100:292, 100:356])  # another model has taken over
+    assert told == []
+    motion.see(scene[100:292, 94:350])
+    assert len(told) == 1
+    np.testing.assert_allclose(told[0][:, 2], (15, 0), atol=1.0)
 
 
 def test_read_small_no_picture_is_told_with_the_file(tmp_path: Path) -> None:

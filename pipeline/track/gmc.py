@@ -60,7 +60,8 @@ class CameraMotion:
 
     def see(self, small: NDArray[np.uint8]) -> None:
         """The shrunk picture of the detection that the tracker is updated with next."""
-        if self._last is not None:
+        # A model that takes over may want smaller pictures; what moved between two sizes is not known.
+        if self._last is not None and self._last.shape == small.shape:
             self._tracker.compensate(scaled(estimate(self._last, small), self._source_width / small.shape[1]))
         self._last = small
 
