@@ -8,7 +8,7 @@ import pytest
 import structlog
 
 from pipeline.errors import ConfigError
-from pipeline.logs import LOG_FORMAT, choose_log_format, configure_logs
+from pipeline.logs import LINES_AT_ONCE, LOG_FORMAT, LineLimit, choose_log_format, configure_logs
 
 
 @pytest.fixture
@@ -46,3 +46,36 @@ def test_log_format_that_does_not_exist_is_told(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv(LOG_FORMAT, "xml")
     with pytest.raises(ConfigError, match="CAMFLEET_LOG_FORMAT: found “xml”"):
         configure_logs("worker")
+
+
+def test_line_limit_writes_a_burst_then_one_a_second_and_says_how_many_it_left_out():
+    limit = LineLimit(now_s=0.0)
+    assert [limit.admit(0.0) for _ in range(LINES_AT_ONCE)] == [0] * LINES_AT_ONCE
+    assert [limit.admit(0.1 * n) for n in range(5)] == [None] * 5
+    assert not limit.owes(0.9)
+    assert limit.owes(1.1)
+    assert limit.admit(1.1) == 5
+    assert [limit.admit(1.2), limit.admit(2.2)] == [None, 1]
+    assert not limit.owes(60.0)
+    assert [limit.admit(3600.0) for _ in range(LINES_AT_ONCE + 1)] == [0] * LINES_AT_ONCE + [None]
+
+
+@pytest.mark.usefixtures("_as_before")
+def test_log_lines_about_one_camera_are_limited_and_those_about_others_and_errors_are_not(
+    capsys: pytest.CaptureFixture[str],
+):
+    configure_logs("worker")
+    log = structlog.get_logger()
+    for _ in range(100):
+        log.warning("lost", camera_id="gate")
+    log.warning("lost", camera_id="yard")
+    log.error("broken", camera_id="gate")
+    log.info("ready")
+    lines = capsys.readouterr().err.splitlines()
+    assert sum("camera_id=gate" in line and "lost" in line for line in lines) == LINES_AT_ONCE
+    rest = lines[LINES_AT_ONCE:]
+    assert [word for line in rest for word in ("lost", "broken", "ready") if word in line] == [
+        "lost",
+        "broken",
+        "ready",
+    ]

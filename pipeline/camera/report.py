@@ -10,6 +10,7 @@ import structlog
 
 from pipeline.clock import NS_PER_S, Clock
 from pipeline.link import Link, State
+from pipeline.logs import tell_left_out
 from pipeline.wire import CameraState
 from pipeline.wire import State as StateName
 
@@ -28,7 +29,7 @@ class Reporter:
     def __init__(self, first: CameraState, link: Link, beat: c_int64, stop: threading.Event, clock: Clock) -> None:
         self._state = first
         self._link, self._beat, self._stop, self._clock = link, beat, stop, clock
-        self._sent_ns = 0
+        self._sent_ns = self._told_ns = 0
 
     @property
     def state(self) -> CameraState:
@@ -66,6 +67,9 @@ class Reporter:
         now_ns = self._beat.value = self._clock.monotonic_ns()
         if now_ns - self._sent_ns >= STATE_EVERY_S * NS_PER_S:
             self._send()
+        if now_ns - self._told_ns >= STATE_EVERY_S * NS_PER_S:
+            self._told_ns = now_ns
+            tell_left_out()
         return not self._stop.is_set()
 
     def wait_until(self, due_ns: int) -> bool:
