@@ -178,7 +178,7 @@ def packets(file: Path) -> tuple[av.VideoStream, list[Any]]:
 
 
 def decoded(stream: av.VideoStream, some: list[Any]) -> Iterator[Decoded]:
-    decoder = Decoder(stream)
+    decoder = Decoder(camera("gate.mp4"), stream)
     for number, packet in enumerate(some):
         yield from decoder.decode(packet, stamp_of(packet, Arrival(number, number)), key=packet.is_keyframe)
     yield from decoder.flush()

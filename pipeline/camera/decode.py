@@ -10,7 +10,9 @@ from typing import Any
 import av
 
 from pipeline.camera.capture import Arrival
+from pipeline.camera.limits import watched
 from pipeline.clock import NS_PER_S
+from pipeline.config.camera import Camera
 
 _PRFT = struct.Struct("<qi")
 """AVProducerReferenceTime: wall clock in µs since 1970-01-01 UTC, and flags."""
@@ -54,8 +56,8 @@ class Decoder:
     Nothing before a key frame can be decoded right, and some decoders show grey pictures instead of saying so.
     """
 
-    def __init__(self, stream: av.VideoStream) -> None:
-        context = stream.codec_context
+    def __init__(self, camera: Camera, stream: av.VideoStream) -> None:
+        self._camera, context = camera, stream.codec_context
         # Cameras decode side by side, one process each; threads would add a frame of delay each and gain nothing.
         context.thread_count = 1
         context.copy_opaque = True
@@ -64,13 +66,18 @@ class Decoder:
         self._latest: Stamp | None = None
 
     def decode(self, packet: av.Packet[Any], stamp: Stamp, *, key: bool) -> Iterator[Decoded]:
-        """The pictures this packet completes, in presentation order; none before the first key frame."""
+        """The pictures this packet completes, in presentation order; none before the first key frame.
+
+        Raises:
+            SourceError: The camera has met one of its limits.
+        """
         self._begun = self._begun or key
         if not self._begun:
             return
         packet.opaque = self._latest = stamp
         try:
-            frames = self._context.decode(packet)
+            with watched(self._camera):
+                frames = self._context.decode(packet)
         except av.FFmpegError:
             # The next packets may be whole: what cannot be decoded is a lost picture, not the end of the stream.
             yield Decoded(None, packet.pts, stamp, corrupt=True)
@@ -79,11 +86,16 @@ class Decoder:
             yield self._decoded(frame, stamp)
 
     def flush(self) -> Iterator[Decoded]:
-        """The pictures that waited for their turn when the stream ended. The decoder is done after this."""
+        """The pictures that waited for their turn when the stream ended. The decoder is done after this.
+
+        Raises:
+            SourceError: The camera has met one of its limits.
+        """
         if self._latest is None:
             return
         try:
-            frames = self._context.decode(None)
+            with watched(self._camera):
+                frames = self._context.decode(None)
         except av.FFmpegError:
             return
         for frame in frames:

@@ -52,6 +52,12 @@ def why_not_opened(camera: Camera, error: Exception, waited_s: float) -> str:
         return _why_silent(camera)
     if camera.url.kind == "network" and _is_io_error(error):
         return _why_silent(camera, "the connection broke")
+    if isinstance(error, av.InvalidDataError) and urlsplit(camera.url.reveal()).scheme.lower() in ("rtsp", "rtsps"):
+        # FFmpeg says the same of a description that it has no memory for.
+        return (
+            "it sends no video FFmpeg can read, or announces a description of more than memory_mb allows "
+            f"({camera.memory_mb} MB); check the address"
+        )
     return _known(error) or redact(getattr(error, "strerror", None) or error)
 
 

@@ -11,13 +11,10 @@ import av
 from av.stream import Discard
 
 from pipeline.camera.failure import why_lost, why_not_opened
+from pipeline.camera.limits import decoder_limits, out_of_memory, watched
 from pipeline.config.camera import Camera
 from pipeline.errors import SourceError, SourceLost
 from pipeline.geometry import WidthHeight
-
-# FFmpeg repeats addresses, passwords and all, on stderr; what matters of it comes as errors.
-av.logging.set_level(None)
-av.logging.set_libav_level(av.logging.PANIC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +44,15 @@ def open_container(camera: Camera, *, parse: bool = True) -> av.container.InputC
     """
     began_s = time.monotonic()
     try:
-        return av.open(
-            _location(camera),
-            mode="r",
-            format=camera.format or ("v4l2" if camera.url.kind == "device" else None),
-            options=_options(camera) | ({} if parse else {"fflags": "noparse+nofillin"}),
-            metadata_errors="replace",
-            timeout=(camera.open_timeout_s, camera.read_timeout_s),
-        )
+        with watched(camera):
+            return av.open(
+                _location(camera),
+                mode="r",
+                format=camera.format or ("v4l2" if camera.url.kind == "device" else None),
+                options=_options(camera) | ({} if parse else {"fflags": "noparse+nofillin"}),
+                metadata_errors="replace",
+                timeout=(camera.open_timeout_s, camera.read_timeout_s),
+            )
     except (av.FFmpegError, OSError, ValueError) as error:
         raise SourceError(
             f"cannot open {camera.url}: {why_not_opened(camera, error, time.monotonic() - began_s)}"
@@ -70,9 +68,11 @@ def _location(camera: Camera) -> str:
 
 
 def _options(camera: Camera) -> dict[str, str]:
+    # Decoders look at the first pictures while a source is opened.
+    options = decoder_limits(camera)
     if camera.url.kind != "network":
-        return {}
-    options = {
+        return options
+    options |= {
         # FFmpeg's own time-out of each socket operation, µs.
         "timeout": str(round(camera.read_timeout_s * 1e6)),
         # Not to guess the frame rate from twenty frames first: the first picture comes after 0.3 s instead of 1.2 s
@@ -109,6 +109,7 @@ def video_stream(camera: Camera, container: av.container.InputContainer) -> av.V
     if stream is None:
         raise SourceError(f"{camera.url} has no video stream; check the address")
     assert isinstance(stream, av.VideoStream)
+    stream.codec_context.options = decoder_limits(camera)
     for other in container.streams:
         if other is not stream:
             other.discard = Discard.all
@@ -140,6 +141,8 @@ def packets(
             # At the end PyAV gives an empty one, to flush the decoder with.
             if packet.size:
                 yield packet
+    except MemoryError:
+        raise out_of_memory(camera) from None
     except (av.FFmpegError, OSError) as error:
         words = f"{camera.url} broke off: {why_lost(camera, error)}"
         raise (SourceError(words) if camera.url.kind == "file" else SourceLost(words)) from None

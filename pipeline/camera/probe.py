@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import av
 
+from pipeline.camera.limits import watched
 from pipeline.camera.opening import describe, open_container, packets, video_stream
 from pipeline.clock import NS_PER_S, Clock, SystemClock
 from pipeline.config.camera import Camera
@@ -96,18 +97,19 @@ def _watch(
         if packet.is_keyframe:
             key_times_s.append(at_s)
         if frame_wh is None and key_times_s:
-            frame_wh = _picture_wh(stream, packet)
+            frame_wh = _picture_wh(camera, stream, packet)
         if clock.monotonic_ns() >= end_ns or (frame_wh is not None and len(key_times_s) >= ENOUGH_KEY_FRAMES):
             break
     if frame_wh is None and key_times_s:
-        frame_wh = _picture_wh(stream, None)
+        frame_wh = _picture_wh(camera, stream, None)
     return _Sample(frame_wh, times_s, key_times_s)
 
 
-def _picture_wh(stream: av.VideoStream, packet: av.Packet[av.VideoStream] | None) -> WidthHeight | None:
+def _picture_wh(camera: Camera, stream: av.VideoStream, packet: av.Packet[av.VideoStream] | None) -> WidthHeight | None:
     """Size of the first picture that the packet (None: the end) completes."""
     try:
-        frames = stream.codec_context.decode(packet)
+        with watched(camera):
+            frames = stream.codec_context.decode(packet)
     except av.FFmpegError:
         return None
     return (frames[0].width, frames[0].height) if frames else None

@@ -16,6 +16,7 @@ from pipeline.camera.backlog import LATE_S
 from pipeline.camera.backoff import Backoff
 from pipeline.camera.frames import Frames
 from pipeline.camera.frozen import FrozenPictures
+from pipeline.camera.limits import limit_memory, out_of_memory
 from pipeline.camera.report import FAREWELL_MS, Reporter
 from pipeline.camera.source import Source, open_source
 from pipeline.child import end_with_parent, freeze_heap, ignore_terminal
@@ -82,8 +83,9 @@ def run_camera(spec: CameraSpec, orders: Connection, beat: c_int64) -> None:
     ignore_terminal()
     signal.signal(signal.SIGTERM, lambda number, frame: stop.set())
     end_with_parent()
-    configure_logs(f"camera {spec.camera.camera_id}")
+    configure_logs(f"camera {spec.camera.camera_id}", camera_id=spec.camera.camera_id)
     freeze_heap()
+    limit_memory(spec.camera.memory_mb)
     sys.exit(serve(spec, beat, stop, orders))
 
 
@@ -138,20 +140,32 @@ class _CameraLoop:
         self._await_admission()
         while not self._reporter.stopping:
             self._live_since_ns, self._is_frozen = None, False
-            try:
-                self._watch()
-            except (SourceError, SlotError) as error:
-                if self._camera.url.kind == "file" and isinstance(error, SourceError):
-                    self._reporter.change("failed", str(error))
-                    return FAILED
-                self._frames.end_session()
-                self._retry(str(error))
-                continue
+            lost = self._loss()
+            if self._camera.url.kind == "file" and isinstance(lost, SourceError):
+                self._reporter.change("failed", str(lost))
+                return FAILED
             self._frames.end_session()
-            if not self._reporter.stopping:
+            if lost is not None:
+                self._retry(str(lost))
+            elif not self._reporter.stopping:
                 self._reporter.change("ended")
                 return ENDED
         return TOLD
+
+    def _loss(self) -> SourceError | SlotError | None:
+        """Watch one source until it is lost, and why; None where it was not.
+
+        The errors are new ones: those that were raised hold the source's memory, and it is needed for the next.
+        """
+        try:
+            self._watch()
+        except SourceError as error:
+            return SourceError(str(error))
+        except SlotError as error:
+            return SlotError(str(error))
+        except MemoryError:
+            return out_of_memory(self._camera)
+        return None
 
     def _await_admission(self) -> None:
         """Wait until the worker says what it wants: before that, a camera is not worth its bandwidth."""

@@ -150,7 +150,7 @@ class LiveSource:
         Raises:
             SourceLost: It ended, broke, fell silent, or sends no key frame.
         """
-        decoder = Decoder(self._stream)
+        decoder = Decoder(self._camera, self._stream)
         began = _arrival(self._clock)
         asked_ns, waits = began.ns, waits_of_this_thread()
         begun, current = False, not sends_pieces(self._camera)
@@ -259,7 +259,7 @@ class RecordingSource:
         self._container.close()
 
     def _once(self, pulse: Pulse) -> Iterator[Decoded]:
-        decoder = Decoder(self._stream)
+        decoder = Decoder(self._camera, self._stream)
         for packet in packets(self._camera, self._container, self._stream):
             arrival = _arrival(self._clock)
             if not pulse.go_on():

@@ -10,6 +10,9 @@ from pydantic_core import PydanticKnownError
 from pipeline.config.base import Name, Number, Value, Whole, mistake
 from pipeline.config.url import CameraUrl
 
+LARGEST_PICTURE_PX = 35_651_584
+"""MaxLumaPs of HEVC's level 6.2 (H.265, table A.8) and MaxFS of H.264's (table A-1): no picture of theirs is larger."""
+
 
 class Reconnect(Value):
     """How a lost camera is tried again: forever, each time after a longer pause."""
@@ -184,6 +187,20 @@ class CameraSettings(Value):
         default=None,
         min_length=1,
         description="FFmpeg's name of the input format, such as `v4l2` or `mjpeg`. For devices mostly.",
+    )
+    max_pixels: Whole = Field(
+        default=LARGEST_PICTURE_PX,
+        ge=1,
+        le=2**31 - 1,
+        description="Pictures of more pixels, their width rounded up to 64, are refused, because a few bytes can "
+        "unfold to gigabytes. The default is the most that H.264 and HEVC know, such as 8192x4352.",
+    )
+    memory_mb: Whole = Field(
+        default=1024,
+        ge=64,
+        le=1 << 20,
+        description="Memory that the camera's process may take beyond what it starts with, megabytes; at the limit the "
+        "camera is disconnected, and tried again. 4K HEVC takes 130, with 10 bits 230, 8K 540. Raise it for larger.",
     )
     track: Track = Field(default=Track(), description="How boxes come to frames that the detector did not see.")
 
