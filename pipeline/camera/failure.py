@@ -32,7 +32,7 @@ _REASONS: tuple[tuple[type[av.FFmpegError], str], ...] = (
 
 
 _TIMEOUTS = (av.TimeoutError, av.ExitError)
-_DEFAULT_PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
+DEFAULT_PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
 _KNOCK_S = 1.0
 
 
@@ -52,6 +52,11 @@ def why_not_opened(camera: Camera, error: Exception, waited_s: float) -> str:
         return _why_silent(camera)
     if camera.url.kind == "network" and _is_io_error(error):
         return _why_silent(camera, "the connection broke")
+    if camera.url.kind == "network" and isinstance(error, av.PermissionError):
+        return (
+            "connecting is not permitted: it sends on to another port than that of its address, which `sandbox` "
+            "forbids, or this machine's firewall does; write the address it sends to"
+        )
     if isinstance(error, av.InvalidDataError) and urlsplit(camera.url.reveal()).scheme.lower() in ("rtsp", "rtsps"):
         # FFmpeg says the same of a description that it has no memory for.
         return (
@@ -84,7 +89,7 @@ def _why_silent(camera: Camera, otherwise: str = "") -> str:
     parts = urlsplit(camera.url.reveal())
     host, scheme = parts.hostname or "", parts.scheme.lower()
     try:
-        socket.create_connection((host, parts.port or _DEFAULT_PORTS[scheme]), _KNOCK_S).close()
+        socket.create_connection((host, parts.port or DEFAULT_PORTS[scheme]), _KNOCK_S).close()
     except socket.gaierror:
         return f"the name {host} is unknown; check it, or the name server of this machine"
     except OSError:

@@ -18,6 +18,7 @@ from pipeline.camera.frames import Frames
 from pipeline.camera.frozen import FrozenPictures
 from pipeline.camera.limits import limit_memory, out_of_memory
 from pipeline.camera.report import FAREWELL_MS, Reporter
+from pipeline.camera.sandbox import Sandbox, confine
 from pipeline.camera.source import Source, open_source
 from pipeline.child import end_with_parent, freeze_heap, ignore_terminal
 from pipeline.clock import NS_PER_MS, NS_PER_S, Clock, SystemClock
@@ -34,7 +35,7 @@ log = structlog.get_logger()
 ENDED = 0
 """Exit code of a process whose recording has come to its end."""
 BROKEN = 1
-"""Exit code of a process that cannot work now, but may if it is started again: no shared memory."""
+"""Exit code of a process that cannot work now, but may if it is started again: no shared memory, another device."""
 FAILED = 2
 """Exit code of a process whose recording cannot be played; starting it again will not mend that."""
 
@@ -82,14 +83,22 @@ def run_camera(spec: CameraSpec, orders: Connection, beat: c_int64) -> None:
     stop = threading.Event()
     ignore_terminal()
     signal.signal(signal.SIGTERM, lambda number, frame: stop.set())
-    end_with_parent()
     configure_logs(f"camera {spec.camera.camera_id}", camera_id=spec.camera.camera_id)
+    # Before the first thread: it binds those that are started later, and none that run.
+    sandbox = confine(spec.camera, spec.scope) if spec.camera.sandbox else None
+    end_with_parent()
     freeze_heap()
     limit_memory(spec.camera.memory_mb)
-    sys.exit(serve(spec, beat, stop, orders))
+    sys.exit(serve(spec, beat, stop, orders, sandbox))
 
 
-def serve(spec: CameraSpec, beat: c_int64, stop: threading.Event, orders: Connection | None = None) -> int:
+def serve(
+    spec: CameraSpec,
+    beat: c_int64,
+    stop: threading.Event,
+    orders: Connection | None = None,
+    sandbox: Sandbox | None = None,
+) -> int:
     """The same in any thread; returns the exit code once `stop` is set or a recording has ended."""
     clock = SystemClock()
     link = Link(spec.link, spec.camera.camera_id)
@@ -98,7 +107,7 @@ def serve(spec: CameraSpec, beat: c_int64, stop: threading.Event, orders: Connec
     first = CameraState(fleet=spec.fleet, camera_id=spec.camera.camera_id, session_id="", state="connecting")
     reporter = Reporter(first, link, beat, stop, clock)
     try:
-        loop = _CameraLoop(spec, link, frames, reporter, clock=clock, orders=orders)
+        loop = _CameraLoop(spec, link, frames, reporter, clock=clock, orders=orders, sandbox=sandbox)
         code = loop.run()
         link.send(Bye())
         link.flush(FAREWELL_MS if not stop.is_set() else _LEAVING_MS)
@@ -123,11 +132,13 @@ class _CameraLoop:
         *,
         clock: Clock,
         orders: Connection | None,
+        sandbox: Sandbox | None,
     ) -> None:
         self._camera, self._late_s = spec.camera, spec.late_s
         self._link, self._frames = link, frames
         self._reporter, self._clock = reporter, clock
         self._orders, self._plan = orders, camera_plan(spec.camera)
+        self._sandbox = sandbox
         self._obeyed_ns = 0
         self._backoff = Backoff(self._camera.reconnect.initial_s, self._camera.reconnect.max_s)
         self._rng = random.Random()
@@ -136,11 +147,18 @@ class _CameraLoop:
         self._is_frozen = False
 
     def run(self) -> int:
-        """The exit code."""
+        """The exit code.
+
+        Raises:
+            SlotError: The slot cannot be made.
+            SourceError: The process has no right to what is the camera's source now; another will have.
+        """
         self._await_admission()
         while not self._reporter.stopping:
             self._live_since_ns, self._is_frozen = None, False
             lost = self._loss()
+            if lost is not None and self._sandbox is not None and self._sandbox.is_outlived:
+                raise SourceError(f"another file or device is at {self._camera.url} now; beginning anew with that")
             if self._camera.url.kind == "file" and isinstance(lost, SourceError):
                 self._reporter.change("failed", str(lost))
                 return FAILED

@@ -13,6 +13,7 @@ from typing import Any
 
 from pipeline.camera.backlog import LATE_SHARE
 from pipeline.camera.process import ENDED, FAILED, CameraSpec, run_camera
+from pipeline.camera.sandbox import tell_missing
 from pipeline.clock import NS_PER_S
 from pipeline.config.camera import Camera
 from pipeline.config.values import Fleet
@@ -92,6 +93,8 @@ class Cameras:
         # Opened now: a camera dies when no descriptor is left, and that is to be told.
         for number in self._workers.endpoints:
             self._link(number)
+        if any(camera.sandbox for camera in self._cameras.values()):
+            tell_missing()
         for member in self._members.of("camera"):
             member.child.start()
 
