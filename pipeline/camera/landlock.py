@@ -91,7 +91,7 @@ def abi() -> int:
 def restrict(allowed: Iterable[tuple[Path, Access]], ports: Iterable[int]) -> None:
     """Take all other rights from the calling thread and those it starts from now on, as far as this kernel knows them.
 
-    To be called after `forbid_new_privileges`. Of the network, Landlock knows TCP's connect and bind, by port and not by
+    After `forbid_new_privileges`. Of the network, Landlock knows TCP's connect and bind, by port and not by
     address; UDP and sockets that are files it leaves free.
 
     Args:
