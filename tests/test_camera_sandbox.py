@@ -19,7 +19,7 @@ from pipeline.camera.landlock import IOCTL_ABI, NETWORK_ABI, SCOPE_ABI, abi
 from pipeline.camera.process import BROKEN, FAILED
 from pipeline.camera.sandbox import missing, ports, tell_missing
 from pipeline.runscope import RunLease
-from tests.camera_media import Clip, HttpCamera, TcpServer, camera
+from tests.camera_media import CannedServer, Clip, HttpCamera, TcpServer, camera
 from tests.test_camera_limits import start
 from tests.test_camera_process import DEADLINE_S, QUICK, Worker
 
@@ -243,6 +243,10 @@ def test_confine_where_there_is_no_landlock_still_forbids_new_privileges(lease: 
     assert int(process.stdout.partition("CapEff:")[2].split()[0], 16) & ~0b110 == 0
 
 
+def test_ports_of_a_camera_that_may_send_on_are_any() -> None:
+    assert ports(camera("http://10.0.0.1/live.m3u8", allow_redirects=True)) is None
+
+
 # --- the camera's own process -------------------------------------------------------------------------------------
 
 
@@ -277,27 +281,17 @@ def test_camera_process_without_sandbox_is_free(town: Worker, tmp_path: Path) ->
     assert not any(threads)
 
 
-class SendsElsewhere(TcpServer):
-    """An http camera that answers with a redirection."""
-
-    def __init__(self, to: str) -> None:
-        self._to = to
-        super().__init__()
-
-    def serve(self, connection: socket.socket) -> None:
-        connection.recv(65536)
-        connection.sendall(f"HTTP/1.1 302 Found\r\nLocation: {self._to}\r\nContent-Length: 0\r\n\r\n".encode())
-
-
 @needs_landlock
-def test_camera_that_sends_on_to_another_service_of_the_machine_gets_nothing(town: Worker) -> None:
-    with Listening() as service, SendsElsewhere(f"http://127.0.0.1:{service.port}/admin") as server:
-        process = start(town, camera(f"http://127.0.0.1:{server.port}/live", reconnect=QUICK))
-        town.listen(lambda w: "retrying" in w.words())
-        process.kill()
-        process.join(DEADLINE_S)
+def test_rtsp_camera_that_sends_on_to_another_service_of_the_machine_does_not_reach_it(town: Worker) -> None:
+    with Listening() as service:
+        moved = f"RTSP/1.0 302 Moved\r\nCSeq: {{cseq}}\r\nLocation: rtsp://127.0.0.1:{service.port}/a\r\n\r\n"
+        with CannedServer(moved.encode()) as server:
+            process = start(town, camera(f"rtsp://127.0.0.1:{server.port}/live", reconnect=QUICK))
+            town.listen(lambda w: "retrying" in w.words())
+            process.kill()
+            process.join(DEADLINE_S)
         assert not service.reached.is_set()
-    assert "another port" in town.states[-1].detail
+    assert f"sends on to rtsp://127.0.0.1:{service.port}; write that address" in town.states[-1].detail
 
 
 def test_camera_in_the_sandbox_is_served_by_a_worker_that_was_started_again(town: Worker, tmp_path: Path) -> None:

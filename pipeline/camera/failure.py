@@ -54,8 +54,8 @@ def why_not_opened(camera: Camera, error: Exception, waited_s: float) -> str:
         return _why_silent(camera, "the connection broke")
     if camera.url.kind == "network" and isinstance(error, av.PermissionError):
         return (
-            "connecting is not permitted: it sends on to another port than that of its address, which `sandbox` "
-            "forbids, or this machine's firewall does; write the address it sends to"
+            "connecting is not permitted: it sends on to another port than that of its address, or this machine's "
+            "firewall forbids it; write the address it sends to"
         )
     if isinstance(error, av.InvalidDataError) and urlsplit(camera.url.reveal()).scheme.lower() in ("rtsp", "rtsps"):
         # FFmpeg says the same of a description that it has no memory for.

@@ -88,7 +88,7 @@ def abi() -> int:
         return 0
 
 
-def restrict(allowed: Iterable[tuple[Path, Access]], ports: Iterable[int]) -> None:
+def restrict(allowed: Iterable[tuple[Path, Access]], ports: Iterable[int] | None) -> None:
     """Take all other rights from the calling thread and those it starts from now on, as far as this kernel knows them.
 
     After `forbid_new_privileges`. Of the network, Landlock knows TCP's connect and bind, by port and not by
@@ -96,7 +96,7 @@ def restrict(allowed: Iterable[tuple[Path, Access]], ports: Iterable[int]) -> No
 
     Args:
         allowed: Paths and what may be done beneath them; those that do not exist are passed over.
-        ports: TCP may connect to these, of any host; and bind to none.
+        ports: TCP may connect to these, of any host; None for any. It may bind to none.
 
     Raises:
         OSError: The kernel does not let us.
@@ -105,7 +105,7 @@ def restrict(allowed: Iterable[tuple[Path, Access]], ports: Iterable[int]) -> No
     known = sum(rights for since, rights in _SINCE if since <= version)
     rules = _Ruleset(known)
     if version >= NETWORK_ABI:
-        rules.net = _BIND_TCP | _CONNECT_TCP
+        rules.net = _BIND_TCP | (0 if ports is None else _CONNECT_TCP)
     if version >= SCOPE_ABI:
         rules.scoped = _ABSTRACT_UNIX | _SIGNAL
     # Older kernels take the longer structure, too, if the rest of it is zero.
@@ -114,7 +114,7 @@ def restrict(allowed: Iterable[tuple[Path, Access]], ports: Iterable[int]) -> No
         for path, access in allowed:
             with suppress(FileNotFoundError):
                 _allow(ruleset, path, access & known)
-        for port in ports if version >= NETWORK_ABI else ():
+        for port in (ports or ()) if version >= NETWORK_ABI else ():
             _call(_ADD_RULE, ruleset, _NET_PORT, ctypes.byref(_NetPort(_CONNECT_TCP, port)), 0)
         _call(_RESTRICT_SELF, ruleset, 0)
     finally:

@@ -40,16 +40,22 @@ def decoder_limits(camera: Camera) -> dict[str, str]:
     return {"max_pixels": str(camera.max_pixels)}
 
 
+Said = list[tuple[int, str, str]]
+"""Lines of FFmpeg's log: level, part, text."""
+
+
 @contextmanager
-def watched(camera: Camera) -> Iterator[None]:
+def watched(camera: Camera) -> Iterator[Said]:
     """Around one call of FFmpeg: whatever it raises or keeps to itself, a limit that was met is told.
+
+    Gives what FFmpeg says meanwhile.
 
     Raises:
         SourceError: The camera has met one of its limits; the message names the key that sets it.
     """
     with av.logging.Capture() as said:
         try:
-            yield
+            yield said
         except MemoryError:
             raise _too_large(camera, said) or out_of_memory(camera) from None
         except (av.FFmpegError, OSError, ValueError) as error:
@@ -59,6 +65,16 @@ def watched(camera: Camera) -> Iterator[None]:
     # Some decoders say it and go on.
     if said and (met := _met(camera, said)) is not None:
         raise met
+
+
+@contextmanager
+def talkative() -> Iterator[None]:
+    """Let FFmpeg's log say where it is sent to, also."""
+    av.logging.set_level(av.logging.INFO)
+    try:
+        yield
+    finally:
+        av.logging.set_level(av.logging.ERROR)
 
 
 def out_of_memory(camera: Camera) -> SourceError:
@@ -88,14 +104,11 @@ def _taken() -> int:
     return int(found[1]) << 10 if found else 0
 
 
-_Said = list[tuple[int, str, str]]
-
-
-def _met(camera: Camera, said: _Said) -> SourceError | None:
+def _met(camera: Camera, said: Said) -> SourceError | None:
     return _too_large(camera, said) or _starved(camera, said)
 
 
-def _too_large(camera: Camera, said: _Said) -> SourceError | None:
+def _too_large(camera: Camera, said: Said) -> SourceError | None:
     for _, _, line in said:
         if (size := _TOO_LARGE.search(line)) is not None:
             return SourceError(
@@ -105,7 +118,7 @@ def _too_large(camera: Camera, said: _Said) -> SourceError | None:
     return None
 
 
-def _starved(camera: Camera, said: _Said) -> SourceError | None:
+def _starved(camera: Camera, said: Said) -> SourceError | None:
     lines = [line for _, _, line in said]
     starved = any(_NO_BUFFER in line for line in lines) and not any(_WRONG_SIZE in line for line in lines)
     return out_of_memory(camera) if starved else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,11 +11,21 @@ from urllib.parse import unquote, urlsplit
 import av
 from av.stream import Discard
 
+from pipeline.camera.elsewhere import (
+    is_http,
+    next_address,
+    own_address_options,
+    require_own_address,
+    require_plain,
+)
 from pipeline.camera.failure import why_lost, why_not_opened
-from pipeline.camera.limits import decoder_limits, out_of_memory, watched
+from pipeline.camera.limits import decoder_limits, out_of_memory, talkative, watched
 from pipeline.config.camera import Camera
 from pipeline.errors import SourceError, SourceLost
 from pipeline.geometry import WidthHeight
+
+MOST_REDIRECTIONS = 5
+"""As many as a careful person would follow; FFmpeg follows eight."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,20 +54,48 @@ def open_container(camera: Camera, *, parse: bool = True) -> av.container.InputC
         SourceError: There is none, and why.
     """
     began_s = time.monotonic()
-    try:
-        with watched(camera):
-            return av.open(
-                _location(camera),
+    address = _location(camera)
+    for _ in range(MOST_REDIRECTIONS):
+        try:
+            return _open(camera, address, parse=parse)
+        except (av.FFmpegError, OSError, ValueError) as error:
+            following = _next_address(camera, address, error)
+            if following is None:
+                why = why_not_opened(camera, error, time.monotonic() - began_s)
+                raise SourceError(f"cannot open {camera.url}: {why}") from None
+            address = following
+    raise SourceError(f"cannot open {camera.url}: it sends on to itself again and again; check the address")
+
+
+def _open(camera: Camera, address: str, *, parse: bool) -> av.container.InputContainer:
+    container = None
+    with watched(camera) as said, talkative():
+        try:
+            container = av.open(
+                address,
                 mode="r",
                 format=camera.format or ("v4l2" if camera.url.kind == "device" else None),
                 options=_options(camera) | ({} if parse else {"fflags": "noparse+nofillin"}),
                 metadata_errors="replace",
                 timeout=(camera.open_timeout_s, camera.read_timeout_s),
             )
-    except (av.FFmpegError, OSError, ValueError) as error:
-        raise SourceError(
-            f"cannot open {camera.url}: {why_not_opened(camera, error, time.monotonic() - began_s)}"
-        ) from None
+            return container
+        finally:
+            words = "\n".join(line for _, _, line in said)
+            try:
+                require_own_address(camera, words)
+                require_plain(camera, words)
+            except SourceError:
+                if container is not None:
+                    container.close()
+                raise
+
+
+def _next_address(camera: Camera, address: str, error: Exception) -> str | None:
+    """Where an http camera sends on to; FFmpeg says no more of a redirection it may not follow than EIO."""
+    if camera.allow_redirects or not is_http(address) or getattr(error, "errno", None) != errno.EIO:
+        return None
+    return next_address(camera, address)
 
 
 def _location(camera: Camera) -> str:
@@ -72,6 +111,7 @@ def _options(camera: Camera) -> dict[str, str]:
     options = decoder_limits(camera)
     if camera.url.kind != "network":
         return options
+    options |= own_address_options(camera)
     options |= {
         # FFmpeg's own time-out of each socket operation, µs.
         "timeout": str(round(camera.read_timeout_s * 1e6)),

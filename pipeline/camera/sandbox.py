@@ -117,8 +117,10 @@ def tell_missing() -> None:
         log.warning("this kernel cannot forbid all that the cameras' sandbox would", free=", ".join(lacking))
 
 
-def ports(camera: Camera) -> frozenset[int]:
-    """The TCP ports that its process may connect to."""
+def ports(camera: Camera) -> frozenset[int] | None:
+    """The TCP ports that its process may connect to; None for any."""
+    if camera.allow_redirects and camera.url.kind == "network":
+        return None
     if camera.url.kind != "network":
         return frozenset()
     parts = urlsplit(camera.url.reveal())

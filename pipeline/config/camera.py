@@ -202,11 +202,16 @@ class CameraSettings(Value):
         description="Memory that the camera's process may take beyond what it starts with, megabytes; at the limit the "
         "camera is disconnected, and tried again. 4K HEVC takes 130, with 10 bits 230, 8K 540. Raise it for larger.",
     )
+    allow_redirects: bool = Field(
+        default=False,
+        description="Let the camera send this machine to other addresses: by a redirection to another host or port, or "
+        "by a playlist (HLS, DASH). Needed for HLS; only for cameras you trust, since they may name any address.",
+    )
     sandbox: bool = Field(
         default=True,
         description="Take from the camera's process what it does not need: it may read libraries and its own "
         "recording, write to the run's folder and /dev/shm, connect to its camera's port. Turn it off for a "
-        "recording that names other files, such as a playlist, and for cameras that send on to another port.",
+        "recording that names other files, such as a playlist.",
     )
     track: Track = Field(default=Track(), description="How boxes come to frames that the detector did not see.")
 
