@@ -22,22 +22,10 @@ from pipeline.config.camera import Camera
 from pipeline.errors import SourceError
 
 _NAMES_ADDRESSES = frozenset(
-    [
-        "hls",
-        "applehttp",
-        "dash",
-        "concat",
-        "sdp",
-        "rtsp",
-        "rtp",
-        "sap",
-        "imf",
-        "image2",
-        "lavfi",
-        "avisynth",
-        "vapoursynth",
-        "dvdvideo",
-    ]
+    {
+        *("applehttp", "avisynth", "concat", "dash", "dvdvideo", "hls", "image2", "imf"),
+        *("lavfi", "rtp", "rtsp", "sap", "sdp", "vapoursynth"),
+    }
 )
 """FFmpeg's input formats that open what their content, or a pattern in their name, tells them to."""
 _NOT_LISTED = re.compile("not on whitelist|Not detecting m3u8")
