@@ -18,6 +18,7 @@ import structlog
 from pipeline.camera.landlock import IOCTL_ABI, NETWORK_ABI, SCOPE_ABI, abi
 from pipeline.camera.process import BROKEN, FAILED
 from pipeline.camera.sandbox import missing, ports, tell_missing
+from pipeline.replay import ReplayOptions, serve_recordings
 from pipeline.runscope import RunLease
 from tests.camera_media import CannedServer, Clip, HttpCamera, TcpServer, camera
 from tests.test_camera_limits import start
@@ -29,6 +30,7 @@ ATTEMPTS = """
 import ctypes, json, os, signal, socket, subprocess, sys, threading
 from pathlib import Path
 from pipeline.camera.sandbox import confine
+from pipeline.replay import ReplayOptions, serve_recordings
 from pipeline.runscope import RunScope
 from tests.camera_media import camera
 
@@ -160,6 +162,7 @@ EARLY = """
 import sys, threading
 from pathlib import Path
 from pipeline.camera.sandbox import confine
+from pipeline.replay import ReplayOptions, serve_recordings
 from pipeline.runscope import RunScope
 from tests.camera_media import camera
 
@@ -329,3 +332,14 @@ def test_recording_that_is_not_there_has_failed_as_before(town: Worker, tmp_path
     process.join(DEADLINE_S)
     assert process.exitcode == FAILED
     assert "there is no such file" in town.states[-1].detail
+
+
+@pytest.mark.parametrize("transport", ["tcp", "udp"])
+def test_rtsp_camera_in_the_sandbox_is_live_over_either_transport(town: Worker, tmp_path: Path, transport: str) -> None:
+    file = Clip(frames=250, wh=(320, 240)).write(tmp_path / "gate.mp4")
+    with serve_recordings(ReplayOptions((file,), port=0)) as served:
+        process = start(town, camera(served.urls[0], transport=transport))
+        town.listen(lambda w: len(w.ticks) >= 10 and len(w.pictures) >= 3)
+        process.kill()
+        process.join(DEADLINE_S)
+    assert town.words() == ["connecting", "live"]
