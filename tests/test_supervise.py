@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
 import signal
@@ -48,6 +49,22 @@ def silent(beat) -> None:
 
 def child(target: Callable[..., None], silent_s: float = 60.0, clock: Clock | None = None) -> Child:
     return Child("test", target, tuple, silent_s, ProcessHost(CONTEXT, clock or SystemClock()))
+
+
+def test_child_is_given_up_only_once_it_is(monkeypatch: pytest.MonkeyPatch):
+    """Whoever asks while it is being started hears no such thing."""
+    one, heard = child(beating), []
+
+    def fail(process: object) -> None:
+        heard.append(one.condition)
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr("pipeline.supervise.child._start", fail)
+    one.budget = RestartBudget(most=2)
+    for _ in range(3):
+        one.start()
+    assert heard == ["waiting"] * 3
+    assert one.condition == "given up"
 
 
 def test_child_that_is_asked_to_end_ends():

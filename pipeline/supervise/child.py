@@ -77,7 +77,7 @@ class Child:
         self._life: Life | None = None
         self._due_s: float | None = None
         self._began_s = 0.0
-        self._done = False
+        self._done = self._given_up = False
 
     def start(self) -> None:
         """Start the process; also again, after `reap`. One that cannot be started has died, and is tried again."""
@@ -100,7 +100,7 @@ class Child:
             return "running"
         if self._done:
             return "done"
-        return "given up" if self._due_s is None else "waiting"
+        return "given up" if self._given_up else "waiting"
 
     @property
     def pid(self) -> int | None:
@@ -130,6 +130,7 @@ class Child:
         now_s = self._now_s()
         delay_s = self.budget.next_delay_s(now_s - self._began_s)
         self._due_s = None if delay_s is None else now_s + delay_s
+        self._given_up = delay_s is None
         return delay_s
 
     def restart_if_due(self) -> bool:
