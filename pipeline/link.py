@@ -29,14 +29,22 @@ import time
 from typing import Literal
 
 import msgspec
+import structlog
 import zmq
 
 from pipeline.clock import NS_PER_MS
+from pipeline.errors import WireError
+from pipeline.foreign import UNREADABLE
 from pipeline.plan import CameraPlan
 from pipeline.wire import CameraState, CaptureClock
 
+log = structlog.get_logger()
+
 TICK_QUEUE = 256
 """Ticks kept for a worker that does not read: five seconds at 50 fps. Older than that, nobody wants them."""
+
+MOST_TOLD = 1000
+"""Senders of rubbish that are named in the log; as many as a fleet may have cameras."""
 
 Admitted = Literal["slot", "stride", "corrupt", "behind", "unwanted"]
 """`slot`: its pixels are in the slot. `stride`: not this frame's turn. `corrupt`: damaged, not shown to the detector.
@@ -169,6 +177,34 @@ _to_worker = msgspec.msgpack.Decoder(FromCamera | FromSupervisor | Ping)
 _from_worker = msgspec.msgpack.Decoder(FromWorker | Pong)
 
 
+def to_worker(*parts: bytes) -> tuple[str, FromCamera | FromSupervisor | Ping]:
+    """The sender's name and its message, of the parts that a worker's socket gives.
+
+    Raises:
+        WireError: They are none: whoever decodes a stranger's pictures may come to say anything.
+    """
+    if len(parts) != 2:
+        raise WireError(f"a message of {len(parts)} parts is none of camfleet's; expected name and body")
+    name, body = parts
+    try:
+        return name.decode(), _to_worker.decode(body)
+    except UNREADABLE as error:
+        raise WireError(f"{name[:80]!r} says what is no message of a camera or the supervisor: {error}") from error
+
+
+def from_worker(body: bytes) -> FromWorker | Pong:
+    """A worker's message.
+
+    Raises:
+        WireError: It is none.
+    """
+    try:
+        message: FromWorker | Pong = _from_worker.decode(body)
+    except UNREADABLE as error:
+        raise WireError(f"the worker says what is no message of one: {error}") from error
+    return message
+
+
 class Link:
     """An end that connects to a worker: a camera's, or the supervisor's. Not thread-safe."""
 
@@ -195,7 +231,7 @@ class Link:
         """What the worker has said since the last call, oldest first; waits up to `timeout_ms` for the first."""
         messages: list[FromWorker] = []
         while self._socket.poll(0 if messages else timeout_ms, zmq.POLLIN):
-            message = _from_worker.decode(self._socket.recv(zmq.NOBLOCK))
+            message = from_worker(self._socket.recv(zmq.NOBLOCK))
             if not isinstance(message, Pong):
                 messages.append(message)
         return messages
@@ -212,7 +248,7 @@ class Link:
             return False
         self._socket.send(_encoder.encode(Ping(number)))
         while (left_ms := (ends_ns - time.monotonic_ns()) // NS_PER_MS) > 0:
-            if self._socket.poll(left_ms) and _from_worker.decode(self._socket.recv(zmq.NOBLOCK)) == Pong(number):
+            if self._socket.poll(left_ms) and from_worker(self._socket.recv(zmq.NOBLOCK)) == Pong(number):
                 return True
         return False
 
@@ -231,23 +267,36 @@ class WorkerLink:
         self.socket.set(zmq.SNDHWM, TICK_QUEUE)
         self.socket.set(zmq.LINGER, 0)
         self.socket.bind(endpoint)
+        self._told: set[bytes] = set()
 
     def receive(self) -> tuple[str, FromCamera | FromSupervisor] | None:
-        """The next message and the name of its sender, or None when there is none at the moment."""
+        """The next message and the name of its sender, or None when there is none at the moment.
+
+        What is no message is passed over, and its sender named once.
+        """
         while True:
             try:
-                name, body = self.socket.recv_multipart(zmq.NOBLOCK)
+                parts = self.socket.recv_multipart(zmq.NOBLOCK)
             except zmq.Again:
                 return None
-            message = _to_worker.decode(body)
+            try:
+                name, message = to_worker(*parts)
+            except WireError as error:
+                self._tell_once(parts[0], error)
+                continue
             if not isinstance(message, Ping):
-                return name.decode(), message
-            self.socket.send_multipart([name, _encoder.encode(Pong(message.number))], zmq.NOBLOCK)
+                return name, message
+            self.send(name, Pong(message.number))
 
-    def send(self, name: str, message: FromWorker) -> None:
+    def send(self, name: str, message: FromWorker | Pong) -> None:
         """Tell a camera or the supervisor; without effect on one that is not connected."""
         self.socket.send_multipart([name.encode(), _encoder.encode(message)], zmq.NOBLOCK)
 
     def close(self) -> None:
         """Leave; unsent messages are dropped."""
         self.socket.close(linger=0)
+
+    def _tell_once(self, sender: bytes, error: WireError) -> None:
+        if sender not in self._told and len(self._told) < MOST_TOLD:
+            self._told.add(sender)
+            log.error("a process sends what cannot be read; it is passed over", reason=str(error))

@@ -157,3 +157,24 @@ def test_camera_settling_hears_pongs_between_wishes(worker: WorkerLink, camera: 
     assert camera.flush(DEADLINE_MS)
     answering.join()
     assert camera.receive() == []
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [[b"\xc0"], [b"\x91\xa4tick"], [b"\xff" * 100], [b""], [b"\x91\xa3bye", b"more"]],
+    ids=["nothing", "too short a tick", "no msgpack", "empty", "a part too many"],
+)
+def test_link_rubbish_of_one_camera_is_passed_over_and_the_next_message_heard(
+    worker: WorkerLink, camera: Link, endpoint: str, parts: list[bytes]
+) -> None:
+    rogue: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.DEALER)
+    rogue.set(zmq.IDENTITY, b"\xffrogue")
+    rogue.connect(endpoint)
+    try:
+        rogue.send_multipart(parts)
+        assert worker.socket.poll(DEADLINE_MS, zmq.POLLIN)
+        assert worker.receive() is None
+        camera.send(tick(0), DEADLINE_MS)
+        assert heard(worker, 1) == [tick(0)]
+    finally:
+        rogue.close(linger=0)

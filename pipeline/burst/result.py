@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 
 from pipeline.errors import BurstError
+from pipeline.foreign import UNREADABLE
 
 SCHEMA = 1
 
@@ -248,5 +249,5 @@ def read_report(path: Path) -> BurstReport:
         return msgspec.json.decode(file.read_bytes(), type=BurstReport)
     except OSError as error:
         raise BurstError(f"{file} cannot be read: {error.strerror}; give a report.json or its folder") from error
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise BurstError(f"{file} is no report of this version of camfleet: {error}") from error

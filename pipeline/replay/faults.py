@@ -15,6 +15,7 @@ from typing import Literal, get_args
 import msgspec
 
 from pipeline.errors import ReplayError
+from pipeline.foreign import UNREADABLE
 
 FaultName = Literal[
     "silence",
@@ -150,7 +151,7 @@ class Order:
         """
         try:
             return msgspec.json.decode(line, type=cls)
-        except msgspec.MsgspecError as error:
+        except UNREADABLE as error:
             raise ReplayError(f"no order to a replay server: {error}") from error
 
 
