@@ -24,6 +24,7 @@ from typing import Generic, Literal, Self, TypeVar, cast, overload
 import zmq
 
 from pipeline.errors import PublishError, SubscriberTimeout, WireError
+from pipeline.redact import printable
 from pipeline.wire import SEEING, CameraState, FrameResult, Message, decode, prefixes
 
 R = TypeVar("R", bound=Message)
@@ -150,6 +151,9 @@ def why_silent(states: Mapping[str, CameraState]) -> str:
     silent = [state for state in states.values() if state.state not in SEEING]
     if not silent:
         return f"its cameras say they are live: {', '.join(sorted(states)[:TOLD])}"
-    words = [f"{state.camera_id} is {state.state}{': ' * bool(state.detail)}{state.detail}" for state in silent[:TOLD]]
+    words = [
+        printable(f"{state.camera_id} is {state.state}{': ' * bool(state.detail)}{state.detail}")
+        for state in silent[:TOLD]
+    ]
     more = f"; and {len(silent) - TOLD} more" if len(silent) > TOLD else ""
     return "; ".join(words) + more

@@ -47,6 +47,16 @@ def redact(text: object) -> str:
     return _NAMED.sub(rf"\g<name>\g<is>{MASK}", masked)
 
 
+def printable(text: str) -> str:
+    r"""`text` with a sign in place of every character that a terminal would obey instead of showing it.
+
+    Example:
+        >>> printable("gate\x1b[2J")
+        'gate�[2J'
+    """
+    return text if text.isprintable() else "".join(one if one.isprintable() else "\ufffd" for one in text)
+
+
 def _masked_address(found: re.Match[str]) -> str:
     rest = found["rest"]
     if rest is None:

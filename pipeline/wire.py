@@ -13,13 +13,22 @@ changes its meaning or goes away; new fields may come at any time, and readers s
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal, TypeVar
+from typing import Annotated, ClassVar, Literal, TypeVar
 
 import msgspec
 
 from pipeline.errors import WireError
+from pipeline.foreign import UNREADABLE
 
 SCHEMA = 1
+
+Number = Annotated[float, msgspec.Meta(ge=-1e15, le=1e15)]
+"""A finite number, so that whoever reads it may add, round and print it; the bounds are far beyond any real one."""
+Count = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
+"""A whole number from 0 that arrays and other languages have; as a wall time in ns it reaches to the year 2262."""
+
+Name = Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9_.-]{0,62}\Z")]
+"""What a fleet or a camera is called, by the rule of fleet files: part of topics, file names and lines of terminals."""
 
 FrameOrigin = Literal["detected", "predicted", "interpolated", "skipped"]
 BoxOrigin = Literal["detected", "predicted", "interpolated"]
@@ -47,8 +56,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
 
     kind: ClassVar[str]
 
-    fleet: str
-    camera_id: str
+    fleet: Name
+    camera_id: Name
 
     @property
     def topic(self) -> bytes:
@@ -81,14 +90,14 @@ class TrackedBox(msgspec.Struct, frozen=True, kw_only=True):
         uncertainty_px: One standard deviation of the box centre.
     """
 
-    track_id: int
-    class_id: int
+    track_id: Count
+    class_id: Count
     class_name: str
-    score: float
-    xyxy: tuple[float, float, float, float]
+    score: Number
+    xyxy: tuple[Number, Number, Number, Number]
     origin: BoxOrigin
-    since_detected_ms: float
-    uncertainty_px: float
+    since_detected_ms: Number
+    uncertainty_px: Number
 
 
 class Counts(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,10 +110,10 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
         lost: Frames that were never published, by cause.
     """
 
-    decoded: int
-    detected: int
-    filled: dict[str, int]
-    lost: dict[str, int]
+    decoded: Count
+    detected: Count
+    filled: dict[str, Count]
+    lost: dict[str, Count]
 
 
 @published
@@ -139,21 +148,21 @@ class FrameResult(Message, frozen=True, kw_only=True):
     kind: ClassVar[str] = "detections"
 
     session_id: str
-    session: int = 0
-    frame_id: int
-    pts_s: float
-    captured_at_ns: int
+    session: Count = 0
+    frame_id: Count
+    pts_s: Number
+    captured_at_ns: Count
     capture_clock: CaptureClock
-    published_at_ns: int
-    age_ms: float
-    frame_wh: tuple[int, int]
+    published_at_ns: Count
+    age_ms: Number
+    frame_wh: tuple[Count, Count]
     origin: FrameOrigin
     filled_because: str | None
-    detection_age_ms: float | None = None
-    stride: int
-    lost: dict[str, int]
+    detection_age_ms: Number | None = None
+    stride: Count
+    lost: dict[str, Count]
     counts: Counts
-    latency_ms: dict[str, float]
+    latency_ms: dict[str, Number]
     tracks: tuple[TrackedBox, ...]
     schema: int = SCHEMA
 
@@ -180,16 +189,16 @@ class CameraState(Message, frozen=True, kw_only=True):
     kind: ClassVar[str] = "cameras"
 
     session_id: str
-    session: int = 0
+    session: Count = 0
     state: State
     detail: str = ""
-    since_ns: int = 0
-    retry_at_ns: int = 0
-    detection_age_ms: float | None = None
-    reconnects: int = 0
+    since_ns: Count = 0
+    retry_at_ns: Count = 0
+    detection_age_ms: Number | None = None
+    reconnects: Count = 0
     codec: str = ""
-    frame_wh: tuple[int, int] = (0, 0)
-    at_ns: int = 0
+    frame_wh: tuple[Count, Count] = (0, 0)
+    at_ns: Count = 0
     schema: int = SCHEMA
 
 
@@ -224,7 +233,7 @@ def decode(topic_bytes: bytes, body: bytes) -> Message:
         raise WireError(f"topic {topic_bytes!r} is none of camfleet's; expected {expected}")
     try:
         message = decoder.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise WireError(f"a message on {topic_bytes!r} cannot be read{_version_hint(body)}: {error}") from error
     if getattr(message, "schema", SCHEMA) != SCHEMA:
         raise WireError(f"a message on {topic_bytes!r} cannot be read{_version_hint(body)}")
@@ -235,7 +244,7 @@ def _version_hint(body: bytes) -> str:
     """Words about the version a sender used, where it can be told and is not ours."""
     try:
         version = _version_decoder.decode(body).get("schema")
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE:
         return ": it is no msgpack map"
     found = bytes(version) if version is not None else b""
     if found == msgspec.msgpack.encode(SCHEMA):

@@ -118,13 +118,15 @@ def readable(result: FrameResult) -> str:
     A box is written as class, track id and, unless it was detected in this frame, `~` and the milliseconds since. A
     frame that no detection stands behind says so.
     """
+    from pipeline.redact import printable
+
     boxes = "  ".join(
         f"{box.class_name}#{box.track_id}" + ("" if box.origin == "detected" else f"~{box.since_detected_ms:.0f}ms")
         for box in result.tracks
     )
     lost = f"  LOST {result.lost}" if result.lost else ""
     found = f"{len(result.tracks):>3} objects" if result.origin != "skipped" else "  ? objects"
-    return (
+    return printable(
         f"{result.camera_id:<12} {result.frame_id:>7}  {result.origin:<12} {result.age_ms:>6.1f} ms"
         f"  {found}{lost}  {boxes}"
     ).rstrip()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from pipeline.clock import NS_PER_S
-from pipeline.redact import redact
+from pipeline.redact import printable, redact
 
 UNKNOWN = "–"
 
@@ -50,8 +50,8 @@ def clock(wall_ns: int) -> str:
 
 
 def sentence(detail: str) -> str:
-    """On one line, credentials masked."""
-    return redact(" ".join(detail.split()))
+    """On one line, credentials masked, and nothing that steers a terminal."""
+    return printable(redact(" ".join(detail.split())))
 
 
 def some(names: list[str], most: int = 4) -> str:
