@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
@@ -27,6 +28,8 @@ _REASONS = {
     505: "RTSP Version Not Supported",
     551: "Option Not Supported",
 }
+_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+"""All but the tab."""
 _HEADER_END = b"\r\n\r\n"
 _INTERLEAVED = ord("$")
 
@@ -112,12 +115,15 @@ def parse_request(head: bytes) -> Request:
     """The request whose line and headers are `head`, without the empty line.
 
     Raises:
-        MalformedRequest: no request line of three words, a header without a colon, no CSeq, or no text.
+        MalformedRequest: no request line of three words, a header without a colon, no CSeq, no text, or a control
+            character, such as a line's end without the other half; answers repeat what is asked.
     """
     try:
         request_line, *header_lines = head.decode("utf-8").split("\r\n")
     except UnicodeDecodeError as error:
         raise MalformedRequest("the request is no text") from error
+    if _CONTROL.search(head.replace(b"\r\n", b"")):
+        raise MalformedRequest("a control character in the request")
     words = request_line.split(" ")
     if len(words) != 3 or not words[0].replace("_", "").isalpha() or not words[1] or not words[2].startswith("RTSP/"):
         raise MalformedRequest("the first line is not METHOD URL RTSP/1.0")
