@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from pipeline.detections import Tracks
 from pipeline.errors import EvaluationError
-from pipeline.evaluate.mot import FrameTruth, Sequence, by_frame, first_of, read_rows, read_seqinfo
+from pipeline.evaluate.mot import FrameTruth, Sequence, by_frame, each_frame, first_of, read_rows, read_seqinfo
 
 LEAST_HEIGHT_PX, LEAST_WIDTH_PX, LEAST_VISIBILITY = 10.0, 4.0, 0.25
 """Smaller or more hidden objects are not asked for; the sample model is trained and measured by the same rule."""
@@ -79,7 +79,7 @@ def read_ground_truth(folder: Path) -> GroundTruth:
         raise EvaluationError(f"{path} has frames outside 1 to {told.length}, the seqLength of {folder}/seqinfo.ini")
     if len(rows) and not (rows[:, 7].min() >= 1 and rows[:, 7].max() <= len(labels)):
         raise EvaluationError(f"{path} has classes outside 1 to {len(labels)}, the lines of labels.txt")
-    truth = tuple(_truth(frame) for frame in by_frame(rows, 1, told.length))
+    truth = each_frame(_truth, by_frame(rows, 1, told.length))
     return GroundTruth(Sequence(folder.name, told.picture_wh, told.fps, truth, ()), labels)
 
 
@@ -106,6 +106,8 @@ def _truth(rows: NDArray[np.float64]) -> FrameTruth:
 
 
 def _as_pedestrians(truth: FrameTruth, number: int | None) -> FrameTruth:
+    if not len(truth.class_id):
+        return truth
     kept = np.ones(len(truth.class_id), bool) if number is None else truth.class_id == number
     asked = truth.considered[kept]
     return FrameTruth(truth.object_id[kept], truth.ltwh[kept], asked, np.where(asked != 0, PEDESTRIAN, DISTRACTOR))

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import configparser
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.detections import Detections
 from pipeline.errors import EvaluationError
+
+R = TypeVar("R")
+
+MOST = 1e9
+"""No frame, id or pixel counts as far."""
+MOST_FRAMES = 200_000
+"""Two hours at 25 fps; every frame takes time and memory, whatever is in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +73,8 @@ def read_sequence(folder: Path, *, second_half: bool) -> Sequence:
         name=seqinfo.name,
         picture_wh=seqinfo.picture_wh,
         fps=seqinfo.fps,
-        truth=tuple(_truth(rows) for rows in truth),
-        detections=tuple(_detections(rows) for rows in found),
+        truth=each_frame(_truth, truth),
+        detections=each_frame(_detections, found),
         pictures=tuple(sorted((folder / "img1").glob("*.*"))[start - 1 : length]),
     )
 
@@ -94,8 +103,10 @@ def read_seqinfo(path: Path) -> SeqInfo:
         fps = float(section["frameRate"])
     except (OSError, KeyError, ValueError, configparser.Error) as error:
         raise EvaluationError(f"{path} is no MOTChallenge seqinfo.ini: {error}") from error
-    if min(length, width, height, fps) <= 0:
+    if not min(length, width, height) > 0 or not fps > 0:
         raise EvaluationError(f"{path}: seqLength, imWidth, imHeight and frameRate must be positive")
+    if not (length <= MOST_FRAMES and max(width, height, fps) <= MOST):
+        raise EvaluationError(f"{path}: more than {MOST_FRAMES} frames, or a size or rate that is none")
     return SeqInfo(section.get("name", path.parent.name), length, (width, height), fps)
 
 
@@ -105,15 +116,18 @@ def first_of(folder: Path, *names: str) -> Path:
 
 
 def read_rows(path: Path, *, least_columns: int) -> NDArray[np.float64]:
-    """(N, at least `least_columns`) float64 of a comma-separated file.
+    """(N, at least `least_columns`) float64 of a comma-separated file; all of them finite.
 
     Raises:
         EvaluationError: The file is missing, holds something else, or has fewer columns.
     """
     try:
-        rows = np.loadtxt(path, delimiter=",", ndmin=2) if path.stat().st_size else np.zeros((0, least_columns))
+        lines = [line for line in path.read_text().splitlines() if line.strip()]
+        rows = np.loadtxt(lines, delimiter=",", ndmin=2, comments=None) if lines else np.zeros((0, least_columns))
     except (OSError, ValueError) as error:
         raise EvaluationError(f"{path} is no MOTChallenge file: {error}") from error
+    if not (np.abs(rows) <= MOST).all():
+        raise EvaluationError(f"{path} holds a number that is none, or larger than {MOST:g}")
     if rows.shape[1] < least_columns:
         raise EvaluationError(f"{path}: {rows.shape[1]} columns, at least {least_columns} are needed")
     return np.asarray(rows, np.float64)
@@ -124,6 +138,20 @@ def by_frame(rows: NDArray[np.float64], start: int, length: int) -> list[NDArray
     rows = rows[np.argsort(rows[:, 0], kind="stable")]
     bounds = np.searchsorted(rows[:, 0], np.arange(start, length + 2))
     return [rows[a:b] for a, b in pairwise(bounds)]
+
+
+def each_frame(read: Callable[[NDArray[np.float64]], R], frames: Iterable[NDArray[np.float64]]) -> tuple[R, ...]:
+    """What `read` makes of the rows of each frame; frames without any share one value, so that they cost little."""
+    nothing: list[R] = []
+
+    def one(rows: NDArray[np.float64]) -> R:
+        if len(rows):
+            return read(rows)
+        if not nothing:
+            nothing.append(read(rows))
+        return nothing[0]
+
+    return tuple(map(one, frames))
 
 
 def _truth(rows: NDArray[np.float64]) -> FrameTruth:
