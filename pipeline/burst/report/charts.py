@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import re
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -29,6 +30,8 @@ MOST_PANELS = 20
 _NAMED_PHASES = 7
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
+    # What cameras and phases are called is no formula.
+    "text.parse_math": False,
     "font.size": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -64,7 +67,10 @@ def svg(draw: Callable[[Figure, Report], None], report: Report, height_in: float
         figure.subplots_adjust(left=0.055, right=0.85, top=1 - 0.22 / height_in, bottom=0.45 / height_in)
         draw(figure, report)
         written = io.StringIO()
-        figure.savefig(written, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+        with warnings.catch_warnings():
+            # Letters that the font for measuring lacks are written by the reader's own.
+            warnings.filterwarnings("ignore", "Glyph .* missing from font")
+            figure.savefig(written, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     text = written.getvalue()
     text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
     text = _NAMESPACES.sub("", text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -13,6 +14,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from pipeline.burst.report import charts
 from pipeline.burst.result import BurstReport, FaultMark, PhaseReport
 from pipeline.errors import BurstError
+
+_NOT_HTML = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
+"""HTML's standard, 13.1.4; camera names come from files, reasons and logs from anywhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,7 @@ def write_page(report: BurstReport, path: Path) -> None:
 
 def page(report: BurstReport) -> str:
     """The report as one HTML document that fetches nothing."""
-    return (
+    return without_control_characters(
         _environment()
         .get_template("report.html")
         .render(
@@ -72,6 +76,11 @@ def page(report: BurstReport) -> str:
             charts={draw.__name__: charts.svg(draw, report, height_in) for draw, height_in in _drawings(report)},
         )
     )
+
+
+def without_control_characters(text: str) -> str:
+    """`text` with a sign in place of what HTML has not: control characters, noncharacters and halves of characters."""
+    return _NOT_HTML.sub("\ufffd", text)
 
 
 @cache
