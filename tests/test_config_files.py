@@ -31,6 +31,7 @@ from tests.fleet_files import told_of
         pytest.param("#" * (1 << 20) + "\n", "is larger than 1 MiB", id="huge"),
         pytest.param("[" * 100_000, "is nested deeper than 16 levels", id="a hundred thousand brackets"),
         pytest.param("a: &a [*a]\n", "aliases without end", id="an alias of itself"),
+        pytest.param(f"a: [{'0,' * 200_000}]\n", "more than 50000 values", id="a list of zeros"),
         pytest.param("a: &a {<<: *a}\n", "aliases without end", id="a merge of itself"),
         pytest.param(
             "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 10)),

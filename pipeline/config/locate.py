@@ -29,6 +29,9 @@ MAX_DEPTH = 16
 MAX_VALUES = 50_000
 """Aliases may multiply a small file into gigabytes; ten thousand cameras with five keys each stay below."""
 
+MAX_NODES = 2 * MAX_VALUES
+"""Keys and values as they are written."""
+
 KeyPath = tuple[str | int, ...]
 Tree = dict[str, "Tree"] | list["Tree"] | str | int | float | bool | None
 
@@ -134,7 +137,7 @@ def read_document(file: Path, kind: str = "fleet file", needs: str = "“model�
     """
     text = _read_text(file, kind)
     try:
-        _check_depth(text, file)
+        _check_size(text, file)
         root = yaml.compose(text, Loader=_WordsLoader)
     except yaml.YAMLError as error:
         raise ConfigError(_syntax(file, error, text)) from None
@@ -165,10 +168,14 @@ def _read_text(file: Path, kind: str) -> str:
         raise ConfigError(f"{file}:{line}: is not UTF-8 text; is it a {kind}? If so, save it as UTF-8") from None
 
 
-def _check_depth(text: str, file: Path) -> None:
-    # PyYAML composes by recursion: without this, a megabyte of “[” would end the interpreter.
-    depth = 0
+def _check_size(text: str, file: Path) -> None:
+    # PyYAML composes by recursion, and makes half a kilobyte of every node: without this, a megabyte of “[” would end
+    # the interpreter, and one of commas take a hundred.
+    depth = nodes = 0
     for event in yaml.parse(text, Loader=_WordsLoader):
+        nodes += isinstance(event, yaml.NodeEvent)
+        if nodes > MAX_NODES:
+            raise ConfigError(f"{file}: has more than {MAX_VALUES} values")
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > MAX_DEPTH:
             line = event.start_mark.line + 1 if event.start_mark else 1

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
-from pipeline.errors import DetectorError
+from pipeline.config.locate import read_document
+from pipeline.errors import ConfigError, DetectorError
 from pipeline.geometry import WidthHeight
+
+_Scalar = str | int | float
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +35,16 @@ def read_metadata(file: Path) -> Metadata:
     Raises:
         DetectorError: It is missing or unreadable, has no class names, or is of a model that gives no boxes.
     """
-    try:
-        values = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
+    if not file.exists():
         raise DetectorError(
             f"{file} is missing, so the model's class names are unknown; "
             "put the metadata.yaml there that Ultralytics' export wrote beside the model, "
             "or write one: 'names: {0: person, 1: car}'"
-        ) from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        )
+    try:
+        # As models come from anywhere, with the bounds of a fleet file.
+        values = read_document(file, "model's description", "“names”").data
+    except ConfigError as error:
         raise DetectorError(f"{file} cannot be read as YAML: {error}") from error
     if not isinstance(values, Mapping):
         raise DetectorError(f"{file}: expected a map with 'names', found {type(values).__name__}")
@@ -55,11 +58,11 @@ def from_values(values: Mapping[str, object], where: str) -> Metadata:
         DetectorError: No class names, or a model that gives no boxes.
     """
     check_task(values.get("task", "detect"), where)
-    imgsz, stride = values.get("imgsz"), values.get("stride", 32)
+    stride = values.get("stride", 32)
     return Metadata(
         class_names=_class_names(values.get("names"), where),
-        input_wh=(int(imgsz[1]), int(imgsz[0])) if isinstance(imgsz, list | tuple) and len(imgsz) == 2 else None,
-        stride=stride if isinstance(stride, int) else 32,
+        input_wh=_input_wh(values.get("imgsz")),
+        stride=stride if isinstance(stride, int) and stride > 0 else 32,
     )
 
 
@@ -73,9 +76,21 @@ def check_task(task: object, where: str) -> None:
         raise DetectorError(f"{where}: a model for task {task!r}; camfleet runs detection models (task 'detect')")
 
 
+def _input_wh(imgsz: object) -> WidthHeight | None:
+    """Width and height of `[height, width]`; None for anything else."""
+    if not isinstance(imgsz, list | tuple) or len(imgsz) != 2:
+        return None
+    height, width = imgsz
+    if not (isinstance(height, int) and isinstance(width, int) and height > 0 and width > 0):
+        return None
+    return width, height
+
+
 def _class_names(names: object, where: str) -> tuple[str, ...]:
     """Names by id; Ultralytics writes a map `0: person`, some tools a list."""
-    by_id = dict(enumerate(names)) if isinstance(names, list) else names
-    if not isinstance(by_id, Mapping) or not by_id or sorted(by_id) != list(range(len(by_id))):
-        raise DetectorError(f"{where}: 'names' must map 0, 1, 2 … to class names; found {names!r:.80}")
-    return tuple(str(by_id[class_id]) for class_id in range(len(by_id)))
+    listed = enumerate(names) if isinstance(names, list) else names.items() if isinstance(names, Mapping) else ()
+    by_id = {str(class_id): name for class_id, name in listed}
+    ids = [str(class_id) for class_id in range(len(by_id))]
+    if not by_id or set(by_id) != set(ids) or not all(isinstance(name, _Scalar) for name in by_id.values()):
+        raise DetectorError(f"{where}: 'names' must map 0, 1, 2 … to class names; found {reprlib.repr(names)}")
+    return tuple(str(by_id[class_id]) for class_id in ids)
