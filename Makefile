@@ -2,17 +2,19 @@
 
 PYTHON   ?= python3
 DURATION ?= 30
+CASES    ?= 1000000
 VENV     := .venv
 BIN      := $(VENV)/bin
 READY    := $(VENV)/.ready
 
-.PHONY: help setup demo test check chaos soak format clean
+.PHONY: help setup demo test check chaos soak fuzz format clean
 
 help:
 	@echo "make demo [DURATION=30]  six recordings as RTSP cameras, one fleet, a live table (0: until Ctrl-C)"
 	@echo "make test                checks and tests"
 	@echo "make chaos               200 faults in 10 minutes on every kind of process; SEED=… repeats a run"
 	@echo "make soak [DURATION=1h]  a fleet for an hour: nothing may grow; writes soak.html"
+	@echo "make fuzz                a million hostile inputs for all that reads bytes of strangers; CASES=… for more"
 	@echo "make check               linting, types and import rules alone"
 	@echo "make format              format the code"
 	@echo "make setup               the environment in $(VENV)"
@@ -41,6 +43,10 @@ chaos: setup
 soak: DURATION := $(if $(filter command line,$(origin DURATION)),$(DURATION),1h)
 soak: setup
 	@$(BIN)/python scripts/soak.py --duration $(DURATION) $(if $(SEED),--seed $(SEED))
+
+fuzz: setup
+	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/pip install --quiet --disable-pip-version-check --editable '.[fuzz]'
+	@$(BIN)/python scripts/fuzz.py --cases $(CASES) $(if $(SEED),--seed $(SEED))
 
 check: setup
 	@echo "Checking style, types and import rules …"
