@@ -99,6 +99,11 @@ class PhaseReport(msgspec.Struct, frozen=True, kw_only=True):
     others_p95_ms: float | None = None
     others_p95_before_ms: float | None = None
 
+    @property
+    def judged_span_s(self) -> float:
+        """How long it was judged; never nothing, so that rates can be told."""
+        return max(self.end_s - self.judged_s, 1e-3)
+
 
 class FaultMark(msgspec.Struct, frozen=True, kw_only=True):
     """A fault that was made, seconds after the first phase began; `error` says why it could not be made."""

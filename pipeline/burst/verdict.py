@@ -54,7 +54,7 @@ def print_verdict(report: BurstReport, console: Console) -> None:
 
 
 def _row(phase: PhaseReport) -> list[Text | str]:
-    seconds = phase.end_s - phase.judged_s
+    seconds = phase.judged_span_s
     fleet = phase.fleet
     return [
         phase.name,

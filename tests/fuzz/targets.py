@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from pipeline.config import locate
 from pipeline.rtsp import messages as rtsp_messages
@@ -23,12 +24,14 @@ class Target:
         share: Of a suite's cases, in thousandths: many where a case costs little and much depends on it.
         most_bytes: The largest input worth trying: what the reader takes, and a little more.
         tokens: Words of its language, which edits put in.
+        values: Which of these it reads, so that edits may change its values, too.
     """
 
     run: Callable[[bytes], None]
     share: int
     most_bytes: int
     tokens: tuple[bytes, ...] = ()
+    values: Literal["", "json", "msgpack"] = ""
 
 
 TARGETS: dict[str, Target] = {
@@ -37,15 +40,19 @@ TARGETS: dict[str, Target] = {
     "metadata": Target(
         files.metadata, 35, 64 * KIB, (*words.YAML, b"names: ", b"imgsz: ", b"2001-99-99", b"!!binary ")
     ),
-    "report": Target(files.report, 40, 64 * KIB, words.JSON),
+    "report": Target(files.report, 40, 64 * KIB, words.JSON, values="json"),
     "sequence": Target(files.sequence, 45, 64 * KIB, words.ROWS),
     "arrivals": Target(files.arrivals, 60, 64 * KIB, (b"camfleet-arrive1", b"\xff" * 8, b"\x7f" + b"\x00" * 7)),
     "departures": Target(files.departures, 20, 64 * KIB),
-    "order": Target(files.order, 80, 64 * KIB, (*words.JSON, b"NaN", b"Infinity", b'"seconds":')),
-    "wire": Target(messages.wire, 90, 64 * KIB, (*words.PACK, b"cameras/", b"detections/", b"\x00")),
-    "link": Target(messages.link, 80, 64 * KIB, (*words.PACK, b"tick", b"hello", b"admission", b"state")),
+    "order": Target(files.order, 80, 64 * KIB, (*words.JSON, b"NaN", b"Infinity", b'"seconds":'), values="json"),
+    "wire": Target(messages.wire, 90, 64 * KIB, (*words.PACK, b"cameras/", b"detections/", b"\x00"), values="msgpack"),
+    "link": Target(messages.link, 80, 64 * KIB, (*words.PACK, b"tick", b"hello", b"admission"), values="msgpack"),
     "control": Target(
-        messages.control, 60, 64 * KIB, (*words.JSON, b'"command":', b'"camera-add"', b'"settings":', b'"url":')
+        messages.control,
+        60,
+        64 * KIB,
+        (*words.JSON, b'"command":', b'"camera-add"', b'"settings":', b'"url":'),
+        values="json",
     ),
     "text": Target(messages.text, 60, 64 * KIB, words.ADDRESS),
     "rtsp-server": Target(rtsp.server, 60, 4 * rtsp_messages.MAX_HEADER_BYTES, words.RTSP),

@@ -29,8 +29,8 @@ FIGURES = (
     Figure("p50 ms", lambda phase: phase.fleet.age.p50, False),
     Figure("p95 ms", lambda phase: phase.fleet.age.p95, False),
     Figure("p99 ms", lambda phase: phase.fleet.age.p99, False),
-    Figure("published /s", lambda phase: phase.fleet.published / _seconds(phase), True),
-    Figure("detected /s", lambda phase: phase.fleet.detected / _seconds(phase), True),
+    Figure("published /s", lambda phase: phase.fleet.published / phase.judged_span_s, True),
+    Figure("detected /s", lambda phase: phase.fleet.detected / phase.judged_span_s, True),
     Figure("lost", lambda phase: float(sum(phase.fleet.lost.values())), False, 0),
     Figure("back after s", lambda phase: phase.recovery_s, False, 2),
 )
@@ -85,10 +85,6 @@ def _ratio(value: float | None, figure: Figure) -> Text:
 
 def _checks(phase: PhaseReport) -> str:
     return f"{sum(check.passed for check in phase.checks)} of {len(phase.checks)}"
-
-
-def _seconds(phase: PhaseReport) -> float:
-    return max(phase.end_s - phase.judged_s, 1e-3)
 
 
 def _title(first: BurstReport, second: BurstReport) -> str:

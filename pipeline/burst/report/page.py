@@ -16,7 +16,7 @@ from pipeline.burst.result import BurstReport, FaultMark, PhaseReport
 from pipeline.errors import BurstError
 
 _NOT_HTML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
-"""HTML's standard, 13.1.4, and the form feed, which SVG has not; camera names come from files, reasons and logs from anywhere."""
+"""HTML's standard, 13.1.4, and the form feed, which SVG has not; names, reasons and logs come from anywhere."""
 
 
 @dataclass(frozen=True, slots=True)
