@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from unittest.mock import patch
 
 import psutil
 import pytest
@@ -18,7 +19,7 @@ import yaml
 
 from pipeline import CameraState, ConfigError, ControlError, DetectorError, Fleet, FrameResult, Subscriber
 from pipeline.config import load_fleet
-from pipeline.supervise.control import ask, find
+from pipeline.supervise.control import ControlServer, ask, find
 from tests.test_fleet import assert_books_are_right
 from tests.waiting import wait_until
 
@@ -260,6 +261,46 @@ def test_a_fleet_that_does_not_answer_is_told_and_not_waited_for(path: Path, run
         run.send_signal(signal.SIGCONT)
         run.terminate()
         run.wait(DEADLINE_S)
+
+
+def test_a_request_at_which_the_fleet_fails_is_answered(runtime: Path):
+    directory = runtime / "camfleet" / f"{os.getpid()}-0"
+    directory.mkdir(parents=True)
+    server = ControlServer(directory, "town", lambda request: 1 // 0)
+    try:
+        with (
+            patch("pipeline.supervise.control.find", return_value=directory),
+            pytest.raises(ControlError, match="the fleet failed at this; its log says how"),
+        ):
+            ask({"command": "status"})
+    finally:
+        server.close()
+
+
+@pytest.mark.parametrize("line", [b"[]\n", b"1\n", b"{}\n", b'{"ok": false}\n'])
+def test_an_answer_of_something_else_is_told(tmp_path: Path, line: bytes):
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "control"))
+        listening.listen()
+
+        def answer() -> None:
+            with listening.accept()[0] as link:
+                link.sendall(line)
+
+        threading.Thread(target=answer, daemon=True).start()
+        with (
+            patch("pipeline.supervise.control.find", return_value=tmp_path),
+            pytest.raises(ControlError, match="is no fleet of this version"),
+        ):
+            ask({"command": "status"})
+
+
+def test_settings_that_are_no_yaml_are_told(fleet: Fleet):
+    told = camfleet("camera", "add", "c", "--url", "rtsp://cam.example/1", "--set", "weight=2026-99-99")
+    assert (told.returncode, told.stderr) == (
+        2,
+        "camfleet: --set weight=2026-99-99: the value is no YAML; put it in quotes\n",
+    )
 
 
 def asked(request: dict) -> bool:

@@ -126,7 +126,7 @@ def _read(settings: list[str]) -> dict[str, Any]:
             inside = inside.setdefault(section, {})
         try:
             inside[last] = yaml.safe_load(value)
-        except yaml.YAMLError:
+        except (yaml.YAMLError, ValueError, RecursionError):  # such as a date that does not exist
             raise ConfigError(f"--set {setting}: the value is no YAML; put it in quotes") from None
     return read
 

@@ -22,6 +22,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 from pipeline.errors import ControlError, PipelineError
 from pipeline.redact import redact
 from pipeline.runscope import running
@@ -103,11 +105,14 @@ def ask(
             link.sendall(json.dumps(request).encode() + b"\n")
             with link.makefile("rb") as lines:
                 answer = json.loads(lines.readline())
-        except (OSError, ValueError) as error:
+            if answer["ok"]:
+                return answer["result"]
+            refused = str(answer["error"])
+        except (OSError, ValueError, RecursionError) as error:
             raise ControlError(f"the fleet in {directory} does not answer: {error}; is it ending?") from error
-    if not answer["ok"]:
-        raise ControlError(answer["error"])
-    return answer["result"]
+        except (LookupError, TypeError) as error:
+            raise ControlError(f"what answers in {directory} is no fleet of this version of camfleet") from error
+    raise ControlError(refused)
 
 
 def find(fleet: str | None = None, base: Path | None = None) -> Path:
@@ -138,16 +143,25 @@ def _name(directory: Path) -> str:
 
 
 def _reply(line: bytes, answer: Answer) -> bytes:
+    reply: dict[str, Any]
     try:
-        request = json.loads(line)
-        if not isinstance(request, dict) or not isinstance(request.get("command"), str):
-            raise ControlError('a request is a line of JSON such as {"command": "status"}')
-        reply: dict[str, Any] = {"ok": True, "result": answer(request)}
+        reply = {"ok": True, "result": answer(_request(line))}
     except PipelineError as error:
         reply = {"ok": False, "error": redact(error)}
-    except (ValueError, RecursionError):
-        reply = {"ok": False, "error": "this is no line of JSON"}
+    except Exception as error:  # noqa: BLE001 - a fault of ours: the fleet lives on, and who asked is told
+        structlog.get_logger().error("a request could not be answered", why=redact(repr(error)))
+        reply = {"ok": False, "error": "the fleet failed at this; its log says how"}
     return json.dumps(reply).encode() + b"\n"
+
+
+def _request(line: bytes) -> dict[str, Any]:
+    try:
+        request = json.loads(line)
+    except (ValueError, RecursionError):
+        raise ControlError("this is no line of JSON") from None
+    if not isinstance(request, dict) or not isinstance(request.get("command"), str):
+        raise ControlError('a request is a line of JSON such as {"command": "status"}')
+    return request
 
 
 def _short(path: Path) -> str:
