@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
@@ -439,3 +441,26 @@ def _niceness_of_new_threads(model: Path) -> list[int]:
         detectors[0].detect(0, 1)
     new = {task.name for task in Path("/proc/self/task").iterdir()} - before - {str(loader.native_id)}
     return [os.getpriority(os.PRIO_PROCESS, int(thread)) for thread in new]
+
+
+RELEASED_ELSEWHERE = """
+import gc, os, signal, sys, threading
+from pipeline.config.values import Model
+from pipeline.detect import load_detector
+
+signal.signal(signal.SIGUSR1, lambda number, frame: print("handled", flush=True))
+detectors = [load_detector(Model(path=sys.argv[1], backend="openvino"), None)]
+releasing = threading.Thread(target=lambda: (detectors.clear(), gc.collect()))
+releasing.start()
+releasing.join()
+os.kill(os.getpid(), signal.SIGUSR1)
+"""
+
+
+def test_signals_are_handled_after_another_thread_has_released_the_model() -> None:
+    """As a worker does that has got another model, on processors with AMX."""
+    model = Path(__file__).parent.parent / "samples" / "model" / "demo_openvino_model"
+    ended = subprocess.run(
+        [sys.executable, "-c", RELEASED_ELSEWHERE, str(model)], capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, ended.stdout) == (0, "handled\n"), ended.stderr

@@ -34,6 +34,7 @@ from pipeline.detect.openvino_network import (
 from pipeline.detect.openvino_properties import device_name, properties
 from pipeline.detect.protocol import PAD_GREY
 from pipeline.detect.shape import buckets, smallest
+from pipeline.detect.signal_stack import handle_signals_on_own_stack
 from pipeline.detections import Detections
 from pipeline.errors import DetectorError
 from pipeline.geometry import WidthHeight
@@ -140,6 +141,8 @@ def _compile(core: Any, network: Any, device: str, model: Model) -> Any:
         raise DetectorError(
             f"model: OpenVINO cannot prepare {model.path} for {device} with {told}: {reason(error)}"
         ) from error
+    finally:
+        handle_signals_on_own_stack()
 
 
 def _output_shape(compiled: Any) -> tuple[int, ...]:
