@@ -285,6 +285,7 @@ def test_an_answer_of_something_else_is_told(tmp_path: Path, line: bytes):
 
         def answer() -> None:
             with listening.accept()[0] as link:
+                link.recv(4096)
                 link.sendall(line)
 
         threading.Thread(target=answer, daemon=True).start()
