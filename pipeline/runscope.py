@@ -25,6 +25,7 @@ from typing import IO, Self
 import iceoryx2 as iox
 
 from pipeline.errors import SlotError
+from pipeline.orphans import end_orphans
 
 SHARED_MEMORY = Path("/dev/shm")
 _LOCK = "lock"
@@ -218,6 +219,7 @@ def _swept(scope: RunScope, path: Path) -> bool:
     except (BlockingIOError, FileNotFoundError):
         return False  # it runs, or it is closing at this moment
     with lock:
+        end_orphans(scope.directory)
         scope.cleanup()
     return True
 

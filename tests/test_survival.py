@@ -13,8 +13,9 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import pairwise
 from multiprocessing import forkserver
 from pathlib import Path
@@ -237,6 +238,33 @@ def test_killed_owner_whose_runtime_folder_has_vanished_leaves_nothing(tmp_path:
     another_begins(tmp_path / "other")
     assert not folder.exists()
     assert not [path for path in leftovers() - before if str(owner.pid) in path.name]
+
+
+def test_stopped_process_of_a_killed_fleet_does_not_keep_the_next_one_from_its_port(
+    fleet_file: Callable[..., Path], recording: Path, runtime: Path, within: Callable
+):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        endpoint = f"tcp://127.0.0.1:{probe.getsockname()[1]}"
+    path = fleet_file({"a": {"url": str(recording), "loop": True}}, publish={"bind": endpoint})
+    with subprocess.Popen([sys.executable, "-m", "pipeline", "run", str(path), "-q"]) as run:
+        publisher = psutil.Process(waiting_publisher(within))
+        publisher.send_signal(signal.SIGSTOP)
+        run.kill()
+    with Fleet(path) as fleet, fleet.results(["a"], timeout_s=DEADLINE_S) as results:
+        assert next(iter(results)).camera_id == "a"
+    assert not publisher.is_running()
+
+
+def waiting_publisher(within: Callable) -> int:
+    """Its process id once a fleet runs."""
+    for _ in within(DEADLINE_S):
+        with suppress(ControlError):
+            found = {one["name"]: one["pid"] for one in ask({"command": "status"})["processes"]}
+            if found.get("publisher"):
+                return int(found["publisher"])
+        threading.Event().wait(0.05)
+    raise AssertionError("no fleet has come up")
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGHUP, signal.SIGTERM])

@@ -16,6 +16,8 @@ from typing import Any, Literal
 import structlog
 
 from pipeline.clock import NS_PER_S, Clock
+from pipeline.orphans import note_process
+from pipeline.runscope import RunScope
 from pipeline.supervise.budget import RestartBudget
 from pipeline.supervise.life import UNKNOWN, Life
 
@@ -31,10 +33,11 @@ Condition = Literal["running", "waiting", "done", "given up"]
 
 @dataclass(frozen=True, slots=True)
 class ProcessHost:
-    """What all children of a supervisor stand on: how processes are made, and the time."""
+    """What all children of a supervisor stand on: how processes are made, the time, and the run they are noted in."""
 
     context: ForkServerContext
     clock: Clock
+    scope: RunScope | None = None
 
 
 class Child:
@@ -68,7 +71,7 @@ class Child:
         self.restarts = 0
         self.last_exit: int | None = None
         self.budget = RestartBudget()
-        self._context = host.context
+        self._context, self._scope = host.context, host.scope
         self._clock = host.clock
         self._limit_s = silent_s
         self._target = target
@@ -90,6 +93,8 @@ class Child:
             )
             _start(process)
             self._life = Life(process)
+            if self._scope is not None and process.pid is not None:
+                note_process(self._scope.directory, process.pid)
         except (OSError, EOFError) as error:
             self._miss(error)
 

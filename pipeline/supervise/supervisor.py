@@ -77,8 +77,8 @@ class Supervisor:
         context = multiprocessing.get_context("forkserver")
         # Imported once, in the server: a camera then starts in milliseconds and shares the memory of these modules.
         context.set_forkserver_preload(["pipeline.camera.process"])
-        host = ProcessHost(context, self._clock)
         self._lease = RunLease()
+        host = ProcessHost(context, self._clock, self._lease.scope)
         self._begun = self._stopping = False
         self._inbox: Inbox[Supervisor] = Inbox()
         self.all_ended = Event()
