@@ -145,6 +145,7 @@ def _live(books: Books) -> list[str]:
 def _report(options: argparse.Namespace, owner: Owner, books: Books, run: Run, live: list[str]) -> dict[str, Any]:
     back = {one: recoveries(one, arrivals_s, run.injected) for one, arrivals_s in books.arrivals_s.items()}
     every = [one for found in back.values() for one in found]
+    missing = _missing(books, run)
     silent = [
         f"{one}: {long_s:.1f} s at {at_s - run.began_s:.1f} s"
         for one, found in back.items()
@@ -157,7 +158,9 @@ def _report(options: argparse.Namespace, owner: Owner, books: Books, run: Run, l
         "by kind": dict(Counter(one.fault.kind for one in run.injected)),
         "messages": books.messages,
         "messages that do not add up": books.unbalanced,
-        "frames neither heard nor told": _missing(books, run),
+        "frames neither heard nor told": [
+            f"{one}: {count} at {at_s - run.began_s:.1f} s" for at_s, one, count in missing
+        ],
         "back after, s": {kind: _times([one for one in every if one.kind == kind]) for kind in LIMITS_S},
         "late": [f"{one.camera_id}: {one.took_s:.1f} s after {one.last}" for one in every if one.is_late],
         "silent without a fault": silent,
@@ -170,12 +173,10 @@ def _report(options: argparse.Namespace, owner: Owner, books: Books, run: Run, l
     return report | {"does not hold": _broken(report, options)}
 
 
-def _missing(books: Books, run: Run) -> int:
-    """Frames that no fault on a message's way explains."""
+def _missing(books: Books, run: Run) -> list[tuple[float, str, int]]:
+    """Frames that no fault on a message's way explains: when it showed, monotonic s, of which camera, how many."""
     hit = [(one.since_s, one.over_s + HAND_OVER_S) for one in run.injected if one.fault.kind in ON_THE_WAY]
-    return sum(
-        count for at_s, _, count in books.missing if not any(since_s <= at_s <= until_s for since_s, until_s in hit)
-    )
+    return [one for one in books.missing if not any(since_s <= one[0] <= until_s for since_s, until_s in hit)]
 
 
 def _times(found: list[Recovery]) -> dict[str, float]:
