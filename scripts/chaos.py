@@ -21,7 +21,6 @@ import json
 import os
 import random
 import signal
-import socket
 import statistics
 import sys
 import tempfile
@@ -33,7 +32,7 @@ from typing import Any
 
 from endurance.books import Books
 from endurance.faults import Fault, Injected, inject, plan
-from endurance.owner import SUPERVISOR, Owner, fleet_file, wait_until_served
+from endurance.owner import SUPERVISOR, Owner, fleet_file, free_endpoint, wait_until_served
 from endurance.recovery import LIMITS_S, Recovery, recoveries, unprovoked
 
 from pipeline.listen import Listener
@@ -109,7 +108,7 @@ def _options() -> argparse.Namespace:
 
 def _chaos(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     served = ReplayOptions(tuple(sorted(SAMPLES.glob("*.mp4"))), CAMERAS)
-    endpoint, books = f"tcp://127.0.0.1:{_free_port()}", Books()
+    endpoint, books = free_endpoint(), Books()
     with serve_recordings(served) as server:
         owner = Owner(fleet_file(folder, list(server.urls), endpoint, STUB), folder)
         owner.start()
@@ -129,12 +128,6 @@ def _chaos(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
             if options.log:
                 options.log.write_bytes(owner.log.read_bytes())
     return _report(options, owner, books, run, live)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _live(books: Books) -> list[str]:

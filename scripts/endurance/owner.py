@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import socket
 import subprocess
 import sys
 import tempfile
@@ -37,6 +38,13 @@ def fleet_file(folder: Path, urls: list[str], endpoint: str, model: dict[str, An
     file = folder / "fleet.yaml"
     file.write_text(yaml.safe_dump(body, sort_keys=False))
     return file
+
+
+def free_endpoint() -> str:
+    """An address to publish at that nobody has at this moment; it stays the same when the fleet is started again."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"tcp://127.0.0.1:{probe.getsockname()[1]}"
 
 
 class Owner:
