@@ -95,7 +95,7 @@ def read_seqinfo(path: Path) -> SeqInfo:
     Raises:
         EvaluationError: The file is missing, or none of MOTChallenge's.
     """
-    parser = configparser.ConfigParser()
+    parser = configparser.ConfigParser(interpolation=None)
     try:
         parser.read_string(path.read_text())
         section = parser["Sequence"]
