@@ -5,7 +5,8 @@ from __future__ import annotations
 import structlog
 import zmq
 
-from pipeline.wire import Message, encode
+from pipeline import ledger
+from pipeline.wire import FrameResult, Message, encode
 
 log = structlog.get_logger()
 
@@ -32,19 +33,20 @@ class Publisher:
 
     def publish(self, message: Message) -> None:
         """Hand the message on; never blocks."""
-        self._send(message.topic, encode(message))
+        receipt = ledger.receipt(message.session, message.frame_id) if isinstance(message, FrameResult) else b""
+        self._send(message.topic, encode(message), receipt)
 
     def resize(self, queue: int) -> None:
         """The publisher is to keep so many messages for each subscriber from now on."""
-        self._send(QUEUE_TOPIC, b"%d" % queue)
+        self._send(QUEUE_TOPIC, b"%d" % queue, b"")
 
     def close(self) -> None:
         """Leave; messages that are still queued have a moment to go out."""
         self._socket.close(linger=FAREWELL_MS)
 
-    def _send(self, topic: bytes, body: bytes) -> None:
+    def _send(self, topic: bytes, body: bytes, receipt: bytes) -> None:
         try:
-            self._socket.send_multipart([topic, body], zmq.NOBLOCK, copy=True)
+            self._socket.send_multipart([topic, body, receipt], zmq.NOBLOCK, copy=True)
             self._full = False
         except zmq.Again:
             if not self._full:

@@ -14,15 +14,18 @@ import signal
 from ctypes import c_int64
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from pathlib import Path
 
 import zmq
 
+from pipeline import ledger
 from pipeline.child import end_with_parent, ignore_terminal, raise_descriptor_limit
 from pipeline.clock import NS_PER_MS, Clock, SystemClock
 from pipeline.errors import PublishError
 from pipeline.logs import configure_logs
 from pipeline.outlet import Outlet
 from pipeline.publish import FAREWELL_MS, INBOX_QUEUE, QUEUE_TOPIC
+from pipeline.wire import camera_of
 
 REFUSED = 2
 """Exit code of a relay that cannot publish where it should."""
@@ -45,6 +48,7 @@ class RelaySpec:
         returns: Whether there was one before, whose subscribers will come back.
         inbox: Where the workers send their messages.
         queue: Messages kept for each subscriber that does not read fast enough.
+        ledgers: Where the cameras' ledgers are, which tell a successor of a killed worker what has come (`ledger`).
     """
 
     name: str
@@ -52,6 +56,7 @@ class RelaySpec:
     returns: bool
     inbox: str
     queue: int
+    ledgers: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +102,7 @@ class Relay:
         self._poller = zmq.Poller()
         self._outlet = Outlet(spec.bind, spec.queue, self._poller)
         self._address, self._returns = spec.inbox, spec.returns
+        self._ledgers = spec.ledgers
         self._inbox: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.PULL)
         self._inbox.set(zmq.RCVHWM, INBOX_QUEUE)
         self._stop_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
@@ -145,12 +151,17 @@ class Relay:
 
     def _hand_on(self) -> None:
         """Everything that has come, up to a bound; never blocks."""
+        received: dict[bytes, bytes] = {}
         for _ in range(MOST_AT_ONCE):
             try:
-                topic, body = self._inbox.recv_multipart(zmq.NOBLOCK)
+                topic, body, receipt = self._inbox.recv_multipart(zmq.NOBLOCK)
             except zmq.Again:
-                return
+                break
             if topic == QUEUE_TOPIC:
                 self._outlet.resize(int(body))
-            else:
-                self._outlet.send(topic, body)
+                continue
+            self._outlet.send(topic, body)
+            if receipt:
+                received[topic] = receipt
+        for topic, receipt in received.items():
+            ledger.note(self._ledgers / camera_of(topic), receipt)

@@ -31,7 +31,6 @@ SHARED_MEMORY = Path("/dev/shm")
 _LOCK = "lock"
 _GATE = ".gate"
 _SLOTS = "slots"
-_LEDGERS = "ledgers"
 _CREATING = "creating"
 _SOCKET_PATH_BYTES = 107
 
@@ -69,9 +68,14 @@ class RunScope:
                 "directory"
             )
 
+    @property
+    def ledgers(self) -> Path:
+        """Where the cameras' ledgers are."""
+        return self.directory / "ledgers"
+
     def ledger(self, camera_id: str) -> Path:
-        """The file that remembers which frame of a camera comes next."""
-        return self.directory / _LEDGERS / camera_id
+        """The file that remembers which frame of a camera comes next (`pipeline.ledger`)."""
+        return self.ledgers / camera_id
 
     def node(self, name: str) -> iox.Node:
         """A process's place in this run; signals stay the process's own.

@@ -211,6 +211,11 @@ def topic(kind: str, camera_id: str) -> bytes:
     return f"{kind}/{camera_id}/".encode()
 
 
+def camera_of(topic_bytes: bytes) -> str:
+    """The camera that a message of this topic is about."""
+    return topic_bytes.split(b"/")[1].decode()
+
+
 def prefixes(camera_id: str | None) -> list[bytes]:
     """What to subscribe to for every message about a camera, or about all."""
     return [f"{kind}/".encode() if camera_id is None else topic(kind, camera_id) for kind in _decoders]

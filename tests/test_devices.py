@@ -147,7 +147,7 @@ def test_channels_have_phases_of_their_own_and_a_newcomer_takes_one_that_is_free
 @contextmanager
 def relaying(tmp_path: Path, queue: int = 1000) -> Iterator[tuple[Relay, str]]:
     inbox = f"ipc://{tmp_path}/inbox"
-    relay = Relay(RelaySpec("publisher", "tcp://127.0.0.1:0", False, inbox, queue), SystemClock())
+    relay = Relay(RelaySpec("publisher", "tcp://127.0.0.1:0", False, inbox, queue, tmp_path), SystemClock())
     thread = threading.Thread(target=relay.run, args=(c_int64(),))
     thread.start()
     try:

@@ -164,6 +164,7 @@ class Workers:
                 returns=before is not None,
                 inbox=self._endpoint("results"),
                 queue=self._fleet.publish.queue,
+                ledgers=self._scope.ledgers,
             )
             return (spec,)
 

@@ -60,13 +60,13 @@ class Slot(Protocol):
 
 
 class Ledger(Protocol):
-    """Which frame of a camera comes next, remembered across workers; `pipeline.worker.ledger.FileLedger` is one."""
+    """Which frame of a camera comes next, remembered across workers; `pipeline.ledger.FileLedger` is one."""
 
     def next_frame(self, session: int) -> int:
         """The first frame of this session that no worker has accounted for."""
 
-    def account(self, session: int, frame_id: int) -> None:
-        """Every frame up to `frame_id` is accounted for."""
+    def hand_over(self, session: int, following: int) -> None:
+        """Be done with the session here; `following` is the first frame that has not been sent."""
 
     def close(self) -> None:
         """Let go of it."""
@@ -92,6 +92,7 @@ class Channel:
         self._composer = composer
         self._stream: Stream | None = None
         self._tracker: Tracker | None = None
+        self._following = 0
 
     def replan(self, plan: CameraPlan) -> None:
         """Serve the camera like this from now on; its session, its tracks and their ids go on."""
@@ -175,10 +176,13 @@ class Channel:
 
     def end(self, now_ns: int) -> list[FrameResult]:
         """Messages of all frames that have not left; the session is over."""
-        results = self._compose(self._stream, self._stream.end(now_ns)) if self._stream else []
-        if self._stream and (untold := self._stream.lost_last):
+        stream, self._stream, self._tracker = self._stream, None, None
+        if stream is None:
+            return []
+        results = self._compose(stream, stream.end(now_ns))
+        self._ledger.hand_over(stream.session, self._following)
+        if untold := stream.lost_last:
             log.warning("frames lost at the end of a session", camera_id=self.plan.camera_id, lost=untold)
-        self._stream = self._tracker = None
         return results
 
     def due_s(self, of_fleet: Patience) -> float | None:
@@ -209,7 +213,7 @@ class Channel:
         self._ledger.close()
 
     def _open(self, tick: Tick) -> Stream:
-        first = self._ledger.next_frame(tick.session)
+        first = self._following = self._ledger.next_frame(tick.session)
         suffix = f".{first}" if first else ""
         watches = WatchedTracker if self.plan.stride.by_content else Tracker
         self._tracker = tracker = watches(_tracker_config(self.plan), tick.frame_wh)
@@ -231,7 +235,7 @@ class Channel:
         results = []
         for filled in finished:
             results.append(self._composer.compose(filled, stream, self.admission.stride))
-            self._ledger.account(stream.session, filled.frame.tick.frame_id)
+            self._following = filled.frame.tick.frame_id + 1
         return results
 
 

@@ -17,6 +17,7 @@ from pipeline.clock import SystemClock
 from pipeline.config.values import Fleet, Model
 from pipeline.detect import Detector, load_detector
 from pipeline.errors import PipelineError
+from pipeline.ledger import FileLedger
 from pipeline.link import Settings, WorkerLink
 from pipeline.logs import configure_logs
 from pipeline.publish import Publisher
@@ -24,7 +25,6 @@ from pipeline.runscope import RunScope
 from pipeline.slot import SlotReader
 from pipeline.worker.core import Core
 from pipeline.worker.lanes import Lanes, lower_priority
-from pipeline.worker.ledger import FileLedger
 from pipeline.worker.loop import Worker, WorkerParts, serving
 
 log = structlog.get_logger()

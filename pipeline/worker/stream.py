@@ -20,7 +20,7 @@ from pipeline.detections import Detections
 from pipeline.geometry import Letterbox, WidthHeight
 from pipeline.link import Tick
 from pipeline.track.fill import Filled, Filling
-from pipeline.worker.ledger import Account
+from pipeline.worker.account import Account
 from pipeline.worker.patience import LATE_S, Patience
 
 _NOTHING: Mapping[str, int] = {}

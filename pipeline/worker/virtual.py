@@ -85,9 +85,9 @@ class MemoryLedger:
         """The first frame of this session that is not accounted for."""
         return self._following if self._session == session else 0
 
-    def account(self, session: int, frame_id: int) -> None:
-        """Every frame up to `frame_id` is accounted for."""
-        self._session, self._following = session, frame_id + 1
+    def hand_over(self, session: int, following: int) -> None:
+        """Be done with the session here; `following` is the first frame that has not been sent."""
+        self._session, self._following = session, following
 
     def close(self) -> None:
         """Nothing is held."""

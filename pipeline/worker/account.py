@@ -1,45 +1,11 @@
-"""What became of every frame of a session, and the one number that outlives a worker.
-
-A worker that is killed takes its counts with it. What it had published last stays in the camera's ledger, two
-integers in a small mapped file of the run's directory, so that its successor can say exactly which frames nobody saw.
-"""
+"""What became of every frame of a session."""
 
 from __future__ import annotations
 
-import mmap
-import struct
 from collections import Counter
 from collections.abc import Mapping
-from pathlib import Path
 
 from pipeline.wire import Counts
-
-_ENTRY = struct.Struct("qq")
-
-
-class FileLedger:
-    """Which frame of a camera comes next, remembered across workers. One worker writes at a time."""
-
-    def __init__(self, file: Path) -> None:
-        """Open the camera's ledger, making it where it is not yet."""
-        file.parent.mkdir(mode=0o700, exist_ok=True)
-        with file.open("a+b") as opened:
-            if file.stat().st_size < _ENTRY.size:
-                opened.truncate(_ENTRY.size)
-            self._memory = mmap.mmap(opened.fileno(), _ENTRY.size)
-
-    def next_frame(self, session: int) -> int:
-        """The first frame of this session that no worker has accounted for."""
-        known, following = _ENTRY.unpack_from(self._memory)
-        return following if known == session else 0
-
-    def account(self, session: int, frame_id: int) -> None:
-        """Every frame up to `frame_id` is accounted for."""
-        _ENTRY.pack_into(self._memory, 0, session, frame_id + 1)
-
-    def close(self) -> None:
-        """Let go of the file, which stays."""
-        self._memory.close()
 
 
 class Account:
