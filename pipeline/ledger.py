@@ -44,7 +44,7 @@ class FileLedger:
 
 
 def receipt(session: int, frame_id: int) -> bytes:
-    """What `note` takes: every frame up to `frame_id` has been received."""
+    """What `note` takes: every frame up to `frame_id`, by the camera's count, has been received."""
     return _ENTRY.pack(session, frame_id + 1)
 
 

@@ -6,7 +6,7 @@ import structlog
 import zmq
 
 from pipeline import ledger
-from pipeline.wire import FrameResult, Message, encode
+from pipeline.wire import FrameResult, Message, encode, first_frame_of
 
 log = structlog.get_logger()
 
@@ -33,8 +33,7 @@ class Publisher:
 
     def publish(self, message: Message) -> None:
         """Hand the message on; never blocks."""
-        receipt = ledger.receipt(message.session, message.frame_id) if isinstance(message, FrameResult) else b""
-        self._send(message.topic, encode(message), receipt)
+        self._send(message.topic, encode(message), _receipt(message) if isinstance(message, FrameResult) else b"")
 
     def resize(self, queue: int) -> None:
         """The publisher is to keep so many messages for each subscriber from now on."""
@@ -52,3 +51,7 @@ class Publisher:
             if not self._full:
                 log.error("the publisher takes nothing any more; messages are lost until it does", waiting=INBOX_QUEUE)
             self._full = True
+
+
+def _receipt(result: FrameResult) -> bytes:
+    return ledger.receipt(result.session, first_frame_of(result.session_id) + result.frame_id)

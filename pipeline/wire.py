@@ -211,6 +211,16 @@ def topic(kind: str, camera_id: str) -> bytes:
     return f"{kind}/{camera_id}/".encode()
 
 
+def name_session(session: int, first_frame: int = 0) -> str:
+    """The `session_id` of a camera's session; of its rest, where another worker goes on with it at `first_frame`."""
+    return f"{session:012x}.{first_frame}" if first_frame else f"{session:012x}"
+
+
+def first_frame_of(session_id: str) -> int:
+    """The camera's own number of the frame that is frame 0 of this session on the wire."""
+    return int(session_id.partition(".")[2] or 0)
+
+
 def camera_of(topic_bytes: bytes) -> str:
     """The camera that a message of this topic is about."""
     return topic_bytes.split(b"/")[1].decode()

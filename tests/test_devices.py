@@ -33,6 +33,7 @@ from pipeline.supervise.budget import RestartBudget
 from pipeline.supervise.spread import spread
 from pipeline.supervise.status import role_of
 from pipeline.supervise.supervisor import Supervisor
+from pipeline.wire import first_frame_of
 from pipeline.worker.channels import Channels
 from tests.conftest import RECORDING_FRAMES
 from tests.test_fleet import DEADLINE_S, Run, assert_books_are_right, camfleet, running
@@ -222,6 +223,26 @@ def test_fleet_killed_worker_of_two_costs_the_other_ones_cameras_nothing(
         first, second = sessions(run.of(camera_id))
         assert second.startswith(f"{first}."), "the camera's session goes on, the worker's begins anew"
     assert [len(sessions(run.of(camera_id))) for camera_id in ("b", "d")] == [1, 1]
+
+
+def test_fleet_worker_killed_again_and_again_counts_no_frame_twice(
+    fleet_file: Callable[..., Path], recording: Path, within: Callable
+):
+    with running(fleet_file(looped(recording), model=TWO)) as run:
+        wait_until(within, lambda: heard_all(run))
+        for kills in (1, 2, 3):
+            heard = len(run.of("a"))
+            wait_until(within, lambda heard=heard: len(run.of("a")) > heard + 20)
+            pid = run.pid("worker cuda:0")
+            assert pid is not None
+            os.kill(pid, signal.SIGKILL)
+            wait_until(within, lambda kills=kills: len(sessions(run.of("a"))) == kills + 1)
+    results = run.of("a")
+    assert_books_are_right(results)
+    begins = [first_frame_of(session_id) for session_id in sessions(results)]
+    for session_id, following in zip(sessions(results), begins[1:], strict=False):
+        heard = [result.frame_id for result in results if result.session_id == session_id]
+        assert first_frame_of(session_id) + heard[-1] < following, "no frame belongs to two sessions"
 
 
 def test_fleet_killed_publisher_comes_back_at_the_same_endpoint_and_nobody_else_notices(

@@ -13,6 +13,7 @@ from pipeline.clock import SystemClock
 from pipeline.ledger import FileLedger, note, receipt
 from pipeline.publish import Publisher
 from pipeline.relay import Relay, RelaySpec
+from pipeline.wire import name_session
 from tests.test_wire import frame
 from tests.waiting import DEADLINE_S, wait_until
 
@@ -73,4 +74,13 @@ def test_the_publisher_notes_what_it_has_received_of_every_camera(tmp_path: Path
         for camera_id in ledgers:
             publisher.publish(frame(camera_id, session=SESSION, frame_id=frame_id))
     wait_until(within, lambda: [ledger.next_frame(SESSION) for ledger in ledgers.values()] == [5, 5])
+    publisher.close()
+
+
+def test_the_publisher_notes_frames_by_the_cameras_count_where_a_second_worker_counts_anew(
+    tmp_path: Path, inbox: str, within: Callable
+) -> None:
+    ledger, publisher = FileLedger(tmp_path / "gate"), Publisher(inbox)
+    publisher.publish(frame("gate", session=SESSION, session_id=name_session(SESSION, 300), frame_id=7))
+    wait_until(within, lambda: ledger.next_frame(SESSION) == 308)
     publisher.close()

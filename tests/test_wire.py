@@ -22,7 +22,7 @@ from pipeline.wire import (
 )
 
 
-def frame(camera_id: str = "gate", frame_id: int = 7, session: int = 0) -> FrameResult:
+def frame(camera_id: str = "gate", frame_id: int = 7, session: int = 0, session_id: str = "a1") -> FrameResult:
     box = TrackedBox(
         track_id=3,
         class_id=0,
@@ -36,7 +36,7 @@ def frame(camera_id: str = "gate", frame_id: int = 7, session: int = 0) -> Frame
     return FrameResult(
         fleet="town",
         camera_id=camera_id,
-        session_id="a1",
+        session_id=session_id,
         session=session,
         frame_id=frame_id,
         pts_s=0.28,

@@ -28,7 +28,7 @@ from pipeline.link import Admission, Bye, Hello, Introduce, Link, Tick
 from pipeline.logs import configure_logs
 from pipeline.plan import camera_plan
 from pipeline.runscope import RunScope
-from pipeline.wire import CameraState
+from pipeline.wire import CameraState, name_session
 
 log = structlog.get_logger()
 
@@ -269,7 +269,7 @@ class _CameraLoop:
             _FROZEN if self._is_frozen else source.concern,
             retry_at_ns=0,
             reconnects=self._reconnects,
-            session_id=f"{self._frames.session_number:012x}",
+            session_id=name_session(self._frames.session_number),
             session=self._frames.session_number,
             codec=source.description.codec,
             frame_wh=self._frames.frame_wh,

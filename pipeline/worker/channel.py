@@ -19,7 +19,7 @@ from pipeline.slot import Pixels
 from pipeline.track.drift import WatchedTracker
 from pipeline.track.fill import Filled, FillMode, filling
 from pipeline.track.tracker import Tracker, TrackerConfig
-from pipeline.wire import FrameResult
+from pipeline.wire import FrameResult, name_session
 from pipeline.worker.compose import Composer
 from pipeline.worker.lanes import Picture
 from pipeline.worker.patience import Patience, pace
@@ -214,11 +214,10 @@ class Channel:
 
     def _open(self, tick: Tick) -> Stream:
         first = self._following = self._ledger.next_frame(tick.session)
-        suffix = f".{first}" if first else ""
         watches = WatchedTracker if self.plan.stride.by_content else Tracker
         self._tracker = tracker = watches(_tracker_config(self.plan), tick.frame_wh)
         return Stream(
-            SessionStart(tick.session, f"{tick.session:012x}{suffix}", first, tick.frame_wh),
+            SessionStart(tick.session, name_session(tick.session, first), first, tick.frame_wh),
             filling(FillMode(self.plan.fill), tracker, self.plan.max_delay_s),
             self._motion(tracker, tick.frame_wh[0]),
             late_s=self.pace.late_s,

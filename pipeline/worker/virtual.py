@@ -24,7 +24,7 @@ from pipeline.geometry import Letterbox, WidthHeight
 from pipeline.link import Admission, Admitted, Bye, FromWorker, Hello, Introduce, Settings, State, Tick
 from pipeline.plan import CameraPlan
 from pipeline.slot import Pixels
-from pipeline.wire import CameraState, Message
+from pipeline.wire import CameraState, Message, name_session
 from pipeline.worker.channel import Ledger, Slot
 from pipeline.worker.core import Core, Serving
 from pipeline.worker.stream import Job
@@ -157,7 +157,7 @@ class VirtualCamera:
             CameraState(
                 fleet=fleet,
                 camera_id=self.plan.camera_id,
-                session_id=f"{self.session:012x}",
+                session_id=name_session(self.session),
                 session=self.session,
                 state="live" if on else "retrying",
                 frame_wh=FRAME_WH,
