@@ -21,6 +21,8 @@ from pipeline.supervise.control import ask
 
 READY_S = 60.0
 END_S = 15.0
+ORPHANED_S = 5.0
+"""How long a process may take to notice that the one that started it is gone."""
 """What an orderly end may take here; a fleet promises three seconds."""
 SERVERS = {"multiprocessing.forkserver": "fork server", "multiprocessing.resource_tracker": "resource tracker"}
 SUPERVISOR = "supervisor"
@@ -124,7 +126,13 @@ class Owner:
         self.note_end(wanted=True)
 
     def still_alive(self) -> list[psutil.Process]:
-        """Processes of this and earlier fleets that have not ended."""
+        """Processes of this and earlier fleets that do not end; one that lost its parent just now has a moment."""
+        end_s = time.monotonic() + ORPHANED_S
+        while (found := self._alive()) and time.monotonic() < end_s:
+            time.sleep(0.1)
+        return found
+
+    def _alive(self) -> list[psutil.Process]:
         return [one for one in self._ever.values() if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
 
     def leftovers(self) -> list[str]:
