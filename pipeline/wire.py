@@ -41,6 +41,9 @@ State = Literal["connecting", "live", "degraded", "blind", "retrying", "paused",
 its boxes may live, or pictures that do not change. `retrying`: it broke and will be tried again. `paused`: by a user.
 `ended`: a recording came to its end. `failed`: given up, a mistake that trying again cannot mend. `removed`: it does
 not belong to the fleet any more, and this is its last message."""
+Assembly = Literal["", "early", "next"]
+"""How a camera's pictures are put together. `early`: each is there with its last packet. `next`: with the first packet
+of the next one, a picture later. Empty: the source gives whole pictures, or it is not known yet."""
 SEEING: frozenset[State] = frozenset({"live", "degraded"})
 """States in which a camera's frames have boxes that a detection stands behind."""
 
@@ -182,6 +185,7 @@ class CameraState(Message, frozen=True, kw_only=True):
         reconnects: How often the connection was made again since the camera process began.
         codec: As FFmpeg names it; empty until known.
         frame_wh: Width and height, px; (0, 0) until known.
+        assembly: How its pictures are put together.
         at_ns: Wall time of this message, ns since 1970-01-01 UTC.
         schema: Version of this message.
     """
@@ -198,6 +202,7 @@ class CameraState(Message, frozen=True, kw_only=True):
     reconnects: Count = 0
     codec: str = ""
     frame_wh: tuple[Count, Count] = (0, 0)
+    assembly: Assembly = ""
     at_ns: Count = 0
     schema: int = SCHEMA
 

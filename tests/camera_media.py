@@ -123,8 +123,9 @@ class CannedServer(TcpServer):
 class HttpCamera(TcpServer):
     """Sends a recording over HTTP as a stream without length, then hangs up, or falls silent."""
 
-    def __init__(self, stream: bytes, then: str = "hang up") -> None:
+    def __init__(self, stream: bytes, then: str = "hang up", kind: str = "video/mp2t", pause_s: float = 0.005) -> None:
         self._stream, self._then = stream, then
+        self._kind, self._pause_s = kind, pause_s
         super().__init__()
 
     @property
@@ -133,10 +134,10 @@ class HttpCamera(TcpServer):
 
     def serve(self, connection: socket.socket) -> None:
         connection.recv(65536)
-        connection.sendall(b"HTTP/1.0 200 OK\r\nContent-Type: video/mp2t\r\n\r\n")
+        connection.sendall(f"HTTP/1.0 200 OK\r\nContent-Type: {self._kind}\r\n\r\n".encode())
         for start in range(0, len(self._stream), 4096):
             connection.sendall(self._stream[start : start + 4096])
-            if self.closing.wait(0.005):
+            if self.closing.wait(self._pause_s):
                 return
         if self._then == "fall silent":
             self.closing.wait()

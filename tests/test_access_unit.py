@@ -1,168 +1,192 @@
+"""Pictures out of RTP pieces: every way of sending them, compared pixel by pixel with what FFmpeg alone makes of it."""
+
 from __future__ import annotations
 
+from collections.abc import Iterable
+from types import SimpleNamespace
+from typing import Any, cast
+
 import av
+import numpy as np
+import numpy.typing as npt
 import pytest
 
-from pipeline.camera.access_unit import MOST_ERRORS, PROOF, AccessUnit, Assembler, assembler, is_assembled
+from pipeline.camera.access_unit import AccessUnit, Assembler, assembler
 from pipeline.camera.capture import Arrival
+from pipeline.camera.decode import Decoder
+from pipeline.camera.early import HARDER, PROOF
+from pipeline.camera.nal import Codec
+from tests.camera_media import camera
+from tests.coded_pictures import START, TICKS, Nal, coded, decoded, nal_units, pieces, sets_apart
 
-START = b"\x00\x00\x00\x01"
-FULL = 100
-"""Payload of a fragment that is not the last, bytes."""
-SPS, IDR, SLICE, SEI = 0x67, 0x65, 0x41, 0x06
-
-
-def nal(header: int, size: int) -> list[bytes]:
-    """A NAL unit of `size` bytes as a packetizer cuts it."""
-    body = bytes([header]) + b"\xaa" * (size - 1)
-    first, rest = body[: FULL + 1], body[FULL + 1 :]
-    return [START + first, *(rest[at : at + FULL] for at in range(0, len(rest), FULL))]
+QUIET = 40
+"""Pictures before something happens."""
 
 
-class Feed:
-    """Pictures into an assembler, one every 3600 ticks; how many pieces were in when each came out."""
+class Seen:
+    """What a camera's process would make of pieces."""
 
-    def __init__(self, codec: str = "h264") -> None:
-        one = assembler(codec)
-        assert one is not None
-        self.assembler: Assembler = one
-        self.pts = 0
+    def __init__(self, codec: Codec = "h264", sets: bytes | None = None) -> None:
+        self.assembler = Assembler(codec)
+        context = av.CodecContext.create(codec, "r")
+        context.extradata = sets
+        self._decoder = Decoder(camera("rtsp://127.0.0.1/live"), cast(Any, SimpleNamespace(codec_context=context)))
+        self.units: list[AccessUnit] = []
+        self.frames: list[npt.NDArray[np.uint8]] = []
+        self.corrupt = 0
+        self.pieces = 0
 
-    def picture(self, *pieces: bytes, corrupt: bool = False) -> list[tuple[int, AccessUnit]]:
-        self.pts += 3600
-        out = []
-        for count, piece in enumerate(pieces, start=1):
-            packet = av.Packet(piece)
-            packet.pts = self.pts
-            packet.is_corrupt = corrupt
-            arrival = Arrival(self.pts + count, 0)
-            out += [(count, unit) for unit in self.assembler.assemble(packet, arrival)]
-        return out
-
-    def prove(self) -> None:
-        """Enough ordinary pictures for the guess to be believed."""
-        self.picture(*nal(SPS, 20), *nal(IDR, 950))
-        for number in range(PROOF + 2):
-            self.picture(*nal(SLICE, 230 + number))
-        assert self.assembler.early
+    def see(self, packets: Iterable[av.Packet]) -> Seen:
+        for packet in packets:
+            self.pieces += 1
+            for unit in self.assembler.assemble(packet, Arrival(self.pieces, 0)):
+                self.units.append(unit)
+                for picture in self._decoder.decode(unit.packet, unit.stamp, key=unit.key, again=unit.again):
+                    self.corrupt += picture.corrupt
+                    if picture.frame is not None:
+                        self.frames.append(picture.frame.to_ndarray())
+        return self
 
 
-def test_assembler_waits_for_the_next_picture_until_it_has_proof():
-    feed = Feed()
-    for number in range(PROOF):
-        came = feed.picture(*nal(SLICE, 230))
-        assert [count for count, _ in came] == ([] if number == 0 else [1])
-        assert not feed.assembler.early
+def differing(seen: Seen, expected: list[npt.NDArray[np.uint8]]) -> list[int]:
+    return [number for number, (one, two) in enumerate(zip(seen.frames, expected, strict=False)) if (one != two).any()]
 
 
-def test_assembler_with_proof_gives_a_picture_with_its_last_piece():
-    feed = Feed()
-    feed.prove()
-    pieces = nal(SLICE, 350)
-    ((_, before), (count, unit)) = [*feed.picture(*pieces), *feed.picture(*pieces)][-2:]
-    assert (count, bytes(unit.packet), unit.packet.pts) == (len(pieces), b"".join(pieces), feed.pts)
-    assert unit.stamp.arrival.ns == feed.pts + len(pieces), "the picture arrived with its last piece"
-    assert not before.stamp.corrupt
+def joined(units: list[list[Nal]], code: bytes) -> list[list[Nal]]:
+    """All NAL units of a picture in one RTP unit, Annex B codes between them."""
+    return [[Nal(code.join(one.data for one in unit), unit[0].pts)] for unit in units]
 
 
-def test_assembler_picture_that_ends_with_a_full_fragment_waits_and_nothing_is_lost():
-    feed = Feed()
-    feed.prove()
-    feed.picture(*nal(SLICE, 250))
-    exact = nal(SLICE, 1 + 3 * FULL)
-    assert feed.picture(*exact) == []
-    (_, unit), (_, following) = feed.picture(*nal(SLICE, 250))
-    assert bytes(unit.packet) == b"".join(exact)
-    assert feed.assembler.early
-    assert following.packet.pts == feed.pts
+def one_stamp_for_two(units: list[list[Nal]]) -> list[list[Nal]]:
+    return [[Nal(one.data, one.pts // (2 * TICKS) * 2 * TICKS) for one in unit] for unit in units]
 
 
-def test_assembler_counts_slices():
-    feed = Feed()
-    two = [*nal(SLICE, 230), *nal(SLICE, 120)]
-    for _ in range(PROOF + 3):
-        came = feed.picture(*two)
-    assert [count for count, _ in came] == [len(two)]
+def one_stamp_for_all(units: list[list[Nal]]) -> list[list[Nal]]:
+    return [[Nal(one.data, TICKS) for one in unit] for unit in units]
 
 
-def test_assembler_knows_key_frames_by_their_nal_units():
-    feed = Feed()
-    feed.prove()
-    aggregate = START + bytes([SPS]) + b"\xaa" * 9 + START + bytes([IDR]) + b"\xaa" * 30
-    feed.picture(*nal(SLICE, 230))
-    (_, unit) = feed.picture(aggregate)[-1]
-    assert unit.key
-    assert not feed.picture(*nal(SLICE, 230))[-1][1].key
-
-
-def test_assembler_wrong_guess_marks_pictures_corrupt_up_to_the_next_key_frame():
-    feed = Feed()
-    feed.prove()
-    feed.picture(*nal(SLICE, 230))
-    short, rest = nal(SLICE, 230), b"\xbb" * 40
-    (count, unit) = feed.picture(*short, rest)[-1]
-    assert (count, bytes(unit.packet)) == (len(short), b"".join(short))
-    assert not feed.assembler.early
-    feed.picture(*nal(SLICE, 230))
-    (_, after) = feed.picture(*nal(IDR, 900))[-1]
-    assert after.stamp.corrupt
-    (_, key) = feed.picture(*nal(SLICE, 230))[-1]
-    assert (key.key, key.stamp.corrupt) == (True, False)
-
-
-def test_assembler_late_piece_that_is_no_slice_does_not_matter():
-    feed = Feed()
-    feed.prove()
-    feed.picture(*nal(SLICE, 230))
-    feed.picture(*nal(SLICE, 230), *nal(SEI, 20))
-    assert feed.assembler.early
-    assert not feed.picture(*nal(SLICE, 230))[-1][1].stamp.corrupt
-
-
-def test_assembler_often_wrong_gives_up_guessing():
-    feed = Feed()
-    for _ in range(MOST_ERRORS):
-        feed.prove()
-        feed.picture(*nal(SLICE, 230))
-        feed.picture(*nal(SLICE, 230), b"\xbb" * 40)
-    for _ in range(3 * PROOF):
-        feed.picture(*nal(IDR, 230))
-    assert not feed.assembler.early
-
-
-def test_assembler_fragments_of_even_size_are_never_taken_for_the_last():
-    feed = Feed()
-    feed.picture(*nal(IDR, 950))
-    for number in range(3 * PROOF):
-        third = 60 + number % 7
-        pieces = [START + bytes([SLICE]) + b"\xaa" * third, b"\xaa" * third, b"\xaa" * third]
-        came = feed.picture(*pieces)
-        assert [count for count, _ in came] == [1], "only with the first piece of the next picture"
-    assert not feed.assembler.early
-
-
-def test_assembler_damage_of_any_piece_is_damage_of_the_picture():
-    feed = Feed()
-    feed.picture(*nal(IDR, 230), corrupt=True)
-    (_, unit) = feed.picture(*nal(SLICE, 230))[0]
-    assert unit.stamp.corrupt
-
-
+@pytest.mark.parametrize("codec", ["h264", "hevc"])
 @pytest.mark.parametrize(
-    ("header", "is_key"),
+    ("options", "sent", "early"),
     [
-        pytest.param(19 << 1, True, id="IDR_W_RADL"),
-        pytest.param(21 << 1, True, id="CRA"),
-        pytest.param(1 << 1, False, id="TRAIL_R"),
+        pytest.param("", list, True, id="tidy"),
+        pytest.param("slices=4", list, True, id="four-slices"),
+        pytest.param("", lambda units: sets_apart(units, "h264", TICKS), True, id="sets-with-the-picture-before"),
+        pytest.param("", lambda units: sets_apart(units, "h264", TICKS // 2), True, id="sets-with-a-time-of-their-own"),
+        pytest.param("", lambda units: joined(units, b"\0\0\1"), True, id="three-byte-codes-inside"),
+        pytest.param("", lambda units: joined(units, START), True, id="four-byte-codes-inside"),
+        pytest.param("", one_stamp_for_two, True, id="one-stamp-for-two-pictures"),
+        pytest.param("", one_stamp_for_all, True, id="one-stamp-for-all"),
     ],
 )
-def test_assembler_hevc_key_frames(header: int, is_key: bool):
-    feed = Feed("hevc")
-    feed.picture(*nal(header, 230))
-    (_, unit) = feed.picture(*nal(1 << 1, 230))[0]
-    assert unit.key is is_key
+def test_every_picture_is_that_of_ffmpeg_however_it_was_sent(
+    codec: Codec, options: str, sent: Any, early: bool
+) -> None:
+    pictures = coded(codec, options)
+    seen = Seen(codec).see(pieces(sent(nal_units(pictures)), codec))
+    expected = decoded(codec, pictures)
+    assert len(seen.frames) >= len(expected) - 1
+    assert (differing(seen, expected), seen.corrupt) == ([], 0)
+    assert seen.assembler.early.believed is early
 
 
-def test_assembler_is_for_codecs_that_come_in_nal_units():
-    assert [is_assembled(codec) for codec in ("h264", "hevc", "mpeg4", "mjpeg")] == [True, True, False, False]
-    assert assembler("mjpeg") is None
+@pytest.mark.parametrize("mtu", [200, 333, 1000, 1400])
+def test_slices_limited_to_a_packets_size_make_no_picture_corrupt(mtu: int) -> None:
+    pictures = coded("h264", f"slice-max-size={mtu - 10}", lively_from=QUIET)
+    seen = Seen().see(pieces(nal_units(pictures), mtu=mtu))
+    expected = decoded("h264", pictures)
+    assert len(seen.frames) >= len(expected) - 1
+    assert (differing(seen, expected), seen.corrupt) == ([], 0)
+    assert not seen.assembler.early.believed
+
+
+def test_a_wrong_guess_costs_one_picture_and_none_after_it() -> None:
+    # One slice each and larger than a packet, until the night is over: nothing told that there could be more.
+    night, day = coded("h264", "slice-max-size=3000", gop=500, lively_from=QUIET), QUIET
+    seen = Seen().see(pieces(nal_units(night)[:day], mtu=40))
+    assert seen.assembler.early.believed, "all its pictures are one slice, and the key frame did not fit into a packet"
+    seen.see(pieces(nal_units(night)[day:], mtu=40))
+    assert differing(seen, decoded("h264", night)) == [day], "the picture that was taken for complete too early"
+    assert seen.corrupt == 1, "FFmpeg tells that it is not whole, so it is not shown to a detector"
+    assert "varying numbers of slices" in seen.assembler.early.doubt
+    assert not seen.assembler.early.believed
+
+
+def test_proof_is_asked_for_and_a_longer_one_after_doubt() -> None:
+    pictures = coded("h264", "")
+    seen = Seen()
+    for number, unit in enumerate(nal_units(pictures[:30])):
+        seen.see(pieces([unit], mtu=40))
+        assert not seen.assembler.early.believed or number > PROOF
+    assert seen.assembler.early.believed
+    two = nal_units(coded("h264", "slices=2", frames=2))[0]
+    seen.see(pieces([two], mtu=40))
+    shown = 0
+    for unit in nal_units(pictures * 3):
+        seen.see(pieces([unit], mtu=40))
+        shown += not seen.assembler.early.believed
+    assert shown >= HARDER * PROOF
+
+
+@pytest.mark.parametrize("codec", ["h264", "hevc"])
+def test_with_proof_a_picture_is_given_with_its_last_piece(codec: Codec) -> None:
+    units = nal_units(coded(codec, ""))
+    seen = Seen(codec).see(pieces(units[:60], codec))
+    given = 0
+    for unit in units[60:]:
+        before, own = len(seen.units), list(pieces([unit], codec))
+        seen.see(own)
+        if len(seen.units) > before:
+            given += seen.units[-1].packet.pts == unit[-1].pts and seen.units[-1].stamp.arrival.ns == seen.pieces
+    assert given >= 0.9 * len(units[60:]), "all but those that end with a full packet"
+
+
+def test_fragments_of_even_size_are_never_taken_for_the_last() -> None:
+    def evenly(units: list[list[Nal]]) -> Iterable[av.Packet]:
+        for nal in (nal for unit in units for nal in unit):
+            third = len(nal.data) // 3 + 1
+            for number, at in enumerate(range(0, len(nal.data), third)):
+                packet = av.Packet((b"" if number else START) + nal.data[at : at + third])
+                packet.pts = nal.pts
+                yield packet
+
+    pictures = coded("h264", "")
+    seen = Seen().see(evenly(nal_units(pictures)))
+    assert (differing(seen, decoded("h264", pictures)), seen.corrupt) == ([], 0)
+
+
+@pytest.mark.parametrize("lost", ["first", "middle", "last"])
+def test_a_lost_packet_costs_its_picture_and_no_trust(lost: str) -> None:
+    pictures = coded("h264", "", gop=15)
+    units = nal_units(pictures)
+    sent = [list(pieces([unit], mtu=40)) for unit in units]
+    place = {"first": -len(sent[50]), "middle": len(sent[50]) // 2, "last": -1}[lost]
+    assert len(sent[50]) > 2
+    del sent[50][place]
+    seen = Seen().see(packet for unit in sent for packet in unit)
+    assert seen.assembler.early.believed and not seen.assembler.early.doubt
+    expected = decoded("h264", pictures)
+    shown = [frame.tobytes() for frame in seen.frames]
+    assert all(frame.tobytes() in shown for frame in [*expected[:50], *expected[60:88]])
+
+
+def test_refresh_step_by_step_without_a_key_frame_begins_at_a_recovery_point() -> None:
+    pictures = coded("h264", "intra-refresh=1", frames=120)
+    units = [[one for one in unit if not one.is_set("h264")] for unit in nal_units(pictures)]
+    sets = b"".join(START + one.data for one in nal_units(pictures)[0] if one.is_set("h264"))
+    seen = Seen(sets=sets).see(pieces(units[10:]))
+    assert [unit.packet.pts for unit in seen.units if unit.key], "a recovery point is as good as a key frame"
+    whole = decoded("h264", pictures)[-20]
+    assert any((frame == whole).all() for frame in seen.frames), "the picture has become whole"
+
+
+def test_damage_of_any_piece_is_damage_of_the_picture() -> None:
+    seen = Seen()
+    for number, packet in enumerate(pieces(nal_units(coded("h264", "")))):
+        packet.is_corrupt = number == 1
+        seen.see([packet])
+    assert [unit.stamp.corrupt for unit in seen.units[:3]] == [True, False, False]
+
+
+def test_there_is_one_for_codecs_that_come_in_nal_units() -> None:
+    assert assembler("mjpeg") is None and assembler("h264") is not None and assembler("hevc") is not None

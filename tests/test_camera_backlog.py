@@ -25,10 +25,10 @@ class Feed:
         self.backlog = Backlog()
         self._number = 0
 
-    def next(self, lag_s: float, *, waited: bool, starved_s: float = 0.0) -> bool:
+    def next(self, lag_s: float, *, waited: bool, starved_s: float = 0.0, wait_s: float = INTERVAL_S / 2) -> bool:
         """Whether the picture is left out."""
         if waited:
-            self.backlog.waited()
+            self.backlog.waited(round(wait_s * NS_PER_S))
         pts_s, key = self._number * INTERVAL_S, self._number % 10 == 0
         self._number += 1
         arrived_ns = round((100.0 + pts_s + lag_s) * NS_PER_S)
@@ -75,7 +75,7 @@ def test_backlog_that_is_none_leaves_nothing_out(lag_s: float, waited: bool) -> 
 def test_backlog_late_for_want_of_a_processor_is_left_out_although_it_was_waited_for() -> None:
     feed = Feed()
     on_time(feed)
-    starved = [feed.next(0.12, waited=True, starved_s=0.1) for _ in range(STARVED_PICTURES)]
+    starved = [feed.next(0.12, waited=True, starved_s=0.11) for _ in range(STARVED_PICTURES)]
     assert starved == [False] * (STARVED_PICTURES - 1) + [True]
 
 
@@ -125,14 +125,30 @@ def test_camera_that_decodes_too_slowly_leaves_pictures_out_and_is_on_time_again
     assert max(delays_s) - min(delays_s) < 0.5  # without leaving any out, the last would be 1.6 s later than the first
 
 
-def test_backlog_of_stamps_slower_than_time_is_not_taken_for_lag_for_ever() -> None:
-    """25 stamps a second from a camera that sends 21, one hiccup: every picture seems later than the one before."""
+@pytest.mark.parametrize("fps", [24.75, 21.0, 12.0])
+def test_backlog_of_stamps_slower_than_time_is_none_and_a_pause_leaves_nothing_out(fps: float) -> None:
+    """25 stamps a second from a camera that sends fewer, and pauses of the network: 0.6 s every ten."""
+    feed, read_s = Feed(), 0.0
+    for number in range(1000):
+        sent_s = number / fps
+        pause_s = 0.6 - sent_s % 10 if number > 50 and sent_s % 10 < 0.6 else 0.0
+        arrived_s = max(read_s + 0.002, sent_s + pause_s)
+        waited = arrived_s > read_s + 0.002
+        assert not feed.next(arrived_s - number * INTERVAL_S, waited=waited), number
+        read_s = arrived_s
+
+
+def test_backlog_of_stamps_slower_than_time_is_seen_when_there_is_one() -> None:
     feed = Feed()
-    lags_s = [0.0076 * number for number in range(200)]
-    for lag_s in lags_s[:25]:
-        assert not feed.next(lag_s, waited=True)
-    left_out = [feed.next(lag_s + 0.1, waited=False) for lag_s in lags_s[25:33]]
-    assert left_out[-1]
-    later = [feed.next(lag_s, waited=True) for lag_s in lags_s[33:]]
-    assert later[0]
-    assert not any(later[60:]), "two seconds later it is decoded again, and stays so"
+    for number in range(100):
+        assert not feed.next(0.0076 * number, waited=True)
+    assert any(feed.next(0.76 + 0.03 * turn, waited=False) for turn in range(10))
+
+
+def test_backlog_that_the_sender_still_has_is_one_although_packets_on_their_way_are_waited_for() -> None:
+    feed = Feed()
+    on_time(feed)
+    grows = [feed.next(0.03 * turn, waited=False) for turn in range(8)]
+    assert grows[-1]
+    on_their_way = [feed.next(0.24, waited=True, wait_s=0.001) for _ in range(5)]
+    assert all(on_their_way), "a key frame that is 0.24 s old is not the present"

@@ -12,7 +12,8 @@ import pytest
 
 from pipeline.camera.capture import Arrival
 from pipeline.camera.decode import Decoded, Decoder, stamp_of
-from pipeline.camera.source import Picture, open_source
+from pipeline.camera.picture import Picture
+from pipeline.camera.source import open_source
 from pipeline.clock import NS_PER_S, SystemClock, VirtualClock
 from pipeline.config.camera import Camera
 from pipeline.errors import SourceError, SourceLost

@@ -61,7 +61,7 @@ def measure_decode(
     # Daemons, because a camera may hold FFmpeg for good, and that must not hold the command.
     for _ in range(min(AT_ONCE, len(everything))):
         threading.Thread(target=work, name="measure-decode", daemon=True).start()
-    patience_s = GRACE_S + seconds + max(camera.open_timeout_s + camera.read_timeout_s for camera in everything)
+    patience_s = GRACE_S + seconds + max(camera.open_timeout_s + camera.silence_s for camera in everything)
     costs: dict[str, CameraCost] = {}
     while len(costs) < len(everything):
         try:
@@ -114,6 +114,8 @@ class _Measurement:
         until = _Until()
         began_s = 0.0
         for picture in source.pictures(until):
+            if picture is None:
+                continue
             if until.end_s is None:
                 # The first picture pays for the decoder's start.
                 until.end_s, began_s = time.monotonic() + seconds, time.thread_time()

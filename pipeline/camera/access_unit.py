@@ -1,50 +1,60 @@
-"""Pictures out of RTP pieces, without waiting for the next picture.
+"""Pictures out of RTP pieces: by FFmpeg's parser, and without waiting for the next picture where that is proven.
 
 The problem: FFmpeg's parser knows that a coded picture is complete when the next one begins, so every H.264 and HEVC
 camera is seen one frame late: 41 ms at 25 fps, measured by RTCP time against servers on the same machine, whatever
 options are set. RTP marks the last packet of a picture, but FFmpeg does not hand the mark on.
 
-So the parser is left out (`fflags noparse`), and what the depacketizer gives is put together here: one piece for each
-NAL unit, aggregate or fragment (RFC 6184 §5.4, RFC 7798 §4.4), all pieces of a picture with its time stamp. A picture
-is taken as complete when its last slice is: packetizers cut NAL units into fragments of one size, the last one is
-smaller; and cameras code every picture in the same number of slices. Where one of the two does not hold, a picture is
-complete when the next one begins, as before. With it, pictures are there 1 to 5 ms after they left (the seven
-recordings tried, H.264 and HEVC, from our server and GStreamer's; none damaged).
-
-It is not believed before it has been right for `PROOF` pictures. Should it be wrong later, the rest of that picture is
-left out, and everything up to the next key frame counts as corrupt.
+So FFmpeg's demuxer is asked for what the depacketizer gives (`fflags noparse`): one piece for each NAL unit, aggregate
+or fragment (RFC 6184 §5.4, RFC 7798 §4.4). The pieces go through FFmpeg's parser here, which says for certain where
+pictures end, whatever time stamps they carry; and beside it `pipeline.camera.early` guesses. Once its guesses have
+been shown to be right, pictures are given with their last piece, 1 to 5 ms after they left (the seven recordings tried,
+H.264 and HEVC, from our server and GStreamer's). The parser goes on checking. At the first guess that was wrong,
+pictures wait for their end again, and those since the last key frame are decoded once more, so that none is damaged for
+good.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from itertools import takewhile
+from typing import Any
 
 import av
 
 from pipeline.camera.capture import Arrival
 from pipeline.camera.decode import Stamp, reported_at_ns, stamp_of
+from pipeline.camera.early import EarlyEnd
+from pipeline.camera.nal import STARTS, Codec, NalScanner, NalUnit
+from pipeline.camera.opening import is_assembled
 from pipeline.errors import SourceLost
 
-Codec = Literal["h264", "hevc"]
-
-PROOF = 16
-"""So many guesses must have been right, none wrong between them, before one is used."""
-MOST_ERRORS = 3
-"""So many wrong guesses, and a connection is left to wait for the next picture for good."""
 MOST_BYTES = 32 << 20
 """Of one coded picture; more is no picture, and must not fill the memory."""
-_START = b"\x00\x00\x00\x01"
+MOST_AGAIN = 8 << 20
+"""Of the pictures that are kept to be decoded once more, bytes; where there are more, damage stays to the key frame."""
+
+
+PADDING = bytes(64)
+"""AV_INPUT_BUFFER_PADDING_SIZE: FFmpeg's parsers may look beyond what they are given."""
 
 
 @dataclass(frozen=True, slots=True)
 class AccessUnit:
-    """One coded picture: `packet` holds all of it; `key` says that decoding can begin here."""
+    """One coded picture.
+
+    Attributes:
+        packet: All of it.
+        stamp: Of its packets.
+        key: Decoding can begin here.
+        again: Coded pictures from a key frame to the one before this, whose decoding went wrong.
+    """
 
     packet: av.Packet[Any]
     stamp: Stamp
     key: bool
+    again: tuple[bytes, ...] = ()
 
 
 def whole(packet: av.Packet[Any], arrival: Arrival) -> AccessUnit:
@@ -52,135 +62,179 @@ def whole(packet: av.Packet[Any], arrival: Arrival) -> AccessUnit:
     return AccessUnit(packet, stamp_of(packet, arrival), packet.is_keyframe)
 
 
-def is_assembled(codec: str) -> bool:
-    """Whether pictures of this codec are put together here."""
-    return codec in ("h264", "hevc")
-
-
 def assembler(codec: str) -> Assembler | None:
     """For a new stream of this codec; None where FFmpeg does it."""
     return Assembler("hevc" if codec == "hevc" else "h264") if is_assembled(codec) else None
 
 
-@dataclass(slots=True)
-class _Pieces:
-    """A picture that is coming in."""
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """What came with a piece; `end` is the stream's length with it, bytes."""
 
+    end: int
     pts: int | None
     reported_at_ns: int | None
     arrival: Arrival
-    corrupt: bool = False
-    data: list[bytes] = field(default_factory=list)
-    size: int = 0
-    slices: int = 0
-    key: bool = False
-    ends_in_slice: bool = False
-    last_slice_piece: int = -1
-    guessed_at: int | None = None
+    corrupt: bool
+
+
+@dataclass(slots=True)
+class _Coming:
+    """The bytes that have not been given yet, and what is known of the picture that they begin."""
+
+    data: bytearray = field(default_factory=bytearray)
+    begins: int = 0
+    guessed_end: int | None = None
     given: bool = False
 
 
 class Assembler:
-    """Pieces of one stream in, access units out."""
+    """Pieces of one stream in, access units out. Not thread-safe."""
 
     def __init__(self, codec: Codec) -> None:
-        self._codec = codec
-        self._now: _Pieces | None = None
-        self._fragment_size = 0
-        self._usual_slices: int | None = None
-        self._right = 0
-        self._wrong = 0
-        self._damaged = False
-
-    @property
-    def early(self) -> bool:
-        """Whether pictures are given as soon as their last piece is here."""
-        return self._right >= PROOF and self._wrong < MOST_ERRORS
+        self.early = EarlyEnd()
+        self._parser = av.CodecContext.create(codec, "r")
+        self._scanner = NalScanner(codec)
+        self._pieces: deque[_Piece] = deque()
+        self._units: deque[NalUnit] = deque()
+        self._slices = self._keys = 0
+        self._coming = _Coming()
+        self._length = self._parsed = 0
+        self._last_pts: int | None = None
+        self._recent = _Recent()
 
     def assemble(self, packet: av.Packet[Any], arrival: Arrival) -> Iterator[AccessUnit]:
-        """The access units that are complete with this piece, which came at `arrival`: none, one, or two.
+        """The access units that are complete with this piece, which came at `arrival`.
 
         Raises:
             SourceLost: The picture has no end.
         """
-        if self._now is None or packet.pts != self._now.pts:
-            yield from self._finish()
-            self._now = _Pieces(packet.pts, reported_at_ns(packet), arrival)
-        pieces = self._now
-        if pieces.size > MOST_BYTES:
-            raise SourceLost(f"a picture of more than {MOST_BYTES >> 20} MB: the camera's time stamps stand still")
-        if pieces.given:
-            self._come_late(bytes(packet))
+        data = bytes(packet)
+        # An empty one would mean the stream's end to the parser, which is not made to go on after that.
+        if not data or self._is_orphan(data, packet.pts):
             return
-        pieces.arrival = arrival
-        pieces.corrupt |= packet.is_corrupt
-        self._add(pieces, bytes(packet))
-        if pieces.guessed_at is not None and self.early:
-            pieces.given = True
-            yield self._unit(pieces)
+        self._last_pts = packet.pts
+        self._length += len(data)
+        self._coming.data += data
+        self._pieces.append(_Piece(self._length, packet.pts, reported_at_ns(packet), arrival, packet.is_corrupt))
+        found = list(self._scanner.scan(data))
+        self._note(found, 1)
+        self._units.extend(found)
+        for parsed in self._parser.parse(memoryview(data + PADDING)[: len(data)]):
+            yield from self._settle(parsed)
+        if self._length - self._parsed > MOST_BYTES:
+            raise SourceLost(f"a picture of more than {MOST_BYTES >> 20} MB: it has no end")
+        if self._guess(len(data), begins=bool(found) and found[0].begins == self._length - len(data)):
+            self._coming.guessed_end = self._length
+            if self.early.believed:
+                yield self._give(self._length, key=self._keys > 0)
+                self._coming.given = True
 
-    def _add(self, pieces: _Pieces, piece: bytes) -> None:
-        begins = piece.startswith(_START)
-        pieces.data.append(piece)
-        pieces.size += len(piece)
-        if begins:
-            self._note_nal_units(pieces, piece)
-        if pieces.ends_in_slice:
-            pieces.last_slice_piece = len(pieces.data) - 1
-        size = len(piece) - (len(_START) if begins else 0)
-        is_last = size < self._fragment_size
-        self._fragment_size = max(self._fragment_size, size if not begins else size - 2)
-        complete = is_last and pieces.ends_in_slice and pieces.slices == self._usual_slices
-        if complete and pieces.guessed_at is None:
-            pieces.guessed_at = len(pieces.data) - 1
+    def _is_orphan(self, data: bytes, pts: int | None) -> bool:
+        """Whether it is a fragment of a NAL unit whose beginning was lost; all fragments have one time stamp."""
+        return not data.startswith(STARTS) and (not self._length or pts != self._last_pts)
 
-    def _note_nal_units(self, pieces: _Pieces, piece: bytes) -> None:
-        """Count the slices that begin in this piece; an aggregate holds several NAL units."""
-        at = 0
-        while at >= 0 and at + len(_START) < len(piece):
-            is_slice, is_key = _kind(self._codec, piece[at + len(_START)])
-            pieces.slices += is_slice
-            pieces.key |= is_key
-            pieces.ends_in_slice = is_slice
-            at = piece.find(_START, at + len(_START))
+    def _guess(self, size: int, *, begins: bool) -> bool:
+        ends_in_slice = bool(self._units) and self._units[-1].is_slice
+        seems_complete = self.early.guess(
+            size - 4 if begins else size, begins=begins, ends_in_slice=ends_in_slice, slices=self._slices
+        )
+        return seems_complete and self._coming.guessed_end is None
 
-    def _finish(self) -> Iterator[AccessUnit]:
-        """The picture before, if it was not given, and what it teaches."""
-        pieces = self._now
-        if pieces is None or not pieces.slices:
-            return
-        if not pieces.given:
-            if pieces.guessed_at == pieces.last_slice_piece:
-                self._right += 1
-            elif pieces.guessed_at is not None:
-                self._right = 0
-            yield self._unit(pieces)
-        self._usual_slices = pieces.slices
+    def _settle(self, parsed: av.Packet[Any]) -> Iterator[AccessUnit]:
+        """A picture whose end is certain: give it, unless it was given, and learn from it."""
+        end = self._parsed + parsed.size
+        units = list(takewhile(lambda unit: unit.begins < end, self._units))
+        key = parsed.is_keyframe or any(unit.is_key for unit in units)
+        slices = sum(unit.is_slice for unit in units)
+        guessed_end = self._coming.guessed_end
+        right = None if guessed_end is None else abs(guessed_end - _slices_end(units, end)) <= 1
+        if not self._coming.given:
+            yield self._give(end, key=key)
+        elif not right:
+            self._recent.mend(bytes(self._coming.data[: end - self._coming.begins]))
+            del self._coming.data[: end - self._coming.begins]
+            self._coming.begins = end
+        if self._parsed or key:
+            # Any other first one may have begun before this connection did.
+            self.early.settle(slices, right=right, key=key)
+        self._forget(units, end)
+        self._coming.guessed_end, self._coming.given = None, False
+        self._parsed = end
 
-    def _come_late(self, piece: bytes) -> None:
-        """A piece of a picture that was taken as complete; what is not part of a slice does not matter."""
-        if piece.startswith(_START) and not _kind(self._codec, piece[len(_START)])[0]:
-            return
-        self._right = 0
-        self._wrong += not self._damaged
-        self._damaged = True
+    def _give(self, end: int, *, key: bool) -> AccessUnit:
+        """Everything up to `end` that was not given yet."""
+        data = bytes(self._coming.data[: end - self._coming.begins])
+        stamp = self._stamp(end)
+        del self._coming.data[: end - self._coming.begins]
+        self._coming.begins = end
+        again = self._recent.add(data, key=key)
+        packet = av.Packet(data)
+        packet.pts = stamp.pts
+        corrupt = stamp.corrupt or self._recent.damaged
+        return AccessUnit(packet, Stamp(stamp.arrival, stamp.reported_at_ns, corrupt), key, again)
 
-    def _unit(self, pieces: _Pieces) -> AccessUnit:
-        if pieces.key:
-            self._damaged = False
-        packet = av.Packet(b"".join(pieces.data))
-        packet.pts = pieces.pts
-        stamp = Stamp(pieces.arrival, pieces.reported_at_ns, corrupt=pieces.corrupt or self._damaged)
-        return AccessUnit(packet, stamp, pieces.key)
+    def _stamp(self, end: int) -> _Piece:
+        """What came with the first slice of the picture that ends here, and when its last piece came."""
+        slice_at = next((unit.begins for unit in self._units if unit.is_slice), 0)
+        own = [piece for piece in self._pieces if piece.end > slice_at]
+        first = own[0]
+        last = next((piece for piece in own if piece.end >= end), own[-1])
+        corrupt = any(piece.corrupt for piece in self._pieces if piece.end <= last.end)
+        return _Piece(end, first.pts, first.reported_at_ns, last.arrival, corrupt)
+
+    def _note(self, units: list[NalUnit], sign: int) -> None:
+        self._slices += sign * sum(unit.is_slice for unit in units)
+        self._keys += sign * sum(unit.is_key for unit in units)
+
+    def _forget(self, units: list[NalUnit], end: int) -> None:
+        self._note(units, -1)
+        for _ in units:
+            self._units.popleft()
+        while self._pieces and self._pieces[0].end <= end:
+            self._pieces.popleft()
 
 
-def _kind(codec: Codec, header: int) -> tuple[bool, bool]:
-    """Whether a NAL unit is part of a picture, and whether decoding can begin with it, by the first byte of its header.
+class _Recent:
+    """The coded pictures since the last key frame, for the case that they must be decoded once more."""
 
-    A picture with parameter sets counts as a key frame: some cameras refresh step by step and send no IDR picture.
-    """
-    if codec == "h264":
-        kind = header & 0x1F
-        return kind in (1, 2, 5), kind in (5, 7)
-    kind = header >> 1 & 0x3F
-    return kind < 32, 16 <= kind <= 21 or kind == 33
+    def __init__(self) -> None:
+        self.damaged = False
+        self._pictures: list[bytes] | None = None
+        self._size = 0
+        self._wrong = False
+
+    def add(self, data: bytes, *, key: bool) -> tuple[bytes, ...]:
+        """A picture is given; returns those that must be decoded once more before it."""
+        if key:
+            self._pictures, self._size, self._wrong, self.damaged = [], 0, False, False
+        again: tuple[bytes, ...] = ()
+        if self._wrong and self._pictures is not None:
+            again, self._wrong = tuple(self._pictures), False
+        self._keep(data)
+        return again
+
+    def mend(self, rest: bytes) -> None:
+        """The picture that was given last has this rest, too."""
+        if self._pictures:
+            self._pictures[-1] += rest
+            self._wrong = True
+        else:
+            self.damaged = True
+
+    def _keep(self, data: bytes) -> None:
+        self._size += len(data)
+        if self._size > MOST_AGAIN:
+            self._pictures = None
+        if self._pictures is not None:
+            self._pictures.append(data)
+
+
+def _slices_end(units: list[NalUnit], end: int) -> int:
+    """Where the last slice of a picture ends, if the picture ends at `end`; offset in the stream, bytes."""
+    following = end
+    for unit in reversed(units):
+        if unit.is_slice:
+            return following
+        following = unit.begins
+    return end

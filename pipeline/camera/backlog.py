@@ -9,10 +9,13 @@ is not the network's doing: either they lay there already, none had to be waited
 waiting for a processor. A pause of the network does not look like that: what comes after it is late, but decoded in no
 time, and then the next picture is waited for. From then on pictures are not decoded, which empties the socket at once,
 and when it is empty, decoding begins again with the next key frame that is on time; pictures between two key frames
-cannot be decoded without those before them. A camera whose pictures never seem on time (its stamps are slower than
-time, or it sends in bursts) has not fallen behind, it was misjudged: after `MOST_SKIPPED_S` decoding begins again with
-any key frame once nothing lay there any more, and lateness is measured anew. Each picture that is left out is told and
-counted (`behind`), and gets its boxes from the tracker as any other that is not detected.
+cannot be decoded without those before them. A camera whose pictures never seem on time was misjudged: after
+`MOST_SKIPPED_S` decoding begins again with any key frame once nothing lay there any more. Each picture that is left out
+is told and counted (`behind`), and gets its boxes from the tracker as any other that is not detected.
+
+Late means later than pictures were since the socket was last empty, when nothing could be late because of us. So a
+camera whose stamps are slower than time, by however much, is not late, and neither is what comes at once after a pause
+of the network.
 
 How late is late follows from the fleet's goal. Pure arithmetic, but for the question whether the thread has waited.
 """
@@ -31,12 +34,14 @@ STARVED_PICTURES = 3
 STARVED_SHARE = 0.5
 """Of the delay: what was spent waiting for one."""
 LATE_SHARE = 0.6
-"""Of the promised age: how late a picture may come, compared with the quickest of the last half minute."""
+"""Of the promised age: how late a picture may come, compared with the quickest since the socket was empty."""
 LATE_S = 0.1
 """The same where nothing is promised."""
 ON_TIME_SHARE = 0.5
 """Of that: how late a key frame may be with which decoding begins again."""
 
+EMPTY_S = 0.005
+"""A wait of so long means that the sender has nothing more to send, either."""
 MOST_SKIPPED_S = 2.0
 """After so long, whatever is not waited for any more is taken for the present."""
 
@@ -55,8 +60,14 @@ class Backlog:
         self._skipping_since_ns = 0
         self._emptied = False
 
-    def waited(self) -> None:
-        """Nothing lay there: the newest packet had to be waited for, so its picture is not late because of us."""
+    def waited(self, for_ns: int) -> None:
+        """Nothing lay there: a packet of the next picture had to be waited for, so it is not late because of us.
+
+        Args:
+            for_ns: How long; packets that are on their way already do not take `EMPTY_S`.
+        """
+        if for_ns >= EMPTY_S * NS_PER_S:
+            self._quickest = Quickest()
         self._unwaited = -1
         self._starved_ns = 0
         self._emptied = True
@@ -71,7 +82,7 @@ class Backlog:
             key: Whether decoding can begin with it.
         """
         delay_ns = arrived_ns - round(pts_s * NS_PER_S)
-        lag_s = (delay_ns - self._quickest.of(delay_ns, arrived_ns)) / NS_PER_S
+        lag_s = (delay_ns - self._quickest.of(delay_ns - starved_ns, arrived_ns)) / NS_PER_S
         self._unwaited += 1
         self._starved_ns += starved_ns
         late = lag_s > self._late_s

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,11 +27,13 @@ class Stamp:
         arrival: When it was received.
         reported_at_ns: Wall time of its capture by RTCP sender reports; None without.
         corrupt: The demuxer says it is damaged.
+        pts_s: Its presentation time, made plausible (`pipeline.camera.streamtime`), s; of a camera only.
     """
 
     arrival: Arrival
     reported_at_ns: int | None
     corrupt: bool
+    pts_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +68,16 @@ class Decoder:
         self._begun = False
         self._latest: Stamp | None = None
 
-    def decode(self, packet: av.Packet[Any], stamp: Stamp, *, key: bool) -> Iterator[Decoded]:
+    def decode(
+        self, packet: av.Packet[Any], stamp: Stamp, *, key: bool, again: Sequence[bytes] = ()
+    ) -> Iterator[Decoded]:
         """The pictures this packet completes, in presentation order; none before the first key frame.
+
+        Args:
+            packet: One coded picture.
+            stamp: Of the packet.
+            key: Decoding can begin here.
+            again: Coded pictures from a key frame on that are to be decoded before, anew, and not shown.
 
         Raises:
             SourceError: The camera has met one of its limits.
@@ -74,6 +85,8 @@ class Decoder:
         self._begun = self._begun or key
         if not self._begun:
             return
+        if again:
+            self._decode_again(again)
         packet.opaque = self._latest = stamp
         try:
             with watched(self._camera):
@@ -100,6 +113,12 @@ class Decoder:
             return
         for frame in frames:
             yield self._decoded(frame, self._latest)
+
+    def _decode_again(self, pictures: Sequence[bytes]) -> None:
+        self._context.flush_buffers()
+        for data in pictures:
+            with suppress(av.FFmpegError), watched(self._camera):
+                self._context.decode(av.Packet(data))
 
     def _decoded(self, frame: av.VideoFrame, latest: Stamp) -> Decoded:
         # With B-frames, a picture comes out behind packets that came later; its own stamp came through with it.

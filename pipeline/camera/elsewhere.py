@@ -13,11 +13,12 @@ import functools
 import http.client
 import re
 import ssl
+from contextlib import closing
 from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 
 import av
 
-from pipeline.camera.failure import DEFAULT_PORTS
+from pipeline.camera.unauthorized import DEFAULT_PORTS
 from pipeline.config.camera import Camera
 from pipeline.errors import SourceError
 
@@ -29,6 +30,7 @@ _NAMES_ADDRESSES = frozenset(
 )
 """FFmpeg's input formats that open what their content, or a pattern in their name, tells them to."""
 _NOT_LISTED = re.compile("not on whitelist|Not detecting m3u8")
+_PLAYLIST = re.compile("(?m)^hls: (Format not on whitelist|Not detecting m3u8)")
 _REDIRECTING = re.compile(r"Redirecting to (\S+)")
 _HOST = re.compile(r"[0-9A-Za-z.:-]{1,253}")
 _ANSWER_S = 2.0
@@ -44,11 +46,16 @@ def own_address_options(camera: Camera) -> dict[str, str]:
     """Options of FFmpeg that keep an http camera to its address."""
     if camera.allow_redirects or not is_http(camera.url.reveal()):
         return {}
-    return {"max_redirects": "0", "format_whitelist": _plain_formats()}
+    return {"max_redirects": "0", "format_whitelist": plain_formats()}
+
+
+def is_playlist(camera: Camera, said: str) -> bool:
+    """Whether FFmpeg's log says that the camera sent one of HLS, which was not read."""
+    return not camera.allow_redirects and is_http(camera.url.reveal()) and _PLAYLIST.search(said) is not None
 
 
 def require_plain(camera: Camera, said: str) -> None:
-    """Raise if FFmpeg's log says that the camera sent a playlist.
+    """Raise if FFmpeg's log says that the camera sent a description that names addresses.
 
     Raises:
         SourceError: It did.
@@ -107,30 +114,63 @@ def _sent_on(camera: Camera, address: str) -> str:
 
 
 @functools.cache
-def _plain_formats() -> str:
+def plain_formats() -> str:
+    """FFmpeg's input formats that name no addresses, with commas between."""
     return ",".join(sorted(av.formats_available - _NAMES_ADDRESSES))
 
 
-def _location(address: str) -> str | None:
-    """What an http server answers as the place to go to."""
+class Answer:
+    """What an http server answers; the connection is for it alone."""
+
+    def __init__(self, connection: http.client.HTTPConnection) -> None:
+        """Of a connection on which something was asked."""
+        self._connection, self._response = connection, connection.getresponse()
+        self.status = self._response.status
+        self.location = self._response.getheader("Location")
+
+    def read(self, size: int = -1) -> bytes:
+        """So many bytes of its body, fewer at its end."""
+        return self._response.read(size)
+
+    def close(self) -> None:
+        """Let it go."""
+        self._response.close()
+        self._connection.close()
+
+
+def fetch(camera_address: str, address: str, timeout_s: float) -> Answer:
+    """What an http server answers to GET; user and password are those of the camera's own address. Blocks.
+
+    Raises:
+        OSError: It does not.
+        HTTPException: Not in HTTP.
+    """
     parts = urlsplit(address)
     host, scheme = parts.hostname or "", parts.scheme.lower()
     if scheme == "https":
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # as FFmpeg: cameras sign their own
         connection: http.client.HTTPConnection = http.client.HTTPSConnection(
-            host, parts.port, timeout=_ANSWER_S, context=context
+            host, parts.port, timeout=timeout_s, context=context
         )
     else:
-        connection = http.client.HTTPConnection(host, parts.port, timeout=_ANSWER_S)
+        connection = http.client.HTTPConnection(host, parts.port, timeout=timeout_s)
+    headers = {"Connection": "close", **_headers(camera_address)}
     try:
-        connection.request("GET", urlunsplit(("", "", parts.path or "/", parts.query, "")), headers=_headers(address))
-        answer = connection.getresponse()
-        return answer.getheader("Location") if answer.status in (301, 302, 303, 307, 308) else None
+        connection.request("GET", urlunsplit(("", "", parts.path or "/", parts.query, "")), headers=headers)
+        return Answer(connection)
+    except BaseException:
+        connection.close()
+        raise
+
+
+def _location(address: str) -> str | None:
+    """What an http server answers as the place to go to."""
+    try:
+        with closing(fetch(address, address, _ANSWER_S)) as answer:
+            return answer.location if answer.status in (301, 302, 303, 307, 308) else None
     except (OSError, http.client.HTTPException, ValueError):
         return None
-    finally:
-        connection.close()
 
 
 def _headers(address: str) -> dict[str, str]:

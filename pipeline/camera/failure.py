@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import av
 
+from pipeline.camera.unauthorized import DEFAULT_PORTS, why_unauthorized
 from pipeline.config.camera import Camera
 from pipeline.redact import redact
 
@@ -32,7 +33,6 @@ _REASONS: tuple[tuple[type[av.FFmpegError], str], ...] = (
 
 
 _TIMEOUTS = (av.TimeoutError, av.ExitError)
-DEFAULT_PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
 _KNOCK_S = 1.0
 
 
@@ -46,18 +46,28 @@ def why_not_opened(camera: Camera, error: Exception, waited_s: float) -> str:
     """
     # An RTSP answer that never came is no valid one, says FFmpeg.
     late = waited_s >= 0.95 * min(camera.open_timeout_s, camera.read_timeout_s)
-    if camera.url.kind == "network" and (
-        isinstance(error, _TIMEOUTS) or (isinstance(error, av.InvalidDataError) and late)
-    ):
-        return _why_silent(camera)
-    if camera.url.kind == "network" and _is_io_error(error):
-        return _why_silent(camera, "the connection broke")
-    if camera.url.kind == "network" and isinstance(error, av.PermissionError):
+    if camera.url.kind == "network":
+        if isinstance(error, _TIMEOUTS) or (isinstance(error, av.InvalidDataError) and late):
+            return _why_silent(camera)
+        if _is_io_error(error):
+            return _why_silent(camera, "the connection broke")
+        return _why_refused(camera, error)
+    return _known(error) or redact(getattr(error, "strerror", None) or error)
+
+
+def _why_refused(camera: Camera, error: Exception) -> str:
+    """Why a camera that answers gives no stream."""
+    is_rtsp = urlsplit(camera.url.reveal()).scheme.lower() in ("rtsp", "rtsps")
+    if isinstance(error, OSError) and error.errno == errno.EPROTONOSUPPORT and is_rtsp:
+        return f"it refuses {camera.transport.upper()} (461); set transport: {_other(camera)} for this camera, or auto"
+    if isinstance(error, av.HTTPUnauthorizedError):
+        return why_unauthorized(camera)
+    if isinstance(error, av.PermissionError):
         return (
             "connecting is not permitted: it sends on to another port than that of its address, or this machine's "
             "firewall forbids it; write the address it sends to"
         )
-    if isinstance(error, av.InvalidDataError) and urlsplit(camera.url.reveal()).scheme.lower() in ("rtsp", "rtsps"):
+    if isinstance(error, av.InvalidDataError) and is_rtsp:
         # FFmpeg says the same of a description that it has no memory for.
         return (
             "it sends no video FFmpeg can read, or announces a description of more than memory_mb allows "
@@ -66,10 +76,12 @@ def why_not_opened(camera: Camera, error: Exception, waited_s: float) -> str:
     return _known(error) or redact(getattr(error, "strerror", None) or error)
 
 
-def why_lost(camera: Camera, error: Exception) -> str:
-    """Why a source that was open cannot be read on; no credentials in it."""
+def why_lost(camera: Camera, error: Exception, *, ever_came: bool) -> str:
+    """Why a source that was open cannot be read on; no credentials in it. `ever_came` is whether a packet has."""
+    if isinstance(error, _TIMEOUTS) and not ever_came and camera.transport != "tcp":
+        return "no packet came by UDP, which may be held up on the way; set transport: tcp for this camera"
     if isinstance(error, _TIMEOUTS):
-        return f"it was silent for {camera.read_timeout_s:g} s"
+        return f"it was silent for {camera.silence_s:g} s"
     if _is_io_error(error):
         return "the connection broke" if camera.url.kind == "network" else "the device or disk fails"
     return _known(error) or redact(getattr(error, "strerror", None) or error)
@@ -84,6 +96,10 @@ def _is_io_error(error: Exception) -> bool:
     return isinstance(error, OSError) and error.errno == errno.EIO
 
 
+def _other(camera: Camera) -> str:
+    return "tcp" if camera.transport == "udp" else "udp"
+
+
 def _why_silent(camera: Camera, otherwise: str = "") -> str:
     """Knock at the port: a wrong name, a wrong port and a wrong protocol are different mistakes."""
     parts = urlsplit(camera.url.reveal())
@@ -94,4 +110,11 @@ def _why_silent(camera: Camera, otherwise: str = "") -> str:
         return f"the name {host} is unknown; check it, or the name server of this machine"
     except OSError:
         return otherwise or "it does not answer in time; check host, port and network"
-    return otherwise or f"something listens there, but gives no {scheme.upper()} answer in time; check port and address"
+    if otherwise:
+        return otherwise
+    if scheme == "rtsp" and camera.transport != "tcp":
+        return (
+            "something listens there, but no picture comes in time; UDP may be held up on the way: set transport: tcp "
+            "for this camera, and check port and address"
+        )
+    return f"something listens there, but gives no {scheme.upper()} answer in time; check port and address"

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 import structlog
 
+from pipeline.camera.orientation import Orientation, told_orientation
+from pipeline.camera.picture import Picture
 from pipeline.camera.resize import Resizer
 from pipeline.camera.runqueue import RunQueue
 from pipeline.camera.session import StreamPoint, continues, new_session
-from pipeline.camera.source import Picture
 from pipeline.clock import Clock
+from pipeline.config.camera import Camera
 from pipeline.errors import SlotError
 from pipeline.geometry import Letterbox, WidthHeight
 from pipeline.link import Admission, Admitted, Tick
@@ -34,8 +36,10 @@ class _Session:
 class Frames:
     """Numbers the pictures of one camera, and puts those the worker wants into its slot. Not thread-safe."""
 
-    def __init__(self, scope: RunScope, camera_id: str, clock: Clock) -> None:
-        self._scope, self._camera_id, self._clock = scope, camera_id, clock
+    def __init__(self, scope: RunScope, camera: Camera, clock: Clock) -> None:
+        self._scope, self._camera_id, self._clock = scope, camera.camera_id, clock
+        self._mounted = Orientation(camera.rotate // 90, camera.mirror)
+        self._orientation = self._mounted
         self._resizer = Resizer()
         self._run_queue = RunQueue()
         self._rng = random.Random()
@@ -114,7 +118,8 @@ class Frames:
     def _session_of(self, picture: Picture) -> _Session | None:
         if picture.frame is None:
             return self._session
-        frame_wh = (picture.frame.width, picture.frame.height)
+        self._orientation = told_orientation(picture.frame).then(self._mounted)
+        frame_wh = self._orientation.upright_wh((picture.frame.width, picture.frame.height))
         point = StreamPoint(picture.pts_s, picture.received_ns, frame_wh, picture.frame.format.name, picture.max_gap_s)
         if self._session is not None and not continues(self._session.last, point):
             self.end_session()
@@ -137,5 +142,5 @@ class Frames:
             raise SlotError(f"camera {self._camera_id}: its slot is closed")
         content_wh = Letterbox.fit(session.last.frame_wh, self._admission.input_wh).content_wh
         with self._writer.loan(content_wh) as loan:
-            self._resizer.resize_into(picture.frame, loan.pixels)
+            self._resizer.resize_into(picture.frame, loan.pixels, self._orientation)
             loan.send(session.number, frame_id)

@@ -13,6 +13,7 @@ from av.stream import Discard
 
 from pipeline.camera.elsewhere import (
     is_http,
+    is_playlist,
     next_address,
     own_address_options,
     require_own_address,
@@ -20,12 +21,22 @@ from pipeline.camera.elsewhere import (
 )
 from pipeline.camera.failure import why_lost, why_not_opened
 from pipeline.camera.limits import decoder_limits, out_of_memory, talkative, watched
+from pipeline.camera.playlist import OPTIONS as PLAYLIST_OPTIONS
+from pipeline.camera.playlist import OwnAddresses
 from pipeline.config.camera import Camera
 from pipeline.errors import SourceError, SourceLost
 from pipeline.geometry import WidthHeight
 
 MOST_REDIRECTIONS = 5
 """As many as a careful person would follow; FFmpeg follows eight."""
+
+
+_PIECES = {"fflags": "noparse+nofillin", "probesize": "32"}
+"""Options for pieces. FFmpeg looks for parameter sets in the first piece only; it gives up at fragments without any."""
+_PLAYLISTS = ("hls", "dash")
+"""FFmpeg tells a duration of these only where they are finished."""
+_NO_PARSE, _NO_TIMESTAMPS = 0x0020, 0x0080
+"""AVFMT_FLAG_NOPARSE of a connection, AVFMT_NOTIMESTAMPS of a format."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,22 +54,49 @@ class Description:
     fps: float | None
 
 
-def open_container(camera: Camera, *, parse: bool = True) -> av.container.InputContainer:
+def connect(camera: Camera) -> tuple[av.container.InputContainer, av.VideoStream]:
+    """A connection to the source and its video; blocks.
+
+    H.264 and HEVC come in RTP pieces over RTSP (`gives_pieces`), unless FFmpeg needs whole pictures to begin with.
+
+    Raises:
+        SourceError: There is none, and why.
+    """
+    container = open_container(camera, pieces=sends_pieces(camera))
+    try:
+        stream = video_stream(camera, container)
+        if gives_pieces(container) and not is_assembled(stream.codec_context.codec.canonical_name):
+            container.close()
+            container = open_container(camera)
+            stream = video_stream(camera, container)
+    except BaseException:
+        container.close()
+        raise
+    return container, stream
+
+
+def open_container(camera: Camera, *, pieces: bool = False) -> av.container.InputContainer:
     """A connection to the source; blocks.
 
     Args:
         camera: Where it is.
-        parse: Let FFmpeg put pictures together; without, RTP pieces come as they are (`pipeline.camera.access_unit`).
+        pieces: Ask for RTP pieces as they are (`pipeline.camera.access_unit`), and not for whole pictures.
 
     Raises:
         SourceError: There is none, and why.
     """
     began_s = time.monotonic()
-    address = _location(camera)
+    address, playlist = _location(camera), False
     for _ in range(MOST_REDIRECTIONS):
         try:
-            return _open(camera, address, parse=parse)
+            return _open(camera, address, pieces=pieces, playlist=playlist)
+        except _Playlist:
+            playlist = True
         except (av.FFmpegError, OSError, ValueError) as error:
+            if pieces and isinstance(error, av.InvalidDataError) and not _is_late(camera, began_s):
+                # FFmpeg cannot begin with the middle of a picture.
+                pieces = False
+                continue
             following = _next_address(camera, address, error)
             if following is None:
                 why = why_not_opened(camera, error, time.monotonic() - began_s)
@@ -67,7 +105,15 @@ def open_container(camera: Camera, *, parse: bool = True) -> av.container.InputC
     raise SourceError(f"cannot open {camera.url}: it sends on to itself again and again; check the address")
 
 
-def _open(camera: Camera, address: str, *, parse: bool) -> av.container.InputContainer:
+def _is_late(camera: Camera, began_s: float) -> bool:
+    return time.monotonic() - began_s > camera.open_timeout_s / 2
+
+
+class _Playlist(Exception):
+    """The camera sent one, which has to be read in another way."""
+
+
+def _open(camera: Camera, address: str, *, pieces: bool, playlist: bool) -> av.container.InputContainer:
     container = None
     with watched(camera) as said, talkative():
         try:
@@ -75,13 +121,16 @@ def _open(camera: Camera, address: str, *, parse: bool) -> av.container.InputCon
                 address,
                 mode="r",
                 format=camera.format or ("v4l2" if camera.url.kind == "device" else None),
-                options=_options(camera) | ({} if parse else {"fflags": "noparse+nofillin"}),
+                options=_options(camera) | (_PIECES if pieces else {}) | (PLAYLIST_OPTIONS if playlist else {}),
+                io_open=OwnAddresses(camera) if playlist else None,
                 metadata_errors="replace",
-                timeout=(camera.open_timeout_s, camera.read_timeout_s),
+                timeout=(camera.open_timeout_s, camera.silence_s),
             )
             return container
         finally:
-            words = "\n".join(line for _, _, line in said)
+            words = "\n".join(f"{part}: {line}" for _, part, line in said)
+            if container is None and not playlist and is_playlist(camera, words):
+                raise _Playlist
             try:
                 require_own_address(camera, words)
                 require_plain(camera, words)
@@ -99,8 +148,16 @@ def _next_address(camera: Camera, address: str, error: Exception) -> str | None:
 
 
 def _location(camera: Camera) -> str:
-    """What FFmpeg is to open; `file:` keeps it from reading a protocol into a file's name."""
+    """What FFmpeg is to open: it knows schemes in small letters only, and no user without a password's colon.
+
+    `file:` keeps it from reading a protocol into a file's name.
+    """
     address = camera.url.reveal()
+    if camera.url.kind == "network":
+        parts = urlsplit(address)
+        userinfo, at, host = parts.netloc.rpartition("@")
+        colon = ":" if at and ":" not in userinfo else ""
+        return parts.scheme + address[len(parts.scheme) :].replace(parts.netloc, f"{userinfo}{colon}{at}{host}", 1)
     if camera.url.kind != "file":
         return address
     return "file:" + (unquote(urlsplit(address).path) if address.lower().startswith("file://") else address)
@@ -122,9 +179,9 @@ def _options(camera: Camera) -> dict[str, str]:
     }
     if sends_pieces(camera):
         options |= {
-            "rtsp_transport": camera.transport,
+            "rtsp_transport": "tcp+udp" if camera.transport == "auto" else camera.transport,
             # Over UDP anybody can send: only what comes from where the server said is believed.
-            "rtsp_flags": "filter_src",
+            "rtsp_flags": "filter_src+prefer_tcp" if camera.transport == "auto" else "filter_src",
             "allowed_media_types": "video",
             # How long a missing UDP packet is waited for, µs; FFmpeg's default is half a second.
             "max_delay": str(100_000),
@@ -156,15 +213,36 @@ def video_stream(camera: Camera, container: av.container.InputContainer) -> av.V
     return stream
 
 
-def is_recording(camera: Camera, container: av.container.InputContainer) -> bool:
-    """Whether the source has an end: a file, or an http address that tells a length, as no camera does.
+def gives_pieces(container: av.container.InputContainer) -> bool:
+    """Whether its packets are RTP pieces and no whole pictures."""
+    return bool(container.flags & _NO_PARSE)
 
-    RTSP servers may tell one too, but play at their own pace.
+
+def is_assembled(codec: str) -> bool:
+    """Whether pictures of this codec can be put together out of pieces (`pipeline.camera.access_unit`)."""
+    return codec in ("h264", "hevc")
+
+
+def has_time_stamps(container: av.container.InputContainer) -> bool:
+    """Whether the format carries any; where it does not, FFmpeg makes them up from a guessed frame rate."""
+    return not container.format.flags & _NO_TIMESTAMPS
+
+
+def is_recording(camera: Camera, container: av.container.InputContainer) -> bool:
+    """Whether the source has an end: a file, or what an http server tells the length of, as no camera does.
+
+    RTSP servers may tell a duration too, but play at their own pace; so do servers that send on what is being written.
     """
     if camera.url.kind != "network":
         return camera.url.kind == "file"
-    is_http = urlsplit(camera.url.reveal()).scheme.lower() in ("http", "https")
-    return is_http and bool(container.duration)
+    if not is_http(camera.url.reveal()) or not container.duration:
+        return False
+    return container.format.name in _PLAYLISTS or container.size > 0
+
+
+def comes_in_bursts(camera: Camera, container: av.container.InputContainer) -> bool:
+    """Whether pictures may come many at a time, as they do over HTTP."""
+    return is_http(camera.url.reveal()) and has_time_stamps(container)
 
 
 def packets(
@@ -176,20 +254,27 @@ def packets(
         SourceLost: The connection broke.
         SourceError: The file cannot be read on.
     """
+    came = False
     try:
         for packet in container.demux(stream):
             # At the end PyAV gives an empty one, to flush the decoder with.
             if packet.size:
+                came = True
                 yield packet
     except MemoryError:
         raise out_of_memory(camera) from None
     except (av.FFmpegError, OSError) as error:
-        words = f"{camera.url} broke off: {why_lost(camera, error)}"
+        words = f"{camera.url} broke off: {why_lost(camera, error, ever_came=came)}"
         raise (SourceError(words) if camera.url.kind == "file" else SourceLost(words)) from None
+
+
+def tick_s(stream: av.VideoStream) -> float:
+    """Its time base, s; to be asked once, since fractions are slow."""
+    return float(stream.time_base or 1 / 90_000)
 
 
 def describe(stream: av.VideoStream) -> Description:
     """What is known before the first picture."""
     context = stream.codec_context
     rate = stream.average_rate or stream.guessed_rate
-    return Description(context.name, (context.width, context.height), float(rate) if rate else None)
+    return Description(context.codec.canonical_name, (context.width, context.height), float(rate) if rate else None)

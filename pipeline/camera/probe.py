@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import itertools
 import statistics
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-import av
-
-from pipeline.camera.limits import watched
-from pipeline.camera.opening import describe, open_container, packets, video_stream
+from pipeline.camera.picture import Picture
+from pipeline.camera.source import Source, open_source
 from pipeline.clock import NS_PER_S, Clock, SystemClock
 from pipeline.config.camera import Camera
 from pipeline.errors import SourceError
 from pipeline.geometry import WidthHeight
+from pipeline.wire import Assembly
 
 ENOUGH_KEY_FRAMES = 3
+WATCHED_S = 5.0
+"""A camera is watched for so long at least; what it does in its first second says little."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,94 +26,107 @@ class ProbeResult:
     Attributes:
         codec: FFmpeg's name.
         frame_wh: Of a decoded picture, px.
-        fps: By the camera's own time stamps; None where fewer than two frames came.
-        keyframe_interval_s: By its time stamps; None where fewer than two key frames came in the time.
+        fps: By the camera's own time stamps, or arrival where they cannot be believed; None of a single frame.
+        keyframe_interval_s: By the same; None where fewer than two key frames came in the time.
+        assembly: How its pictures are put together.
+        concern: What a user should know although pictures come; empty if nothing.
     """
 
     codec: str
     frame_wh: WidthHeight
     fps: float | None
     keyframe_interval_s: float | None
+    assembly: Assembly = ""
+    concern: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Sample:
-    """What was seen of a stream."""
+    """What was seen of a stream, and until when to look."""
 
-    frame_wh: WidthHeight | None
-    times_s: list[float]
-    key_times_s: list[float]
+    clock: Clock
+    end_ns: int
+    enough_ns: int
+    packets: int = 0
+    frame_wh: WidthHeight | None = None
+    times_s: list[float] = field(default_factory=list)
+    key_times_s: list[float] = field(default_factory=list)
+
+    def go_on(self) -> bool:
+        """Called for every packet; False when the time is over."""
+        self.packets += 1
+        return self.clock.monotonic_ns() < self.end_ns
+
+    def wait_until(self, due_ns: int) -> bool:
+        """A picture is not waited for: it is not shown to anybody."""
+        return True
+
+    def see(self, picture: Picture) -> bool:
+        """Note a picture; True when enough was seen."""
+        self.times_s.append(picture.pts_s)
+        if picture.frame is not None:
+            self.frame_wh = (picture.frame.width, picture.frame.height)
+            if picture.frame.key_frame:
+                self.key_times_s.append(picture.pts_s)
+        return len(self.key_times_s) >= ENOUGH_KEY_FRAMES and self.clock.monotonic_ns() >= self.enough_ns
 
 
 def probe(camera: Camera, timeout_s: float, clock: Clock | None = None) -> ProbeResult:
-    """Open a camera, decode a picture and watch it for its key frames; blocks up to about `timeout_s`.
+    """Open a camera as a fleet does, and watch it for its key frames; blocks up to about twice `timeout_s`.
 
     Args:
-        camera: Its own time-outs are cut to `timeout_s`.
-        timeout_s: For opening it, and again for watching it.
+        camera: Its own time-outs are cut to `timeout_s`; a recording is read as fast as it goes.
+        timeout_s: For opening it, and again for watching it; a camera is watched for 5 s at least if that allows it.
         clock: Tells when that is over.
 
     Raises:
         SourceError: It cannot be opened, has no video, or sends no picture; the message says what to do.
     """
+    clock = clock or SystemClock()
     hurried = camera.model_copy(
         update={
             "open_timeout_s": min(camera.open_timeout_s, timeout_s),
             "read_timeout_s": min(camera.read_timeout_s, timeout_s),
+            "loop": False,
+            "pace": "fastest",
         }
     )
-    container = open_container(hurried)
+    source = open_source(hurried, clock)
     try:
-        stream = video_stream(hurried, container)
-        sample = _watch(hurried, container, stream, timeout_s, clock or SystemClock())
-        description = describe(stream)
+        now_ns = clock.monotonic_ns()
+        watched_ns = 0 if camera.url.kind == "file" else round(WATCHED_S * NS_PER_S)
+        sample = _Sample(clock, now_ns + round(timeout_s * NS_PER_S), now_ns + watched_ns)
+        _watch(source, sample)
+        return _result(camera, source, sample, timeout_s)
     finally:
-        container.close()
+        source.close()
+
+
+def _watch(source: Source, sample: _Sample) -> None:
+    """Until there are enough key frames, or the time is over; what breaks after the first picture is not told."""
+    try:
+        for picture in source.pictures(sample):
+            if picture is not None and sample.see(picture):
+                return
+    except SourceError:
+        if sample.frame_wh is None and not sample.packets:
+            raise
+
+
+def _result(camera: Camera, source: Source, sample: _Sample, timeout_s: float) -> ProbeResult:
     if sample.frame_wh is None:
         raise SourceError(
-            f"{camera.url} sent {len(sample.times_s)} packets of {description.codec} in {timeout_s:g} s and no picture "
-            "could be decoded; check that it sends video, and key frames often enough"
+            f"{camera.url} sent {sample.packets} packets of {source.description.codec} in {timeout_s:g} s and no "
+            f"picture could be decoded; {source.blind or 'check that it sends video, and key frames often enough'}"
         )
     return ProbeResult(
-        codec=description.codec,
+        codec=source.description.codec,
         frame_wh=sample.frame_wh,
-        fps=_rate(sample.times_s) or description.fps,
+        fps=_rate(sample.times_s) or source.description.fps,
         keyframe_interval_s=_interval(sample.key_times_s),
+        assembly=source.assembly,
+        concern=source.concern,
     )
-
-
-def _watch(
-    camera: Camera, container: av.container.InputContainer, stream: av.VideoStream, timeout_s: float, clock: Clock
-) -> _Sample:
-    """Until there are enough key frames, or the time is over."""
-    end_ns = clock.monotonic_ns() + round(timeout_s * NS_PER_S)
-    stream.codec_context.thread_count = 1
-    frame_wh: WidthHeight | None = None
-    times_s: list[float] = []
-    key_times_s: list[float] = []
-    for packet in packets(camera, container, stream):
-        ticks = packet.pts if packet.pts is not None else packet.dts
-        at_s = float(ticks * stream.time_base) if ticks is not None and stream.time_base else len(times_s) / 25
-        times_s.append(at_s)
-        if packet.is_keyframe:
-            key_times_s.append(at_s)
-        if frame_wh is None and key_times_s:
-            frame_wh = _picture_wh(camera, stream, packet)
-        if clock.monotonic_ns() >= end_ns or (frame_wh is not None and len(key_times_s) >= ENOUGH_KEY_FRAMES):
-            break
-    if frame_wh is None and key_times_s:
-        frame_wh = _picture_wh(camera, stream, None)
-    return _Sample(frame_wh, times_s, key_times_s)
-
-
-def _picture_wh(camera: Camera, stream: av.VideoStream, packet: av.Packet[av.VideoStream] | None) -> WidthHeight | None:
-    """Size of the first picture that the packet (None: the end) completes."""
-    try:
-        with watched(camera):
-            frames = stream.codec_context.decode(packet)
-    except av.FFmpegError:
-        return None
-    return (frames[0].width, frames[0].height) if frames else None
 
 
 def _rate(times_s: list[float]) -> float | None:

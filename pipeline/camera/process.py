@@ -28,7 +28,7 @@ from pipeline.link import Admission, Bye, Hello, Introduce, Link, Tick
 from pipeline.logs import configure_logs
 from pipeline.plan import camera_plan
 from pipeline.runscope import RunScope
-from pipeline.wire import CameraState, name_session
+from pipeline.wire import Assembly, CameraState, name_session
 
 log = structlog.get_logger()
 
@@ -44,6 +44,11 @@ TOLD = 128 + signal.SIGTERM
 
 _ASK_MS = 250
 _FROZEN = "its pictures do not change: the camera hangs behind a stream that goes on; restart the camera"
+_ASSEMBLED: dict[Assembly, str] = {
+    "": "pictures come whole",
+    "early": "pictures are given with their last packet",
+    "next": "pictures are given when the next one begins",
+}
 _LEAVING_MS = 200
 """How long the last word of a camera that was told to end may take to be read."""
 _TAKEN_MS = 10_000
@@ -103,7 +108,7 @@ def serve(
     clock = SystemClock()
     link = Link(spec.link, spec.camera.camera_id)
     link.send(Hello(camera_plan(spec.camera)))
-    frames = Frames(spec.scope, spec.camera.camera_id, clock)
+    frames = Frames(spec.scope, spec.camera, clock)
     first = CameraState(fleet=spec.fleet, camera_id=spec.camera.camera_id, session_id="", state="connecting")
     reporter = Reporter(first, link, beat, stop, clock)
     try:
@@ -230,14 +235,22 @@ class _CameraLoop:
         try:
             for picture in source.pictures(self._reporter):
                 self._hear()
-                tick = self._frames.put(picture)
-                if tick is not None:
+                tick = self._frames.put(picture) if picture is not None else None
+                if source.blind:
+                    self._tell_blind(source)
+                if picture is not None and tick is not None:
                     self._send(tick)
                     self._report(source, frozen=frozen.see(picture.frame) if picture.frame is not None else None)
                 if not self._reporter.go_on():
                     return
         finally:
             source.close()
+
+    def _tell_blind(self, source: Source) -> None:
+        """That packets come, and nothing worth showing."""
+        self._reporter.change(
+            "blind", source.blind, retry_at_ns=0, codec=source.description.codec, assembly=source.assembly
+        )
 
     def _send(self, tick: Tick) -> None:
         """Now or never, as a camera must; a recording played as fast as it goes waits for the worker instead."""
@@ -264,9 +277,14 @@ class _CameraLoop:
         if self._live_since_ns is None:
             self._live_since_ns = self._clock.monotonic_ns()
             self._reconnects += 1
+        if source.blind:
+            return
+        if source.assembly != self._reporter.state.assembly:
+            log.info(_ASSEMBLED[source.assembly])
         self._reporter.change(
             "blind" if self._is_frozen else "live",
             _FROZEN if self._is_frozen else source.concern,
+            assembly=source.assembly,
             retry_at_ns=0,
             reconnects=self._reconnects,
             session_id=name_session(self._frames.session_number),

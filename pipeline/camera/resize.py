@@ -14,6 +14,7 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
+from pipeline.camera.orientation import UPRIGHT, Orientation
 from pipeline.errors import SourceError
 from pipeline.geometry import WidthHeight
 
@@ -67,18 +68,30 @@ class Resizer:
         # Cameras decode side by side; threads of OpenCV's own would fight over the cores.
         cv2.setNumThreads(1)
         self._buffer = _Buffer.of((2, 2))
+        self._turned = np.empty((0, 0, 3), np.uint8)
         self._swscale = VideoReformatter()
 
-    def resize_into(self, frame: av.VideoFrame, out: NDArray[np.uint8]) -> None:
+    def resize_into(self, frame: av.VideoFrame, out: NDArray[np.uint8], orientation: Orientation = UPRIGHT) -> None:
         """Fill `out` with the whole picture.
 
         Args:
-            frame: Any size and pixel format; rotation in its metadata is not applied.
+            frame: Any size and pixel format.
             out: (H, W, 3) uint8, contiguous; becomes RGB.
+            orientation: What makes it upright.
 
         Raises:
             SourceError: The pixel format cannot be converted.
         """
+        if orientation == UPRIGHT:
+            self._resize(frame, out)
+            return
+        width, height = orientation.upright_wh((out.shape[1], out.shape[0]))
+        if self._turned.shape[:2] != (height, width):
+            self._turned = np.empty((height, width, 3), np.uint8)
+        self._resize(frame, self._turned)
+        orientation.make_upright(self._turned, out)
+
+    def _resize(self, frame: av.VideoFrame, out: NDArray[np.uint8]) -> None:
         name = frame.format.name
         if name not in _PLANAR and name != _GRAY:
             self._resize_any(frame, out)

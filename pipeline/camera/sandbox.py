@@ -25,7 +25,6 @@ from urllib.parse import unquote, urlsplit
 
 import structlog
 
-from pipeline.camera.failure import DEFAULT_PORTS
 from pipeline.camera.landlock import (
     DEVICE,
     IOCTL_ABI,
@@ -38,6 +37,7 @@ from pipeline.camera.landlock import (
     restrict,
 )
 from pipeline.camera.privileges import drop_capabilities, forbid_new_privileges
+from pipeline.camera.unauthorized import DEFAULT_PORTS
 from pipeline.config.camera import Camera
 from pipeline.runscope import SHARED_MEMORY, RunScope
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 PROBED_AT_ONCE = 8
 """Opening a camera is waiting, mostly; more at once would load a switch or a recorder that serves them all."""
+_ASSEMBLIES = {"": "whole", "early": "at once", "next": "one late"}
+"""How a camera's pictures come: whole from the source, with their last packet, or with the next one's first."""
 GRACE_S = 5.0
 """How long a camera may overrun its own time limit: FFmpeg does not keep it in name look-up and in some hand-shakes."""
 
@@ -30,8 +32,9 @@ def check(
 
     All mistakes are told at once, each with its line and what is allowed.
 
-    With --probe, each camera is opened and its codec, size, frame rate and
-    key-frame interval are shown; the exit code is 1 if one does not answer.
+    With --probe, each camera is opened as `run` opens it and watched for five seconds; its codec, size, frame rate and
+    key-frame interval are shown, and whether its pictures are there at once or one picture late; the exit code is 1 if
+    one does not answer.
 
     Example: camfleet check configs/example.yaml --probe
     """
@@ -103,6 +106,8 @@ def _as_dict(camera: Camera, outcome: ProbeResult | SourceError) -> dict[str, An
         "frame_wh": list(outcome.frame_wh),
         "fps": outcome.fps and round(outcome.fps, 3),
         "keyframe_interval_s": outcome.keyframe_interval_s and round(outcome.keyframe_interval_s, 3),
+        "assembly": outcome.assembly,
+        "concern": outcome.concern,
     }
 
 
@@ -111,20 +116,24 @@ def _print_table(cameras: Iterable[Camera], outcomes: dict[str, ProbeResult | So
     from rich.table import Table
     from rich.text import Text
 
-    table = Table("camera", "codec", "size", "fps", "key frame every", "address", box=None, pad_edge=False)
+    table = Table("camera", "codec", "size", "fps", "key frame every", "pictures", "address", box=None, pad_edge=False)
     failures: list[Text] = []
+    notes: list[Text] = []
     for camera in cameras:
         told = _as_dict(camera, outcomes[camera.camera_id])
         if "error" in told:
-            cells = ("[red]failed[/]", "", "", "")
+            cells = ("[red]failed[/]", "", "", "", "")
             failures.append(Text.assemble((camera.camera_id, "red"), f": {told['error']}"))
         else:
             interval = told["keyframe_interval_s"]
             every = "unknown" if interval is None else f"{interval:.1f} s"
             fps = "unknown" if told["fps"] is None else f"{told['fps']:g}"
-            cells = (told["codec"], "{}×{}".format(*told["frame_wh"]), fps, every)
+            assembly = _ASSEMBLIES[told["assembly"]]
+            cells = (told["codec"], "{}×{}".format(*told["frame_wh"]), fps, every, assembly)
+            if told["concern"]:
+                notes.append(Text.assemble((camera.camera_id, "yellow"), f": {told['concern']}"))
         table.add_row(camera.camera_id, *cells, Text(told["url"], overflow="fold"))
     console = Console()
     console.print(table)
-    for failure in failures:
-        console.print(failure, soft_wrap=True)
+    for line in notes + failures:
+        console.print(line, soft_wrap=True)

@@ -13,6 +13,9 @@ from pipeline.config.url import CameraUrl
 LARGEST_PICTURE_PX = 35_651_584
 """MaxLumaPs of HEVC's level 6.2 (H.265, table A.8) and MaxFS of H.264's (table A-1): no picture of theirs is larger."""
 
+SEGMENT_S = 30.0
+"""Three times as long as the longest segments of HLS in use (RFC 8216bis §6.2.1 has a server keep three)."""
+
 
 class Reconnect(Value):
     """How a lost camera is tried again: forever, each time after a longer pause."""
@@ -164,10 +167,18 @@ class CameraSettings(Value):
         default="realtime",
         description="How a recording is played. `realtime` behaves like a camera, `fastest` works through archives.",
     )
-    transport: Literal["tcp", "udp"] = Field(
+    rotate: Literal[0, 90, 180, 270] = Field(
+        default=0,
+        description="Degrees clockwise that make its pictures upright. For cameras mounted on their side or head; "
+        "recordings that say themselves which side is up need nothing.",
+    )
+    mirror: bool = Field(
+        default=False, description="Left and right are exchanged before turning. For cameras that look into a mirror."
+    )
+    transport: Literal["tcp", "udp", "auto"] = Field(
         default="tcp",
         description="How RTSP carries its packets. Use `udp` where the camera offers nothing else or a late frame is "
-        "worse than a damaged one.",
+        "worse than a damaged one; `auto` takes TCP, and UDP where the camera refuses that.",
     )
     open_timeout_s: Number = Field(
         default=10.0,
@@ -229,6 +240,12 @@ class Camera(CameraSettings):
         "file, or in the current directory), or /dev/videoN. "
         "Keep passwords out of the file: rtsp://user:${GATE_PASSWORD}@host/."
     )
+
+    @property
+    def silence_s(self) -> float:
+        """How long reading may take, s; over HTTP, a segment may have to be written before it can be read."""
+        segments = self.url.kind == "network" and self.url.reveal().lower().startswith(("http://", "https://"))
+        return max(self.read_timeout_s, SEGMENT_S) if segments else self.read_timeout_s
 
     @property
     def waits_for_worker(self) -> bool:

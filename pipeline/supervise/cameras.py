@@ -41,7 +41,7 @@ class CameraMember(Member):
         """Prepare; nothing runs yet."""
         self._spec = spec
         self._orders: Connection | None = None
-        silent_s = camera.open_timeout_s + camera.read_timeout_s + GRACE_S
+        silent_s = camera.open_timeout_s + camera.silence_s + GRACE_S
         child = Child(f"camera {camera.camera_id}", run_camera, self._arguments, silent_s, host)
         super().__init__("camera", child, finished=(ENDED, FAILED), ends=0, ends_within_s=ENDS_WITHIN_S)
 

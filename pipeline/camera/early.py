@@ -1,0 +1,65 @@
+"""When a coded picture is complete, told by its last piece; believed only where it has been shown to be right.
+
+Packetizers cut slices into fragments of one size, and the last one is smaller; cameras code every picture in the same
+number of slices. So the picture is complete with the small last fragment of its last slice. That is a guess, and FFmpeg
+tells, one picture later, whether it was right. Cameras that limit slices by size code quiet pictures in one slice and
+lively ones in several: what holds for a hundred quiet pictures is wrong for the first one in which something happens.
+So proof has to include a key frame, the largest of all pictures, and where pictures are one slice each, one that did
+not fit into a packet. Each time the rule did not hold, eight times as long a proof is asked for.
+"""
+
+from __future__ import annotations
+
+PROOF = 16
+"""So many guesses must have been right, none wrong between them, before one is used."""
+HARDER = 8
+"""So many times as long a proof, once the rule did not hold."""
+
+
+class EarlyEnd:
+    """Watches the pictures of one stream. Pure arithmetic."""
+
+    def __init__(self) -> None:
+        self.doubt = ""
+        """Why the rule is not believed, in words; empty while nothing speaks against it."""
+        self._asked = PROOF
+        self._usual_slices: int | None = None
+        self._largest_fragment = 0
+        self._right = 0
+        self._key = self._fragmented = False
+
+    @property
+    def believed(self) -> bool:
+        """Whether a guess may be used before FFmpeg has confirmed it."""
+        return self._right >= self._asked and self._key and (self._fragmented or self._usual_slices != 1)
+
+    def guess(self, fragment: int, *, begins: bool, ends_in_slice: bool, slices: int) -> bool:
+        """Whether a picture seems complete with its newest piece.
+
+        Args:
+            fragment: Size of the piece's payload, bytes.
+            begins: The piece begins a NAL unit, and one byte less of it is payload (RFC 6184 §5.8).
+            ends_in_slice: The NAL unit that the piece ends in is a slice.
+            slices: Of the picture so far.
+        """
+        is_last = fragment < self._largest_fragment
+        self._largest_fragment = max(self._largest_fragment, fragment - 2 if begins else fragment)
+        self._fragmented = self._fragmented or (ends_in_slice and not begins)
+        return is_last and ends_in_slice and slices == self._usual_slices
+
+    def settle(self, slices: int, *, right: bool | None, key: bool) -> None:
+        """Learn from a picture whose end is certain; `right` says what became of the guess, None of none."""
+        if self._usual_slices is not None and slices != self._usual_slices:
+            self._doubt("its pictures are coded in varying numbers of slices")
+        elif right is False:
+            self._doubt("its pictures go on after short packets")
+        else:
+            self._right += right is True
+            self._key = self._key or key
+            self.doubt = "" if self.believed else self.doubt
+        self._usual_slices = slices
+
+    def _doubt(self, why: str) -> None:
+        self.doubt = why
+        self._right, self._key = 0, False
+        self._asked *= HARDER
