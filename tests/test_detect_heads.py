@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 
 from pipeline.detect.classes import Wanted, select
-from pipeline.detect.heads import MAX_BOXES, Classic, EndToEnd, choose_head, suppress
+from pipeline.detect.heads import (
+    MAX_BOXES,
+    Classic,
+    ClassicRows,
+    EndToEnd,
+    Labelled,
+    WithObjectness,
+    choose_head,
+    suppress,
+)
 from pipeline.detections import Detections
 from pipeline.errors import DetectorError
 from pipeline.geometry import iou_matrix
@@ -110,16 +119,68 @@ def test_suppress_random_boxes_equals_the_textbook(count: int, most_iou: float) 
     assert suppress(detections, most_iou).tolist() == greedy(detections, most_iou)
 
 
+ANCHORS = 8400
+
+
+def rows(*found_rows: tuple[float, ...], total: int = ANCHORS) -> np.ndarray:
+    """One picture's output (1, total, columns), the rest of it zeros."""
+    output = np.zeros((1, total, len(found_rows[0])), np.float32)
+    output[0, : len(found_rows)] = found_rows
+    return output
+
+
+def test_with_objectness_a_score_is_the_product_and_each_object_comes_once() -> None:
+    head = choose_head((1, 3 * ANCHORS, 7), 2, wanted(), (640, 640))
+    output = rows((*A, 0.9, 0.1, 0.8), (*A_SHIFTED, 0.8, 0.1, 0.8), (*FAR, 0.9, 0.2, 0.1), total=3 * ANCHORS)
+    assert found(head.decode(output)[0]) == [(CAR, 0.72, [40, 40, 60, 60])]
+
+
+def test_one_class_with_objectness_is_not_taken_for_corners_and_a_label() -> None:
+    head = choose_head((1, 3 * ANCHORS, 6), 1, wanted(of_class=(True,)), (640, 640))
+    output = rows((*A, 0.9, 0.95), (*A_SHIFTED, 0.8, 0.95), total=3 * ANCHORS)
+    assert found(head.decode(output)[0]) == [(PERSON, 0.855, [40, 40, 60, 60])]
+
+
+@pytest.mark.parametrize(("total", "class_count"), [(ANCHORS, 2), (3 * ANCHORS, 1), (ANCHORS, 80), (3 * ANCHORS, 80)])
+def test_labelled_rows_of_every_anchor_are_suppressed(total: int, class_count: int) -> None:
+    head = choose_head((1, total, 6), class_count, wanted(of_class=(True,) * class_count), (640, 640))
+    output = rows((40, 40, 60, 60, 0.9, 0), (42, 40, 62, 60, 0.8, 0), (5, 5, 9, 9, 0.1, 0), total=total)
+    assert found(head.decode(output)[0]) == [(PERSON, 0.9, [40, 40, 60, 60])]
+
+
+@pytest.mark.parametrize("class_count", [2, 3])
+def test_classic_rows_are_those_of_classic_columns(class_count: int) -> None:
+    head = choose_head((1, ANCHORS, 4 + class_count), class_count, wanted(of_class=(True,) * class_count), (640, 640))
+    output = rows((*A, 0.6, 0.3, *(0.0,) * (class_count - 2)), (*FAR, 0.1, 0.7, *(0.0,) * (class_count - 2)))
+    assert found(head.decode(output)[0]) == [(CAR, 0.7, [140, 40, 160, 60]), (PERSON, 0.6, [40, 40, 60, 60])]
+
+
+def test_nothing_found_is_nothing_in_every_layout() -> None:
+    for shape, count in (
+        ((1, 25200, 6), 1),
+        ((1, 8400, 6), 2),
+        ((1, 25200, 7), 2),
+        ((1, 6, 8400), 2),
+        ((1, 300, 6), 2),
+    ):
+        head = choose_head(shape, count, wanted(of_class=(True,) * count), (640, 640))
+        assert len(head.decode(np.zeros(shape, np.float32))[0]) == 0
+
+
 @pytest.mark.parametrize(
     ("shape", "class_count", "head"),
     [
         pytest.param((1, 300, 6), 80, EndToEnd, id="end-to-end"),
         pytest.param((1, 84, 8400), 80, Classic, id="classic"),
         pytest.param((4, 6, 8400), 2, Classic, id="classic-of-two-classes"),
+        pytest.param((1, 8400, 84), 80, ClassicRows, id="classic-as-rows"),
+        pytest.param((1, 25200, 85), 80, WithObjectness, id="objectness"),
+        pytest.param((1, 8400, 85), 80, WithObjectness, id="objectness-without-anchor-boxes"),
+        pytest.param((1, 8400, 6), 80, Labelled, id="labelled"),
     ],
 )
 def test_choose_head_by_shape(shape: tuple[int, ...], class_count: int, head: type) -> None:
-    assert isinstance(choose_head(shape, class_count, wanted()), head)
+    assert isinstance(choose_head(shape, class_count, wanted(), (640, 640)), head)
 
 
 @pytest.mark.parametrize(
@@ -131,8 +192,8 @@ def test_choose_head_by_shape(shape: tuple[int, ...], class_count: int, head: ty
     ],
 )
 def test_choose_head_of_another_kind_of_model_says_what_is_needed(shape: tuple[int, ...], class_count: int) -> None:
-    with pytest.raises(DetectorError, match=r"output has shape .* Export a detection model"):
-        choose_head(shape, class_count, wanted())
+    with pytest.raises(DetectorError, match=r"output has shape .* export a detection model"):
+        choose_head(shape, class_count, wanted(), (640, 640))
 
 
 def test_select_unknown_class_suggests_the_near_one_and_lists_all() -> None:

@@ -1,8 +1,16 @@
-"""A model's raw output → boxes: the two layouts that YOLO detection models end in.
+"""A model's raw output → boxes: the layouts that YOLO detection models end in.
 
 End to end, (N, K, 6): rows of x1, y1, x2, y2, score, class; no box twice (YOLO26, YOLOv10, exports with `nms=True`).
-Classic, (N, 4 + classes, anchors): columns of centre x, centre y, width, height and a score for each class; the same
-object many times, so non-maximum suppression follows (YOLOv8, YOLO11 and others).
+The others give the same object many times, so non-maximum suppression follows. A is the number of anchor points of the
+input, one in each cell of the grids of 8, 16 and 32 px.
+
+Classic, (N, 4 + classes, A): columns of centre x, centre y, width, height and a score for each class (YOLOv8, YOLO11
+and others), or the same as rows, (N, A, 4 + classes).
+With objectness, (N, 3 A, 5 + classes): rows of centre x, centre y, width, height, objectness, and each class's score if
+there is an object (YOLOv3, YOLOv5, YOLOv7; YOLOX with A rows).
+Labelled, (N, A, 6) or (N, 3 A, 6): rows of x1, y1, x2, y2, score, class of every anchor (exports for DeepStream).
+
+Two of them can have one shape: of six columns, the last is a class's whole number or a score, as its values show.
 """
 
 from __future__ import annotations
@@ -15,10 +23,12 @@ from numpy.typing import NDArray
 from pipeline.detect.classes import Wanted
 from pipeline.detections import Detections
 from pipeline.errors import DetectorError
-from pipeline.geometry import Boxes, iou_matrix
+from pipeline.geometry import Boxes, WidthHeight, iou_matrix
 
 Output = NDArray[np.float32]
 
+CELLS_PX = (8, 16, 32)
+"""Sides of the cells of a YOLO model's grids."""
 MAX_BOXES = 300
 """Most boxes on a picture; what end-to-end heads are built with, and Ultralytics' default `max_det`."""
 
@@ -65,28 +75,116 @@ class Classic:
     def _decode_picture(self, columns: NDArray[np.float32]) -> Detections:
         anchors = np.flatnonzero(columns[4:].max(axis=0) >= self._wanted.confidence)
         candidates = columns[:, anchors]
-        class_id = candidates[4:].argmax(axis=0).astype(np.int32)
-        score = candidates[4:].max(axis=0)
-        order = np.argsort(-score, kind="stable")
-        order = order[self._wanted.of_class[class_id[order]]][:MAX_CANDIDATES]
-        detections = Detections(_corners(candidates[:4, order]), score[order], class_id[order])
-        return detections[suppress(detections, self._wanted.nms_iou)]
+        return _best(_corners(candidates[:4]), candidates[4:], self._wanted)
 
 
-def choose_head(shape: tuple[int, ...], class_count: int, wanted: Wanted) -> Head:
-    """The head that output `shape` calls for, N × … of a model of `class_count` classes.
+class ClassicRows:
+    """Output (N, anchors, 4 + classes): the same, a row for each anchor."""
+
+    def __init__(self, wanted: Wanted) -> None:
+        self._classic = Classic(wanted)
+
+    def decode(self, output: Output) -> list[Detections]:
+        """One `Detections` a picture, each object once."""
+        return self._classic.decode(output.transpose(0, 2, 1))
+
+
+class WithObjectness:
+    """Output (N, anchors, 5 + classes): centre x, centre y, width, height, objectness, then a score for each class."""
+
+    def __init__(self, wanted: Wanted) -> None:
+        self._wanted = wanted
+
+    def decode(self, output: Output) -> list[Detections]:
+        """One `Detections` a picture, each object once."""
+        return [self._decode_picture(rows) for rows in output]
+
+    def _decode_picture(self, rows: NDArray[np.float32]) -> Detections:
+        rows = rows[rows[:, 4] >= self._wanted.confidence]
+        scores = rows[:, 5:] * rows[:, 4:5]
+        found = scores.max(axis=1) >= self._wanted.confidence
+        return _best(_corners(rows[found, :4].T), scores[found].T, self._wanted)
+
+
+class Labelled:
+    """Output (N, anchors, 6): x1, y1, x2, y2, score, class of every anchor."""
+
+    def __init__(self, wanted: Wanted) -> None:
+        self._end_to_end, self._nms_iou = EndToEnd(wanted), wanted.nms_iou
+
+    def decode(self, output: Output) -> list[Detections]:
+        """One `Detections` a picture, each object once."""
+        return [self._once(detections) for detections in self._end_to_end.decode(output)]
+
+    def _once(self, detections: Detections) -> Detections:
+        best = detections[np.argsort(-detections.score, kind="stable")[:MAX_CANDIDATES]]
+        return best[suppress(best, self._nms_iou)]
+
+
+class ByValues:
+    """Output (N, anchors, 6) of a model that may label its boxes or score them: whichever its values say."""
+
+    def __init__(self, scored: Head, wanted: Wanted) -> None:
+        """Read as `scored` unless the last column holds whole numbers."""
+        self._scored, self._labelled, self._confidence = scored, Labelled(wanted), wanted.confidence
+
+    def decode(self, output: Output) -> list[Detections]:
+        """One `Detections` a picture, each object once."""
+        likely = output[output[:, :, 4:].max(axis=2) >= self._confidence]
+        are_labels = bool((likely[:, 5] == np.round(likely[:, 5])).all())
+        return (self._labelled if are_labels else self._scored).decode(output)
+
+
+def choose_head(shape: tuple[int, ...], class_count: int, wanted: Wanted, input_wh: WidthHeight) -> Head:
+    """The head that an output calls for.
+
+    Args:
+        shape: Of the output; 0 where a length is open.
+        class_count: How many classes the model's description names.
+        wanted: Which boxes leave it.
+        input_wh: The model's input, px.
 
     Raises:
-        DetectorError: It is neither of the two layouts.
+        DetectorError: It is none of the layouts, or has more classes or fewer than have names.
     """
-    if len(shape) == 3 and shape[2] == 6:
-        return EndToEnd(wanted)
-    if len(shape) == 3 and shape[1] == 4 + class_count:
-        return Classic(wanted)
+    anchors = sum((input_wh[0] // cell) * (input_wh[1] // cell) for cell in CELLS_PX)
+    if len(shape) == 3:
+        _, rows, columns = shape
+        if columns == 6 and rows in (anchors, 3 * anchors):
+            return _six_columns(rows == anchors, class_count, wanted)
+        if columns == 6 and rows != 4 + class_count:
+            return EndToEnd(wanted)
+        if rows == 4 + class_count:
+            return Classic(wanted)
+        if rows == anchors and columns == 4 + class_count:
+            return ClassicRows(wanted)
+        if rows in (anchors, 3 * anchors) and columns == 5 + class_count:
+            return WithObjectness(wanted)
     raise DetectorError(
-        f"the model's output has shape {shape}; a detection model of {class_count} classes gives "
-        f"(N, 300, 6) or (N, {4 + class_count}, anchors). Export a detection model with Ultralytics"
+        f"the model's output has shape {shape}; a detection model of {class_count} classes gives (N, 300, 6), "
+        f"(N, {4 + class_count}, {anchors}) or (N, {3 * anchors}, {5 + class_count}) for pictures of "
+        f"{input_wh[0]}x{input_wh[1]}. Check the names in its description, or export a detection model with Ultralytics"
     )
+
+
+def _six_columns(one_a_cell: bool, class_count: int, wanted: Wanted) -> Head:
+    """The head for a row of six columns for each anchor."""
+    if one_a_cell and class_count == 2:
+        return ByValues(ClassicRows(wanted), wanted)
+    if class_count == 1:
+        return ByValues(WithObjectness(wanted), wanted)
+    return Labelled(wanted)
+
+
+def _best(xyxy: Boxes, scores: NDArray[np.float32], wanted: Wanted) -> Detections:
+    """Each object once, best first, of (N, 4) boxes with (C, N) scores."""
+    if not scores.size:
+        return Detections(np.empty((0, 4), np.float32), np.empty(0, np.float32), np.empty(0, np.int32))
+    class_id, score = scores.argmax(axis=0).astype(np.int32), scores.max(axis=0)
+    order = np.argsort(-score, kind="stable")
+    order = order[wanted.of_class[class_id[order]]][:MAX_CANDIDATES]
+    detections = Detections(xyxy[order], score[order], class_id[order])
+    return detections[suppress(detections, wanted.nms_iou)]
 
 
 def suppress(detections: Detections, most_iou: float) -> NDArray[np.intp]:

@@ -29,6 +29,7 @@ from pipeline.detect.openvino_network import (
     network_metadata,
     read_network,
     reason,
+    require_names,
     with_u8_input,
 )
 from pipeline.detect.openvino_properties import device_name, properties
@@ -127,7 +128,10 @@ def load(model: Model, max_batch: int | None, cameras: Sequence[WidthHeight] = (
     network = cropped(network, wish, metadata)
     batch = fit(network, file, wish, metadata)
     compiled = _compile(core, with_u8_input(network), device, model)
-    head = choose_head(_output_shape(compiled), len(metadata.class_names), wanted)
+    _, height, width, _ = compiled.input(0).partial_shape
+    input_wh = (width.get_length(), height.get_length())
+    require_names(network, metadata, file)
+    head = choose_head(_output_shape(compiled), len(metadata.class_names), wanted, input_wh)
     lanes = model.lanes or compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
     return OpenVinoDetector(compiled, head, metadata.class_names, batch, lanes)
 

@@ -121,6 +121,29 @@ class _Input:
         )
 
 
+def require_names(network: Any, metadata: Metadata, file: Path) -> None:
+    """Raise where a model has other classes than its description names, as far as its graph tells how many it has.
+
+    End to end, its output does not: the last layer that gives each anchor a score for every class does.
+
+    Raises:
+        DetectorError: It has.
+    """
+    named = len(metadata.class_names)
+    shapes = [op.output(0).get_partial_shape() for op in network.get_ordered_ops() if op.get_type_name() == "Sigmoid"]
+    scores = [shape for shape in shapes if shape.rank.is_static and len(shape) == 3 and shape[1].is_static]
+    output = network.output(0).get_partial_shape()
+    is_end_to_end = len(output) == 3 and output[2].is_static and output[2].get_length() == 6
+    if not scores or not is_end_to_end:
+        return
+    classes = min(length.get_length() for length in list(scores[-1])[1:] if length.is_static)
+    if classes != named:
+        raise DetectorError(
+            f"{file} tells {classes} classes apart, but its description names {named}; put the metadata.yaml beside it "
+            "that Ultralytics' export wrote with it"
+        )
+
+
 def cropped(network: Any, wish: Wish, metadata: Metadata) -> Any:
     """A network made for one size, cropped to the wished or to the cameras' shape; as it is where that cannot be."""
     found = _Input.of(network)
