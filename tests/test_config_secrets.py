@@ -46,3 +46,24 @@ def test_load_fleet_mistake_has_no_cause_that_repeats_a_password(tmp_path: Path)
         load_fleet(file, {"PW": "hunter2"})
     assert caught.value.__cause__ is None
     assert "hunter2" not in f"{caught.value}{caught.value.__context__}"
+
+
+@pytest.mark.parametrize(
+    ("address", "value", "expected"),
+    [
+        pytest.param("rtsp://bob:${PW}@cam/1", "Secret@Gate#1", "rtsp://bob:Secret%40Gate%231@cam/1", id="raw"),
+        pytest.param("rtsp://bob:${PW}@cam/1", "a/b?c:d 50%off", "rtsp://bob:a%2Fb%3Fc%3Ad%2050%25off@cam/1", id="all"),
+        pytest.param("rtsp://bob:${PW}@cam/1", "P%40ss", "rtsp://bob:P%40ss@cam/1", id="encoded-already"),
+        pytest.param("rtsp://${PW}@cam/1", "bob:Gate#1", "rtsp://bob:Gate%231@cam/1", id="user-and-password"),
+        pytest.param("rtsp://${PW}:x@cam/1", "b:ob", "rtsp://b%3Aob:x@cam/1", id="user-alone"),
+        pytest.param("rtsp://cam/${PW}", "1?a=b#c", "rtsp://cam/1?a=b#c", id="in-the-path-as-it-is"),
+        pytest.param("${PW}", "rtsp://bob:pw@cam/1", "rtsp://bob:pw@cam/1", id="the-whole-address"),
+        pytest.param("rtsp://${PW}/1", "cam:8554", "rtsp://cam:8554/1", id="the-host"),
+    ],
+)
+def test_load_fleet_a_variable_in_user_or_password_is_encoded(
+    tmp_path: Path, address: str, value: str, expected: str
+) -> None:
+    file = tmp_path / "fleet.yaml"
+    file.write_text(f'{STUB}\ncameras: {{gate: {{url: "{address}"}}}}')
+    assert load_fleet(file, {"PW": value}).cameras["gate"].url.reveal() == expected

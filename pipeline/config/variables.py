@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from urllib.parse import quote
 
 from pipeline.config.locate import Document, KeyPath, Tree
 
 _BEGIN = re.compile(r"\$?\$\{")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_END = re.compile(r"[@/?#\s]")
+"""What ends the user information of an address (RFC 3986, section 3.2)."""
+_ENCODED = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*")
+"""User information as it is written in an address."""
 
 
 def substitute(document: Document, environ: Mapping[str, str]) -> None:
@@ -39,10 +44,24 @@ def _text(text: str, path: KeyPath, document: Document, environ: Mapping[str, st
         value = _value(text[at:end] if end >= 0 else "", path, document, environ)
         if value is None:
             return text
-        document.variables.setdefault(path, set()).add(value)
-        parts.append(value)
         at = end + 1
+        placed = _placed(value, "".join(parts), text[at:])
+        document.variables.setdefault(path, set()).update((value, placed))
+        parts.append(placed)
     return "".join((*parts, text[at:]))
+
+
+def _placed(value: str, before: str, after: str) -> str:
+    """The value as it has to be written where it stands: within `user:password@` of an address percent-encoded.
+
+    One that is encoded already stays as it is.
+    """
+    scheme, is_address, userinfo = before.rpartition("://")
+    rest = _END.search(after)
+    if not (scheme and is_address) or _END.search(userinfo) or rest is None or rest[0] != "@":
+        return value
+    holds_both = ":" not in userinfo + after[: rest.start()]
+    return value if _ENCODED.fullmatch(value) else quote(value, safe=":" if holds_both else "")
 
 
 def _value(variable: str, path: KeyPath, document: Document, environ: Mapping[str, str]) -> str | None:
