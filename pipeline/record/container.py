@@ -78,7 +78,8 @@ class RecordingFile:
         try:
             options = {"cluster_time_limit": str(CLUSTER_MS), "flush_packets": "1"}
             self._container = av.open(str(path), "w", format=_FORMAT, options=options)
-            self._stream = self._container.add_stream_from_template(stream)
+            # Opaque: nothing is encoded, and some decoders (libdav1d) have no encoder of their name.
+            self._stream = self._container.add_stream_from_template(stream, opaque=True)
             self._arrivals = ArrivalFile(path)
         except (av.FFmpegError, OSError, ValueError) as error:
             raise ReplayError(f"{path}: cannot be recorded: {getattr(error, 'strerror', None) or error}") from error
@@ -149,4 +150,4 @@ def _ms(ticks: int, packet: av.Packet[av.VideoStream]) -> int:
 def _needs(stream: av.VideoStream) -> tuple[str, int, int, bytes]:
     """What a decoder must know before the first packet; where it differs, a file cannot go on."""
     context = stream.codec_context
-    return context.name, context.width, context.height, bytes(context.extradata or b"")
+    return context.codec.canonical_name, context.width, context.height, bytes(context.extradata or b"")

@@ -25,7 +25,15 @@ import structlog
 from pydantic_core import PydanticCustomError
 
 from pipeline.camera.backoff import Backoff
-from pipeline.camera.opening import describe, is_recording, open_container, packets, video_stream
+from pipeline.camera.opening import (
+    describe,
+    has_time_stamps,
+    is_recording,
+    open_container,
+    packets,
+    tick_s,
+    video_stream,
+)
 from pipeline.clock import NS_PER_S, Clock, SystemClock
 from pipeline.config.camera import Camera
 from pipeline.config.url import CameraUrl
@@ -192,9 +200,10 @@ class _Reader:
             while not opened.taken.wait(_WAKE_S):
                 if self._ending.is_set():
                     return
-            timed = _timed(
-                packets(self._camera, container, stream), stream, self._is_cut_by_parser(stream), self._clock
-            )
+            demuxed = packets(self._camera, container, stream)
+            if not has_time_stamps(container) and not is_recording(self._camera, container):
+                demuxed = _stamped_by_arrival(demuxed, stream, self._clock)
+            timed = _timed(demuxed, stream, self._is_cut_by_parser(stream), self._clock)
             for received in timed:
                 if not self._put(received):
                     return
@@ -217,6 +226,16 @@ class _Reader:
                 continue
             return True
         return False
+
+
+def _stamped_by_arrival(
+    demuxed: Iterator[av.Packet[av.VideoStream]], stream: av.VideoStream, clock: Clock
+) -> Iterator[av.Packet[av.VideoStream]]:
+    """Each packet with the time of its arrival instead of one that FFmpeg made up."""
+    ticks_a_ns, began_ns = 1 / (tick_s(stream) * NS_PER_S), clock.monotonic_ns()
+    for packet in demuxed:
+        packet.pts = packet.dts = round((clock.monotonic_ns() - began_ns) * ticks_a_ns)
+        yield packet
 
 
 def _timed(

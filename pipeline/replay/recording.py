@@ -25,6 +25,8 @@ _TICK = Fraction(1, CLOCK_HZ)
 _FALLBACK_RATE = Fraction(25)
 # Matroska leaves the dts of the first pictures open until the reorder delay is known; H.264 and HEVC reorder up to 16.
 _MAX_PACKETS_WITHOUT_DTS = 32
+_BACKWARDS_TICKS = CLOCK_HZ // 2
+"""What decoding time may step back by without being another time."""
 
 _Packet: TypeAlias = "av.Packet[av.VideoStream]"
 
@@ -66,7 +68,7 @@ class Recording:
         self._container = _open(path)
         try:
             self.stream = self._video_stream()
-            self.codec = self.stream.codec_context.name
+            self.codec = self.stream.codec_context.codec.canonical_name
             if self.codec not in CODECS:
                 raise ReplayError(
                     f"{path}: video codec {self.codec} cannot be replayed, only {', '.join(CODECS)}; "
@@ -127,7 +129,9 @@ class Recording:
         while True:
             shift: int | None = None
             for unit in self._one_pass(start_s):
-                shift = end - unit.dts if shift is None else shift
+                if shift is None or unit.dts + shift < end - _BACKWARDS_TICKS:
+                    # Files that were joined begin their time anew with each piece.
+                    shift = end - unit.dts
                 last_dts = max(unit.dts + shift, last_dts + 1)
                 pts = max(unit.pts + shift, last_dts)
                 last_due = max(self._due(unit, shift, last_dts), last_due)
@@ -151,9 +155,10 @@ class Recording:
         self._container.close()
 
     def _video_stream(self) -> av.VideoStream:
-        if not self._container.streams.video:
+        best = self._container.streams.best("video")
+        if not isinstance(best, av.VideoStream):
             raise ReplayError(f"{self.path}: has no video stream; give a recording with pictures")
-        return self._container.streams.video[0]
+        return best
 
     def _first_dts(self) -> int:
         for unit in self._one_pass(0.0):
