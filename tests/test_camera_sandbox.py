@@ -298,7 +298,7 @@ def test_rtsp_camera_that_sends_on_to_another_service_of_the_machine_does_not_re
 
 
 def test_camera_in_the_sandbox_is_served_by_a_worker_that_was_started_again(town: Worker, tmp_path: Path) -> None:
-    stream = Clip(frames=2000).write(tmp_path / "a.ts").read_bytes()
+    stream = Clip(frames=200).write(tmp_path / "a.ts").read_bytes()
     with HttpCamera(stream) as server:
         process = start(town, camera(server.url, reconnect=QUICK))
         town.listen(lambda w: len(w.pictures) >= 3)

@@ -68,7 +68,9 @@ def bind(endpoint: str) -> str:
             gate("loop: maybe"), "cameras.gate.loop: found “maybe”, expected true or false", id="neither true nor false"
         ),
         pytest.param(
-            gate("transport: tpc"), "expected one of tcp, udp; did you mean “tcp”?", id="a typing mistake in a word"
+            gate("transport: tpc"),
+            "expected one of tcp, udp, auto; did you mean “tcp”?",
+            id="a typing mistake in a word",
         ),
         pytest.param(
             gate("strid: 2"),

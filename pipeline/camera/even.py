@@ -11,6 +11,7 @@ must be shortens by a twentieth of the time that passes. A source that does not 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -24,7 +25,7 @@ from pipeline.wire import Assembly
 SHORTEN = 0.05
 """Of the time that passes."""
 TOLD_S = 0.5
-"""A longer delay is told."""
+"""A longer delay is told, in powers of two, so that it is not news with every picture."""
 
 
 class Playout:
@@ -73,7 +74,8 @@ class EvenSource:
         """What a user should know although pictures come; empty if nothing."""
         if self._source.concern or self._waited_s < TOLD_S:
             return self._source.concern
-        return f"it sends in bursts; pictures are shown evenly, up to {self._waited_s:.1f} s after they came"
+        within_s = 2 ** math.ceil(math.log2(self._waited_s))
+        return f"it sends in bursts; pictures are shown evenly, within {within_s:g} s after they came"
 
     @property
     def blind(self) -> str:

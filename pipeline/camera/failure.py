@@ -81,7 +81,7 @@ def why_lost(camera: Camera, error: Exception, *, ever_came: bool) -> str:
     if isinstance(error, _TIMEOUTS) and not ever_came and camera.transport != "tcp":
         return "no packet came by UDP, which may be held up on the way; set transport: tcp for this camera"
     if isinstance(error, _TIMEOUTS):
-        return f"it was silent for {camera.silence_s:g} s"
+        return f"it was silent for {camera.silence_s if isinstance(error, av.ExitError) else camera.read_timeout_s:g} s"
     if _is_io_error(error):
         return "the connection broke" if camera.url.kind == "network" else "the device or disk fails"
     return _known(error) or redact(getattr(error, "strerror", None) or error)

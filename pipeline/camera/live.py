@@ -61,8 +61,9 @@ class LiveSource:
         self._assembler = assembler(self.description.codec) if gives_pieces(container) else None
         self._keys = KeyFrames(stream)
         self._began = arrival_now(clock)
-        self.waited_ns = self._began.ns
-        """Monotonic time at which a packet came that had to be waited for; those since then lay there already."""
+        self._waits = _Waits(self._began.ns)
+        self._decoder = Decoder(camera, stream)
+        self._begun, self._current = False, not sends_pieces(camera)
         self._sight = Sight(self._began.ns)
         self._clock_concern = ""
 
@@ -95,37 +96,27 @@ class LiveSource:
         Raises:
             SourceLost: It ended, broke, fell silent, or sends no key frame.
         """
-        decoder = Decoder(self._camera, self._stream)
-        asked_ns, waits = self._began.ns, waits_of_this_thread()
-        begun, current, longest_ns = False, not sends_pieces(self._camera), 0
         for packet in packets(self._camera, self._container, self._stream):
             arrival = arrival_now(self._clock)
-            waited_ns = arrival.ns - asked_ns
-            longest_ns = max(longest_ns, waited_ns)
-            if waited_ns >= EMPTY_S * NS_PER_S:
-                self.waited_ns = arrival.ns
-            current = current or _is_current(waited_ns, arrival.ns - self._began.ns)
+            waited_ns = self._waits.packet(arrival.ns)
+            self._current = self._current or _is_current(waited_ns, arrival.ns - self._began.ns)
             if not pulse.go_on():
                 return
             self._sight.packet()
             for unit in map(self._timed, self._units(packet, arrival)):
-                if waits_of_this_thread() > waits and self._backlog is not None:
-                    self._backlog.waited(longest_ns)
-                if begun and current and self._falls_behind(unit, self._run_queue.since_last_ns()):
-                    yield self._picture(Decoded(None, None, unit.stamp, corrupt=False), behind=True)
-                else:
-                    key = unit.key or self._may_begin(arrival.ns)
-                    for decoded in decoder.decode(unit.packet, unit.stamp, key=key, again=unit.again):
-                        begun = begun or decoded.frame is not None
-                        if current:
-                            yield self._picture(decoded)
-                waits, longest_ns = waits_of_this_thread(), 0
-            asked_ns = self._clock.monotonic_ns()
-            if self._sight.is_time_to_look(asked_ns):
+                yield from self._seen(unit)
+            now_ns = self._clock.monotonic_ns()
+            self._waits.ask(now_ns)
+            if self._sight.is_time_to_look(now_ns):
                 yield None
-            if not begun and arrival.ns - self._began.ns > KEY_FRAME_S * NS_PER_S:
+            if not self._begun and now_ns - self._began.ns > KEY_FRAME_S * NS_PER_S:
                 raise SourceLost(f"{self._camera.url} showed nothing in {KEY_FRAME_S:g} s: {self.blind}")
         raise SourceLost(f"{self._camera.url} ended the stream")
+
+    @property
+    def waited_ns(self) -> int:
+        """Monotonic time at which a packet came that had to be waited for; those since then lay there already."""
+        return self._waits.last_ns
 
     def close(self) -> None:
         """Hang up."""
@@ -139,10 +130,21 @@ class LiveSource:
         unit = whole(packet, arrival)
         return (unit if unit.key else replace(unit, key=self._keys.is_key(packet)),)
 
+    def _seen(self, unit: AccessUnit) -> Iterator[Picture]:
+        """The pictures that this one completes, or that it was left out."""
+        self._sight.unit(key=unit.key)
+        if self._falls_behind(unit):
+            yield self._picture(Decoded(None, None, unit.stamp, corrupt=False), behind=True)
+        else:
+            key = unit.key or self._may_begin(unit.stamp.arrival.ns)
+            for decoded in self._decoder.decode(unit.packet, unit.stamp, key=key, again=unit.again):
+                self._begun = self._begun or decoded.frame is not None
+                if self._current:
+                    yield self._picture(decoded)
+        self._waits.picture_done()
+
     def _timed(self, unit: AccessUnit) -> AccessUnit:
         """With its time; what the camera says of a picture's capture is as believable as its time stamp."""
-        if unit.key:
-            self._sight.key_frame()
         stamp, pts = unit.stamp, unit.packet.pts
         placed = self._time.place(None if pts is None else pts * self._tick_s, stamp.arrival.ns)
         reported_at_ns = stamp.reported_at_ns if placed.believed else None
@@ -152,9 +154,14 @@ class LiveSource:
         """Whether decoding may begin without a key frame: some cameras refresh step by step, and mark nothing."""
         return self.description.codec == "h264" and now_ns - self._began.ns > UNMARKED_S * NS_PER_S
 
-    def _falls_behind(self, unit: AccessUnit, starved_ns: int) -> bool:
-        if self._backlog is None or unit.packet.pts is None:
+    def _falls_behind(self, unit: AccessUnit) -> bool:
+        if self._backlog is None:
             return False
+        if (waited_ns := self._waits.longest_ns) is not None:
+            self._backlog.waited(waited_ns)
+        if not (self._begun and self._current) or unit.packet.pts is None:
+            return False
+        starved_ns = self._run_queue.since_last_ns()
         return self._backlog.skips(unit.stamp.pts_s, unit.stamp.arrival.ns, starved_ns, key=unit.key)
 
     def _picture(self, decoded: Decoded, *, behind: bool = False) -> Picture:
@@ -177,6 +184,35 @@ class LiveSource:
             if error_s is not None
             else ""
         )
+
+
+class _Waits:
+    """How long packets were waited for, by the thread that reads them, decodes, and asks for the next."""
+
+    def __init__(self, began_ns: int) -> None:
+        self.last_ns = self._asked_ns = began_ns
+        self._longest_ns, self._switches = 0, waits_of_this_thread()
+
+    @property
+    def longest_ns(self) -> int | None:
+        """The longest wait since the picture before; None where nothing was waited for."""
+        return self._longest_ns if waits_of_this_thread() > self._switches else None
+
+    def packet(self, at_ns: int) -> int:
+        """How long the packet was waited for that came at the monotonic time `at_ns`, ns."""
+        waited_ns = at_ns - self._asked_ns
+        self._longest_ns = max(self._longest_ns, waited_ns)
+        if waited_ns >= EMPTY_S * NS_PER_S:
+            self.last_ns = at_ns
+        return waited_ns
+
+    def picture_done(self) -> None:
+        """What is waited for from now on is waited for by the next picture."""
+        self._switches, self._longest_ns = waits_of_this_thread(), 0
+
+    def ask(self, now_ns: int) -> None:
+        """The next packet is asked for."""
+        self._asked_ns = now_ns
 
 
 def _is_current(waited_ns: int, since_began_ns: int) -> bool:

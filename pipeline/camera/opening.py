@@ -20,7 +20,7 @@ from pipeline.camera.elsewhere import (
     require_plain,
 )
 from pipeline.camera.failure import why_lost, why_not_opened
-from pipeline.camera.limits import decoder_limits, out_of_memory, talkative, watched
+from pipeline.camera.limits import Said, decoder_limits, out_of_memory, talkative, watched
 from pipeline.camera.playlist import OPTIONS as PLAYLIST_OPTIONS
 from pipeline.camera.playlist import OwnAddresses
 from pipeline.config.camera import Camera
@@ -89,8 +89,9 @@ def open_container(camera: Camera, *, pieces: bool = False) -> av.container.Inpu
     address, playlist = _location(camera), False
     for _ in range(MOST_REDIRECTIONS):
         try:
-            return _open(camera, address, pieces=pieces, playlist=playlist)
-        except _Playlist:
+            container = _open(camera, address, pieces=pieces, playlist=playlist)
+            if container is not None:
+                return container
             playlist = True
         except (av.FFmpegError, OSError, ValueError) as error:
             if pieces and isinstance(error, av.InvalidDataError) and not _is_late(camera, began_s):
@@ -109,11 +110,8 @@ def _is_late(camera: Camera, began_s: float) -> bool:
     return time.monotonic() - began_s > camera.open_timeout_s / 2
 
 
-class _Playlist(Exception):
-    """The camera sent one, which has to be read in another way."""
-
-
-def _open(camera: Camera, address: str, *, pieces: bool, playlist: bool) -> av.container.InputContainer:
+def _open(camera: Camera, address: str, *, pieces: bool, playlist: bool) -> av.container.InputContainer | None:
+    """The connection; None where the camera sends a playlist, which has to be read as one."""
     container = None
     with watched(camera) as said, talkative():
         try:
@@ -127,17 +125,24 @@ def _open(camera: Camera, address: str, *, pieces: bool, playlist: bool) -> av.c
                 timeout=(camera.open_timeout_s, camera.silence_s),
             )
             return container
+        except (av.FFmpegError, OSError, ValueError):
+            if playlist or not is_playlist(camera, _words(said)):
+                raise
+            return None
         finally:
-            words = "\n".join(f"{part}: {line}" for _, part, line in said)
-            if container is None and not playlist and is_playlist(camera, words):
-                raise _Playlist
+            words = _words(said)
             try:
                 require_own_address(camera, words)
-                require_plain(camera, words)
+                if playlist or not is_playlist(camera, words):
+                    require_plain(camera, words)
             except SourceError:
                 if container is not None:
                     container.close()
                 raise
+
+
+def _words(said: Said) -> str:
+    return "\n".join(f"{part}: {line}" for _, part, line in said)
 
 
 def _next_address(camera: Camera, address: str, error: Exception) -> str | None:

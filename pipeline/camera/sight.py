@@ -6,6 +6,8 @@ from pipeline.clock import NS_PER_S
 
 BLIND_S = 5.0
 """After so long without a picture worth showing, while packets come."""
+ENOUGH_PICTURES, ENOUGH_PACKETS = 3, 3000
+"""So many coded pictures should have shown one; so many packets should have made one, however large they are."""
 LOOK_S = 1.0
 """How often to look while there is none."""
 
@@ -16,9 +18,8 @@ class Sight:
     def __init__(self, began_ns: int) -> None:
         """A connection that was made at the monotonic time `began_ns`."""
         self._good_ns = self._looked_ns = began_ns
-        self._packets = self._corrupt = self._behind = 0
-        self._begun = False
-        self._key = False
+        self._packets = self._units = self._corrupt = self._behind = 0
+        self._begun = self._key = False
 
     def packet(self) -> None:
         """One has come."""
@@ -32,11 +33,12 @@ class Sight:
             self._corrupt += 1
         else:
             self._good_ns, self._begun = at_ns, True
-            self._packets = self._corrupt = self._behind = 0
+            self._packets = self._units = self._corrupt = self._behind = 0
 
-    def key_frame(self) -> None:
-        """A coded picture has come with which decoding can begin."""
-        self._key = True
+    def unit(self, *, key: bool) -> None:
+        """A coded picture has come; `key` says whether decoding can begin with it."""
+        self._units += 1
+        self._key = self._key or key
 
     def is_time_to_look(self, at_ns: int) -> bool:
         """Whether `blind` may have changed although no picture came; true once a second."""
@@ -48,7 +50,8 @@ class Sight:
     def blind(self, at_ns: int) -> str:
         """Why nothing is seen, in words; empty while something is."""
         dark_s = (at_ns - self._good_ns) / NS_PER_S
-        if dark_s < BLIND_S or not self._packets:
+        # A camera of one picture in ten seconds has not gone dark between two.
+        if dark_s < BLIND_S or (self._units < ENOUGH_PICTURES and self._packets < ENOUGH_PACKETS):
             return ""
         since = f"in {dark_s:.0f} s"
         if self._behind > self._corrupt:
