@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
+import av
 import structlog
 
 from pipeline.camera.orientation import Orientation, told_orientation
@@ -39,7 +40,7 @@ class Frames:
     def __init__(self, scope: RunScope, camera: Camera, clock: Clock) -> None:
         self._scope, self._camera_id, self._clock = scope, camera.camera_id, clock
         self._mounted = Orientation(camera.rotate // 90, camera.mirror)
-        self._orientation = self._mounted
+        self._orientation, self._told_rotation = self._mounted, 0
         self._resizer = Resizer()
         self._run_queue = RunQueue()
         self._rng = random.Random()
@@ -118,7 +119,7 @@ class Frames:
     def _session_of(self, picture: Picture) -> _Session | None:
         if picture.frame is None:
             return self._session
-        self._orientation = told_orientation(picture.frame).then(self._mounted)
+        self._look_which_side_is_up(picture.frame)
         frame_wh = self._orientation.upright_wh((picture.frame.width, picture.frame.height))
         point = StreamPoint(picture.pts_s, picture.received_ns, frame_wh, picture.frame.format.name, picture.max_gap_s)
         if self._session is not None and not continues(self._session.last, point):
@@ -127,6 +128,15 @@ class Frames:
             self._session = _Session(new_session(self._clock.wall_ns(), self._rng), point)
         self._session.last = point
         return self._session
+
+    def _look_which_side_is_up(self, frame: av.VideoFrame) -> None:
+        """Once a session, and where it changes.
+
+        PyAV keeps a frame that was asked for its side data until garbage is collected; a second of them is 30 MB.
+        """
+        if self._session is None or frame.rotation != self._told_rotation:
+            self._told_rotation = frame.rotation
+            self._orientation = told_orientation(frame).then(self._mounted)
 
     def _decide(self, picture: Picture, frame_id: int) -> Admitted:
         if picture.behind:
