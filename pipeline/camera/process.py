@@ -28,7 +28,7 @@ from pipeline.link import Admission, Bye, Hello, Introduce, Link, Tick
 from pipeline.logs import configure_logs
 from pipeline.plan import camera_plan
 from pipeline.runscope import RunScope
-from pipeline.wire import Assembly, CameraState, name_session
+from pipeline.wire import CameraState, name_session
 
 log = structlog.get_logger()
 
@@ -44,11 +44,6 @@ TOLD = 128 + signal.SIGTERM
 
 _ASK_MS = 250
 _FROZEN = "its pictures do not change: the camera hangs behind a stream that goes on; restart the camera"
-_ASSEMBLED: dict[Assembly, str] = {
-    "": "pictures come whole",
-    "early": "pictures are given with their last packet",
-    "next": "pictures are given when the next one begins",
-}
 _LEAVING_MS = 200
 """How long the last word of a camera that was told to end may take to be read."""
 _TAKEN_MS = 10_000
@@ -279,8 +274,8 @@ class _CameraLoop:
             self._reconnects += 1
         if source.blind:
             return
-        if source.assembly != self._reporter.state.assembly:
-            log.info(_ASSEMBLED[source.assembly])
+        if (self._reporter.state.assembly, source.assembly) == ("early", "next"):
+            log.warning("pictures wait for the next one again", why=source.concern)
         self._reporter.change(
             "blind" if self._is_frozen else "live",
             _FROZEN if self._is_frozen else source.concern,
@@ -299,5 +294,5 @@ class _CameraLoop:
         self._backoff = self._backoff.lost(live_ns / NS_PER_S)
         pause_s = self._backoff.pause_s(self._rng)
         at_ns = self._clock.wall_ns() + round(pause_s * NS_PER_S)
-        self._reporter.change("retrying", why, retry_at_ns=at_ns, session=0, session_id="")
+        self._reporter.change("retrying", why, retry_at_ns=at_ns, session=0, session_id="", assembly="")
         self._reporter.wait(pause_s)

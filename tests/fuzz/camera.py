@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 
 import av
@@ -10,6 +11,7 @@ from pipeline.camera.access_unit import Assembler
 from pipeline.camera.backlog import Backlog
 from pipeline.camera.capture import Arrival, CaptureTimes
 from pipeline.camera.pace import LoopTimestamps, Pacer
+from pipeline.camera.streamtime import StreamTime
 from pipeline.clock import NS_PER_S
 
 _NEW_PICTURE, _CORRUPT, _BEGINS, _UNTIMED = 1, 2, 4, 8
@@ -41,7 +43,7 @@ def access_units(data: bytes) -> None:
 def times(data: bytes) -> None:
     """What a camera says of its time: sender reports and time stamps, of which a capture is never in the future."""
     capture, backlog, pacer, loop = CaptureTimes(), Backlog(), Pacer(25.0), LoopTimestamps(3600)
-    now_ns, last = 0, None
+    stream, now_ns, last = StreamTime(5.0), 0, None
     for reported_us, ticks, duration, flags in _TIMES.iter_unpack(data[: len(data) // _TIMES.size * _TIMES.size]):
         now_ns += flags * 10_000_000
         reported_ns = None if flags & 1 else max(-_WALL_US, min(_WALL_US, reported_us)) * _US
@@ -49,6 +51,7 @@ def times(data: bytes) -> None:
         assert captured.ns <= now_ns
         assert abs(captured.at_ns - now_ns) <= 3600 * NS_PER_S or captured.clock == "rtcp"
         pts_s = ticks / 90_000
+        assert math.isfinite(stream.place(pts_s, now_ns).pts_s)
         backlog.skips(pts_s, now_ns, key=bool(flags & 2))
         assert pacer.due_ns(pts_s, now_ns) >= now_ns - 3 * NS_PER_S
         if flags & 4:
