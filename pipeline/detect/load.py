@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from pipeline.detect.protocol import Detector
 from pipeline.detect.quiet import forbid_telemetry
 from pipeline.errors import DetectorError
 from pipeline.geometry import WidthHeight
+from pipeline.plugins import PluginError, function_at, require_members
 
 if TYPE_CHECKING:
     from pipeline.config.values import Model
@@ -97,22 +97,9 @@ def _has_cuda() -> bool:
 
 def _plug_in(name: str, model: Model) -> Detector:
     """What the function at `package.module:factory` makes of `model`."""
-    module_name, _, factory_name = name.partition(":")
     try:
-        module = importlib.import_module(module_name)
-    except ImportError as error:
-        raise DetectorError(
-            f"model.backend: cannot import {module_name!r}: {error}; is it installed, or its folder in PYTHONPATH?"
-        ) from error
-    factory = getattr(module, factory_name, None)
-    if not callable(factory):
-        found = "is not callable" if hasattr(module, factory_name) else "does not exist"
-        raise DetectorError(f"model.backend: {factory_name!r} {found} in {module_name!r} ({module.__file__})")
-    detector = factory(model)
-    missing = [member for member in _MEMBERS if not hasattr(detector, member)]
-    if missing:
-        raise DetectorError(
-            f"model.backend: what {name} made has no {', '.join(missing)}; see pipeline.detect.protocol.Detector"
-        )
-    checked: Detector = detector
-    return checked
+        detector: Detector = function_at(name)(model)
+        require_members(detector, _MEMBERS, name, "pipeline.detect.protocol.Detector")
+    except PluginError as error:
+        raise DetectorError(f"model.backend: {error}") from error
+    return detector
