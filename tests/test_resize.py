@@ -54,7 +54,19 @@ def mean_difference(a: Rgb, b: Rgb) -> float:
     return float(np.abs(a.astype(int) - b.astype(int)).mean())
 
 
-FORMATS = ["yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "nv12", "yuv420p10le", "rgb24", "bgr0", "yuyv422"]
+FORMATS = [
+    "yuv420p",
+    "yuvj420p",
+    "yuv422p",
+    "yuvj422p",
+    "yuv444p",
+    "nv12",
+    "nv21",
+    "yuv420p10le",
+    "rgb24",
+    "bgr0",
+    "yuyv422",
+]
 
 
 @pytest.mark.parametrize("pix_fmt", FORMATS)
@@ -100,6 +112,18 @@ def test_resize_any_size_agrees_with_swscale(src_wh: tuple[int, int], dst_wh: tu
     assert mean_difference(resized(frame_of(rgb, "yuv444p"), dst_wh), reference(rgb, dst_wh)) < 2.0
 
 
+@pytest.mark.parametrize("dst_wh", [(320, 180), (161, 91), (640, 360), (40, 23)])
+@pytest.mark.parametrize("color_range", [LIMITED, FULL])
+@pytest.mark.parametrize("pix_fmt", ["nv12", "nv21"])
+def test_resize_chroma_in_pairs_gives_what_chroma_in_planes_does(
+    pix_fmt: str, color_range: int, dst_wh: tuple[int, int]
+) -> None:
+    planar = frame_of(scene((320, 180)), "yuv420p", color_range)
+    paired = planar.reformat(format=pix_fmt)
+    paired.color_range = color_range
+    assert np.abs(resized(paired, dst_wh).astype(int) - resized(planar, dst_wh)).max() <= 1
+
+
 @pytest.mark.parametrize("dst_wh", [(1, 1), (1, 200), (3, 2)])
 def test_resize_tiny_target_gives_the_mean_colour(dst_wh: tuple[int, int]) -> None:
     rgb = np.full((120, 160, 3), (200, 100, 50), np.uint8)
@@ -127,7 +151,7 @@ def test_resize_sizes_may_change_from_picture_to_picture() -> None:
         assert mean_difference(out, reference(rgb, wh)) < 3.0
 
 
-@pytest.mark.parametrize("pix_fmt", ["yuv420p", "nv12"])
+@pytest.mark.parametrize("pix_fmt", ["yuv420p", "nv12", "rgb24"])
 def test_resize_keeps_nothing_of_a_picture(pix_fmt: str) -> None:
     resizer, out = Resizer(), np.zeros((90, 160, 3), np.uint8)
     frame = frame_of(scene((320, 180)), pix_fmt)
