@@ -186,6 +186,7 @@ class CameraState(Message, frozen=True, kw_only=True):
         codec: As FFmpeg names it; empty until known.
         frame_wh: Width and height, px; (0, 0) until known.
         assembly: How its pictures are put together.
+        decoder: What decodes them: `cpu`, or the kind of a device such as `cuda`; empty until known.
         at_ns: Wall time of this message, ns since 1970-01-01 UTC.
         schema: Version of this message.
     """
@@ -203,6 +204,7 @@ class CameraState(Message, frozen=True, kw_only=True):
     codec: str = ""
     frame_wh: tuple[Count, Count] = (0, 0)
     assembly: Assembly = ""
+    decoder: str = ""
     at_ns: Count = 0
     schema: int = SCHEMA
 

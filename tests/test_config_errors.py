@@ -214,8 +214,8 @@ def bind(endpoint: str) -> str:
         ),
         pytest.param(
             address("rtps://cam/1"),
-            "scheme “rtps://” is not supported; expected an address with rtsp:// rtsps:// http:// https:// or file://, "
-            "the path of a recording, or a /dev/videoN device",
+            "scheme “rtps://” is not supported; expected an address with rtsp:// rtsps:// http:// https:// srt:// or "
+            "file://, the path of a recording or of a folder of pictures, a /dev/videoN device, or python:",
             id="an unknown scheme",
         ),
         pytest.param(address("/dev/sda"), "“/dev/sda” is no video device", id="a device that is no camera"),
@@ -236,7 +236,7 @@ def bind(endpoint: str) -> str:
             id="an absolute path that is nowhere",
         ),
         pytest.param(address(f"{'x' * 5000}"), "there is no recording", id="a path longer than any"),
-        pytest.param(address("."), "is a directory; name the recording in it", id="a directory for a recording"),
+        pytest.param(address("."), "there is no picture in the folder", id="a folder without a picture"),
         pytest.param(
             address("'rtsp://a:${GATE_PW}@cam/1'"),
             "2:23: cameras.gate.url: the environment variable GATE_PW is not set",

@@ -146,8 +146,8 @@ def test_noise_that_looks_like_a_codec_is_one_clear_error(tmp_path: Path) -> Non
         played(camera(file))
 
 
-def test_recording_that_is_a_directory_is_one_clear_error(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="directory"):
+def test_folder_without_pictures_is_one_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="no picture in it"):
         open_source(camera(tmp_path), SystemClock())
 
 

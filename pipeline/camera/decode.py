@@ -9,11 +9,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import av
+import structlog
 
 from pipeline.camera.capture import Arrival
+from pipeline.camera.hardware import HardwareError, OpenDevice, Processor, open_device
 from pipeline.camera.limits import watched
 from pipeline.clock import NS_PER_S
 from pipeline.config.camera import Camera
+
+log = structlog.get_logger()
 
 _PRFT = struct.Struct("<qi")
 """AVProducerReferenceTime: wall clock in µs since 1970-01-01 UTC, and flags."""
@@ -59,14 +63,21 @@ class Decoder:
     Nothing before a key frame can be decoded right, and some decoders show grey pictures instead of saying so.
     """
 
-    def __init__(self, camera: Camera, stream: av.VideoStream) -> None:
-        self._camera, context = camera, stream.codec_context
-        # Cameras decode side by side, one process each; threads would add a frame of delay each and gain nothing.
-        context.thread_count = 1
-        context.copy_opaque = True
-        self._context = context
-        self._begun = False
+    def __init__(self, camera: Camera, stream: av.VideoStream, opens: OpenDevice = open_device) -> None:
+        self._camera = camera
+        self._processor = Processor(camera, stream, opens)
+        self._begun = self._fell_back = False
         self._latest: Stamp | None = None
+
+    @property
+    def name(self) -> str:
+        """What decodes: `cpu`, or a device's kind."""
+        return self._processor.name
+
+    @property
+    def concern(self) -> str:
+        """Why it is not the device that was asked for; empty where it is."""
+        return self._processor.concern
 
     def decode(
         self, packet: av.Packet[Any], stamp: Stamp, *, key: bool, again: Sequence[bytes] = ()
@@ -84,13 +95,22 @@ class Decoder:
         """
         self._begun = self._begun or key
         if not self._begun:
+            if self._fell_back:
+                yield Decoded(None, packet.pts, stamp, corrupt=True)
             return
         if again:
             self._decode_again(again)
         packet.opaque = self._latest = stamp
         try:
             with watched(self._camera):
-                frames = self._context.decode(packet)
+                frames = self._processor.decode(packet)
+        except HardwareError as error:
+            log.warning(str(error))
+            for _ in range(self._processor.owed):
+                yield Decoded(None, None, stamp, corrupt=True)
+            self._begun, self._fell_back = False, True
+            yield from self.decode(packet, stamp, key=key)
+            return
         except av.FFmpegError:
             # The next packets may be whole: what cannot be decoded is a lost picture, not the end of the stream.
             yield Decoded(None, packet.pts, stamp, corrupt=True)
@@ -108,17 +128,25 @@ class Decoder:
             return
         try:
             with watched(self._camera):
-                frames = self._context.decode(None)
+                frames = self._processor.decode(None)
+        except HardwareError:
+            for _ in range(self._processor.owed):
+                yield Decoded(None, None, self._latest, corrupt=True)
+            return
         except av.FFmpegError:
             return
         for frame in frames:
             yield self._decoded(frame, self._latest)
 
     def _decode_again(self, pictures: Sequence[bytes]) -> None:
-        self._context.flush_buffers()
-        for data in pictures:
-            with suppress(av.FFmpegError), watched(self._camera):
-                self._context.decode(av.Packet(data))
+        self._processor.flush_buffers()
+        try:
+            for data in pictures:
+                with suppress(av.FFmpegError), watched(self._camera):
+                    self._processor.decode(av.Packet(data))
+        except HardwareError as error:
+            log.warning(str(error))
+            self._decode_again(pictures)
 
     def _decoded(self, frame: av.VideoFrame, latest: Stamp) -> Decoded:
         # With B-frames, a picture comes out behind packets that came later; its own stamp came through with it.

@@ -87,6 +87,11 @@ class EvenSource:
         """How its pictures are put together."""
         return self._source.assembly
 
+    @property
+    def decoder(self) -> str:
+        """What decodes its pictures."""
+        return self._source.decoder
+
     def pictures(self, pulse: Pulse) -> Iterator[Picture | None]:
         """Every picture at its own pace; returns only when `pulse` says so.
 

@@ -25,7 +25,10 @@ _REASONS: tuple[tuple[type[av.FFmpegError], str], ...] = (
     (av.PermissionError, "reading it is not permitted"),
     (av.IsADirectoryError, "it is a directory, not a recording"),
     (av.InvalidDataError, "it sends or holds no video FFmpeg can read; check the address"),
-    (av.ProtocolNotFoundError, "this FFmpeg does not speak that protocol"),
+    (
+        av.ProtocolNotFoundError,
+        "this FFmpeg does not speak that protocol; let a gateway such as MediaMTX or go2rtc give it as rtsp://",
+    ),
     (av.DemuxerNotFoundError, "FFmpeg knows no format of that name; check `format`"),
     (av.DecoderNotFoundError, "this FFmpeg cannot decode its codec"),
     (av.EOFError, "it ends before there is a picture"),
@@ -104,6 +107,9 @@ def _why_silent(camera: Camera, otherwise: str = "") -> str:
     """Knock at the port: a wrong name, a wrong port and a wrong protocol are different mistakes."""
     parts = urlsplit(camera.url.reveal())
     host, scheme = parts.hostname or "", parts.scheme.lower()
+    if scheme == "srt":
+        # By UDP: there is nothing to knock at.
+        return otherwise or "it does not answer in time; check host, port, passphrase and network"
     try:
         socket.create_connection((host, parts.port or DEFAULT_PORTS[scheme]), _KNOCK_S).close()
     except socket.gaierror:

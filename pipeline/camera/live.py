@@ -12,6 +12,7 @@ from pipeline.camera.access_unit import AccessUnit, assembler, whole
 from pipeline.camera.backlog import EMPTY_S, Backlog, waits_of_this_thread
 from pipeline.camera.capture import Arrival, CaptureTimes
 from pipeline.camera.decode import Decoded, Decoder
+from pipeline.camera.hardware import OpenDevice, open_device
 from pipeline.camera.keys import KeyFrames
 from pipeline.camera.opening import describe, gives_pieces, has_time_stamps, is_assembled, packets, sends_pieces, tick_s
 from pipeline.camera.pace import max_gap_s
@@ -45,7 +46,9 @@ class LiveSource:
         clock: Clock,
         container: av.container.InputContainer,
         stream: av.VideoStream,
+        *,
         late_s: float | None,
+        opens: OpenDevice = open_device,
     ) -> None:
         """A connection that was just made; with `late_s` None, pictures are never left out for being late."""
         self.description = describe(stream)
@@ -62,7 +65,7 @@ class LiveSource:
         self._keys = KeyFrames(stream)
         self._began = arrival_now(clock)
         self._waits = _Waits(self._began.ns)
-        self._decoder = Decoder(camera, stream)
+        self._decoder = Decoder(camera, stream, opens)
         self._begun, self._current = False, not sends_pieces(camera)
         self._sight = Sight(self._began.ns)
         self._clock_concern = ""
@@ -76,7 +79,12 @@ class LiveSource:
             return "the camera's time stamps are far too fast or too slow; pictures are timed by their arrival"
         if self._assembler is not None and self._assembler.early.doubt:
             return f"{self._assembler.early.doubt}, so that each is waited for until the next one begins"
-        return ""
+        return self._decoder.concern
+
+    @property
+    def decoder(self) -> str:
+        """What decodes its pictures."""
+        return self._decoder.name
 
     @property
     def blind(self) -> str:

@@ -6,7 +6,7 @@ import errno
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 import av
 from av.stream import Discard
@@ -163,9 +163,7 @@ def _location(camera: Camera) -> str:
         userinfo, at, host = parts.netloc.rpartition("@")
         colon = ":" if at and ":" not in userinfo else ""
         return parts.scheme + address[len(parts.scheme) :].replace(parts.netloc, f"{userinfo}{colon}{at}{host}", 1)
-    if camera.url.kind != "file":
-        return address
-    return "file:" + (unquote(urlsplit(address).path) if address.lower().startswith("file://") else address)
+    return f"file:{camera.url.path}" if camera.url.kind == "file" else address
 
 
 def _options(camera: Camera) -> dict[str, str]:

@@ -6,6 +6,7 @@ import itertools
 import statistics
 from dataclasses import dataclass, field
 
+from pipeline.camera.hardware import CPU, devices
 from pipeline.camera.picture import Picture
 from pipeline.camera.source import Source, open_source
 from pipeline.clock import NS_PER_S, Clock, SystemClock
@@ -30,6 +31,8 @@ class ProbeResult:
         keyframe_interval_s: By the same; None where fewer than two key frames came in the time.
         assembly: How its pictures are put together.
         concern: What a user should know although pictures come; empty if nothing.
+        decoder: What decoded them.
+        devices: Of each kind of device that decodes, why it cannot be used for this camera; empty where it can.
     """
 
     codec: str
@@ -38,6 +41,8 @@ class ProbeResult:
     keyframe_interval_s: float | None
     assembly: Assembly = ""
     concern: str = ""
+    decoder: str = CPU
+    devices: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -94,7 +99,7 @@ def probe(camera: Camera, timeout_s: float, clock: Clock | None = None) -> Probe
     source = open_source(hurried, clock)
     try:
         now_ns = clock.monotonic_ns()
-        watched_ns = 0 if camera.url.kind == "file" else round(WATCHED_S * NS_PER_S)
+        watched_ns = 0 if camera.url.kind in ("file", "python") else round(WATCHED_S * NS_PER_S)
         sample = _Sample(clock, now_ns + round(timeout_s * NS_PER_S), now_ns + watched_ns)
         _watch(source, sample)
         return _result(camera, source, sample, timeout_s)
@@ -126,6 +131,8 @@ def _result(camera: Camera, source: Source, sample: _Sample, timeout_s: float) -
         keyframe_interval_s=_interval(sample.key_times_s),
         assembly=source.assembly,
         concern=source.concern,
+        decoder=source.decoder,
+        devices=devices(source.description.codec) if camera.url.kind != "python" else {},
     )
 
 

@@ -18,12 +18,12 @@ from pipeline.camera.frames import Frames
 from pipeline.camera.frozen import FrozenPictures
 from pipeline.camera.limits import limit_memory, out_of_memory
 from pipeline.camera.report import FAREWELL_MS, Reporter
-from pipeline.camera.sandbox import Sandbox, confine
+from pipeline.camera.sandbox import Sandbox, confine, is_confined
 from pipeline.camera.source import Source, open_source
 from pipeline.child import end_with_parent, freeze_heap, ignore_terminal
 from pipeline.clock import NS_PER_MS, NS_PER_S, Clock, SystemClock
 from pipeline.config.camera import Camera
-from pipeline.errors import PipelineError, SlotError, SourceError
+from pipeline.errors import PipelineError, SlotError, SourceError, SourceLost
 from pipeline.link import Admission, Bye, Hello, Introduce, Link, Tick
 from pipeline.logs import configure_logs
 from pipeline.plan import camera_plan
@@ -85,7 +85,7 @@ def run_camera(spec: CameraSpec, orders: Connection, beat: c_int64) -> None:
     signal.signal(signal.SIGTERM, lambda number, frame: stop.set())
     configure_logs(f"camera {spec.camera.camera_id}", camera_id=spec.camera.camera_id)
     # Before the first thread: it binds those that are started later, and none that run.
-    sandbox = confine(spec.camera, spec.scope) if spec.camera.sandbox else None
+    sandbox = confine(spec.camera, spec.scope) if is_confined(spec.camera) else None
     end_with_parent()
     freeze_heap()
     limit_memory(spec.camera.memory_mb)
@@ -159,7 +159,7 @@ class _CameraLoop:
             lost = self._loss()
             if lost is not None and self._sandbox is not None and self._sandbox.is_outlived:
                 raise SourceError(f"another file or device is at {self._camera.url} now; beginning anew with that")
-            if self._camera.url.kind == "file" and isinstance(lost, SourceError):
+            if self._is_final(lost):
                 self._reporter.change("failed", str(lost))
                 return FAILED
             self._frames.end_session()
@@ -170,6 +170,11 @@ class _CameraLoop:
                 return ENDED
         return TOLD
 
+    def _is_final(self, lost: Exception | None) -> bool:
+        """Whether trying again will not mend it."""
+        hopeless = isinstance(lost, SourceError) and not isinstance(lost, SourceLost)
+        return hopeless and self._camera.url.kind in ("file", "python")
+
     def _loss(self) -> SourceError | SlotError | None:
         """Watch one source until it is lost, and why; None where it was not.
 
@@ -177,6 +182,8 @@ class _CameraLoop:
         """
         try:
             self._watch()
+        except SourceLost as error:
+            return SourceLost(str(error))
         except SourceError as error:
             return SourceError(str(error))
         except SlotError as error:
@@ -244,7 +251,12 @@ class _CameraLoop:
     def _tell_blind(self, source: Source) -> None:
         """That packets come, and nothing worth showing."""
         self._reporter.change(
-            "blind", source.blind, retry_at_ns=0, codec=source.description.codec, assembly=source.assembly
+            "blind",
+            source.blind,
+            retry_at_ns=0,
+            codec=source.description.codec,
+            assembly=source.assembly,
+            decoder=source.decoder,
         )
 
     def _send(self, tick: Tick) -> None:
@@ -280,6 +292,7 @@ class _CameraLoop:
             "blind" if self._is_frozen else "live",
             _FROZEN if self._is_frozen else source.concern,
             assembly=source.assembly,
+            decoder=source.decoder,
             retry_at_ns=0,
             reconnects=self._reconnects,
             session_id=name_session(self._frames.session_number),
@@ -294,5 +307,5 @@ class _CameraLoop:
         self._backoff = self._backoff.lost(live_ns / NS_PER_S)
         pause_s = self._backoff.pause_s(self._rng)
         at_ns = self._clock.wall_ns() + round(pause_s * NS_PER_S)
-        self._reporter.change("retrying", why, retry_at_ns=at_ns, session=0, session_id="", assembly="")
+        self._reporter.change("retrying", why, retry_at_ns=at_ns, session=0, session_id="", assembly="", decoder="")
         self._reporter.wait(pause_s)

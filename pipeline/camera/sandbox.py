@@ -1,6 +1,7 @@
 """What a camera's process may do: it decodes a stranger's bytes, and a hole in a decoder shall be none in the machine.
 
-It may read the system's and Python's libraries, its own recording or device and nothing else of the user's files; write
+It may read the system's and Python's libraries, its own recording or device and nothing else of the user's files; use
+the device that decodes for it, if any; write
 to the run's folder and shared memory; connect by TCP to the ports of its camera's address; start no program, gain no
 rights, signal and trace no process outside; of root's rights it keeps those to read files. That is what Landlock
 (`pipeline.camera.landlock`) can say. What it cannot is not forbidden: a port is not a host, UDP is free, and so are
@@ -21,10 +22,11 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 import structlog
 
+from pipeline.camera.hardware import device_nodes
 from pipeline.camera.landlock import (
     DEVICE,
     IOCTL_ABI,
@@ -72,12 +74,17 @@ class Sandbox:
         return now is not None and now != self.identity
 
 
+def is_confined(camera: Camera) -> bool:
+    """Whether its process gets a sandbox; a function of Python is the user's own, and may need anything."""
+    return camera.sandbox and camera.url.kind != "python"
+
+
 def confine(camera: Camera, scope: RunScope) -> Sandbox:
     """Take from this process all rights that its camera does not need, as far as the kernel can; for good.
 
     To be called before any thread is started: those that run already keep their rights, and are named in the log.
     """
-    path = _own_path(camera)
+    path = camera.url.path
     sandbox = Sandbox(path, None if path is None else _identity(path))
     if threads := sorted(_other_threads()):
         log.warning("threads that were started before the sandbox are outside it", threads=", ".join(threads))
@@ -149,7 +156,9 @@ def _allowed(camera: Camera, scope: RunScope) -> Iterator[tuple[Path, Access]]:
     yield Path(os.devnull), DEVICE
     yield scope.directory, WRITE
     yield SHARED_MEMORY, WRITE
-    own = _own_path(camera)
+    for node in device_nodes(camera):
+        yield node, DEVICE
+    own = camera.url.path
     if own is not None and camera.url.kind == "device":
         yield own, DEVICE
     elif own is not None:
@@ -166,14 +175,6 @@ def _libraries() -> Iterator[Path]:
     for entry in map(Path, sys.path):
         if entry.name in ("site-packages", "dist-packages"):
             yield entry
-
-
-def _own_path(camera: Camera) -> Path | None:
-    """The recording or device."""
-    if camera.url.kind == "network":
-        return None
-    address = camera.url.reveal()
-    return Path(unquote(urlsplit(address).path) if address.lower().startswith("file://") else address)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -33,8 +33,8 @@ def check(
     All mistakes are told at once, each with its line and what is allowed.
 
     With --probe, each camera is opened as `run` opens it and watched for five seconds; its codec, size, frame rate and
-    key-frame interval are shown, and whether its pictures are there at once or one picture late; the exit code is 1 if
-    one does not answer.
+    key-frame interval are shown, what decodes it (and of the devices of this machine, which could), and whether its
+    pictures are there at once or one picture late; the exit code is 1 if one does not answer.
 
     Example: camfleet check configs/example.yaml --probe
     """
@@ -107,6 +107,8 @@ def _as_dict(camera: Camera, outcome: ProbeResult | SourceError) -> dict[str, An
         "fps": outcome.fps and round(outcome.fps, 3),
         "keyframe_interval_s": outcome.keyframe_interval_s and round(outcome.keyframe_interval_s, 3),
         "assembly": outcome.assembly,
+        "decoder": outcome.decoder,
+        "devices": outcome.devices,
         "concern": outcome.concern,
     }
 
@@ -116,20 +118,22 @@ def _print_table(cameras: Iterable[Camera], outcomes: dict[str, ProbeResult | So
     from rich.table import Table
     from rich.text import Text
 
-    table = Table("camera", "codec", "size", "fps", "key frame every", "pictures", "address", box=None, pad_edge=False)
+    table = Table(
+        "camera", "codec", "size", "fps", "key frame every", "pictures", "decoder", "address", box=None, pad_edge=False
+    )
     failures: list[Text] = []
     notes: list[Text] = []
     for camera in cameras:
         told = _as_dict(camera, outcomes[camera.camera_id])
         if "error" in told:
-            cells = ("[red]failed[/]", "", "", "", "")
+            cells = ("[red]failed[/]", "", "", "", "", "")
             failures.append(Text.assemble((camera.camera_id, "red"), f": {told['error']}"))
         else:
             interval = told["keyframe_interval_s"]
             every = "unknown" if interval is None else f"{interval:.1f} s"
             fps = "unknown" if told["fps"] is None else f"{told['fps']:g}"
             assembly = _ASSEMBLIES[told["assembly"]]
-            cells = (told["codec"], "{}×{}".format(*told["frame_wh"]), fps, every, assembly)
+            cells = (told["codec"], "{}×{}".format(*told["frame_wh"]), fps, every, assembly, _decoders(told))
             if told["concern"]:
                 notes.append(Text.assemble((camera.camera_id, "yellow"), f": {told['concern']}"))
         table.add_row(camera.camera_id, *cells, Text(told["url"], overflow="fold"))
@@ -137,3 +141,9 @@ def _print_table(cameras: Iterable[Camera], outcomes: dict[str, ProbeResult | So
     console.print(table)
     for line in notes + failures:
         console.print(line, soft_wrap=True)
+
+
+def _decoders(told: dict[str, Any]) -> str:
+    """What decodes a camera, and what could."""
+    others = [kind for kind, why in told["devices"].items() if not why and kind != told["decoder"]]
+    return f"{told['decoder']} (or {', '.join(others)})" if others else str(told["decoder"])

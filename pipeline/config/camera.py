@@ -13,6 +13,8 @@ from pipeline.config.url import CameraUrl
 LARGEST_PICTURE_PX = 35_651_584
 """MaxLumaPs of HEVC's level 6.2 (H.265, table A.8) and MaxFS of H.264's (table A-1): no picture of theirs is larger."""
 
+Decode = Literal["cpu", "auto", "cuda", "vaapi", "qsv", "v4l2m2m", "videotoolbox"]
+
 SEGMENT_S = 30.0
 """Three times as long as the longest segments of HLS in use (RFC 8216bis §6.2.1 has a server keep three)."""
 
@@ -199,6 +201,18 @@ class CameraSettings(Value):
         min_length=1,
         description="FFmpeg's name of the input format, such as `v4l2` or `mjpeg`. For devices mostly.",
     )
+    fps: Number = Field(
+        default=25.0,
+        gt=0,
+        le=1000,
+        description="Pictures a second of a folder of pictures, and of a function that tells no times.",
+    )
+    decode: Decode = Field(
+        default="cpu",
+        description="What decodes its pictures. `auto` takes the first device that this machine has and that can, and "
+        "the CPU where there is none or it fails; a name asks for that one. The CPU is the default, because with small "
+        "pictures, and where the detector needs the device, it is the faster choice more often than not: measure it.",
+    )
     max_pixels: Whole = Field(
         default=LARGEST_PICTURE_PX,
         ge=1,
@@ -236,8 +250,9 @@ class Camera(CameraSettings):
 
     camera_id: Name
     url: CameraUrl = Field(
-        description="Where it is: rtsp://, rtsps://, http://, https://, file://, the path of a recording (beside this "
-        "file, or in the current directory), or /dev/videoN. "
+        description="Where it is: rtsp://, rtsps://, http://, https://, srt://, file://, the path of a recording or "
+        "of a folder of pictures (beside this file, or in the current directory), /dev/videoN, or "
+        "python:package.module:function, which gives NumPy pictures. "
         "Keep passwords out of the file: rtsp://user:${GATE_PASSWORD}@host/."
     )
 
@@ -249,5 +264,10 @@ class Camera(CameraSettings):
 
     @property
     def waits_for_worker(self) -> bool:
-        """Whether it is a recording played as fast as it goes: then nothing is late and no frame is given up."""
-        return self.pace == "fastest" and self.url.kind == "file"
+        """Whether it is no camera and played as fast as it goes: then nothing is late and no frame is given up."""
+        return self.pace == "fastest" and self.url.kind in ("file", "python")
+
+    @property
+    def plays_pictures(self) -> bool:
+        """Whether it is a folder of pictures, and no recording."""
+        return self.url.kind == "file" and self.url.path is not None and self.url.path.is_dir()

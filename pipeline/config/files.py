@@ -8,11 +8,13 @@ from pipeline.config.base import mask_value
 from pipeline.config.locate import Document, KeyPath, Tree
 from pipeline.config.url import scheme_of
 
+PICTURES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
+"""What pictures' names end with, in small letters."""
 _FILE = "file://"
 
 
 def resolve_files(document: Document) -> None:
-    """Replace the paths of recordings and of the model by absolute ones; report those that are nowhere."""
+    """Replace the paths of recordings, folders and the model by absolute ones; report those that are nowhere."""
     if not isinstance(document.data, dict):
         return
     cameras, model = document.data.get("cameras"), document.data.get("model")
@@ -28,8 +30,19 @@ def resolve_files(document: Document) -> None:
         openvino["int8_from"] = _pictures(str(openvino["int8_from"]), document)
 
 
+def pictures_in(folder: Path) -> list[Path]:
+    """The pictures of a folder by name, as a camera's or a data set's are numbered; not those of folders in it.
+
+    Raises:
+        OSError: The folder cannot be read.
+    """
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURES)
+
+
 def _recording(url: Tree, path: KeyPath, document: Document) -> Tree:
-    if not isinstance(url, str) or not url.strip() or scheme_of(url) not in ("", "file") or url.startswith("/dev/"):
+    if not isinstance(url, str) or not url.strip() or scheme_of(url) not in ("", "file"):
+        return url
+    if url.startswith(("/dev/", "python:")):
         return url
     written = url[len(_FILE) :] if scheme_of(url) == "file" else url
     found = look_up(written, document.file)
@@ -38,9 +51,19 @@ def _recording(url: Tree, path: KeyPath, document: Document) -> Tree:
         document.report(
             path, f"there is no recording “{mask_value(written)}” in {_places(written, document.file)}{hint}"
         )
-    elif found.is_dir():
-        document.report(path, f"“{found}” is a directory; name the recording in it")
+    elif found.is_dir() and (why := _why_no_pictures(found)):
+        document.report(path, why)
     return str(found) if found else url
+
+
+def _why_no_pictures(folder: Path) -> str:
+    """Empty where a folder can be played."""
+    try:
+        if pictures_in(folder):
+            return ""
+    except OSError as error:
+        return f"the folder “{folder}” cannot be read: {error.strerror}"
+    return f"there is no picture in the folder “{folder}” ({' '.join(sorted(PICTURES))}); name the recording in it"
 
 
 def _model(written: str, backend: Tree, document: Document) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
@@ -13,16 +14,20 @@ from pydantic_core import CoreSchema, core_schema
 
 from pipeline.config.base import mask_value, mistake
 
-NETWORK_SCHEMES = ("rtsp", "rtsps", "http", "https")
+NETWORK_SCHEMES = ("rtsp", "rtsps", "http", "https", "srt")
 ALLOWED = (
-    "an address with rtsp:// rtsps:// http:// https:// or file://, the path of a recording, or a /dev/videoN device"
+    "an address with rtsp:// rtsps:// http:// https:// srt:// or file://, the path of a recording or of a folder of "
+    "pictures, a /dev/videoN device, or python:package.module:function"
 )
+_WEBRTC = ("whep", "wheps", "webrtc")
+_PYTHON = "python:"
 
 _SCHEME = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://")
 _DEVICE = re.compile(r"/dev/(video\d+|v4l/by-(id|path)/[^/]+)")
+_FUNCTION = re.compile(r"(?!\d)\w+(\.(?!\d)\w+)*:(?!\d)\w+")
 _UNSAFE = re.compile(r"[\s'\"\x00-\x1f\x7f]")
 
-UrlKind = Literal["network", "file", "device"]
+UrlKind = Literal["network", "file", "device", "python"]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -47,11 +52,29 @@ class CameraUrl:
 
     @property
     def kind(self) -> UrlKind:
-        """`network`: rtsp, rtsps, http, https. `file`: a recording, as a path or file://. `device`: under /dev/."""
+        """What stands there.
+
+        `network`: one of `NETWORK_SCHEMES`. `file`: a recording or a folder of pictures, as a path or file://.
+        `device`: under /dev/. `python`: a function that makes pictures.
+        """
         scheme = scheme_of(self._text)
         if scheme in NETWORK_SCHEMES:
             return "network"
+        if not scheme and self._text.startswith(_PYTHON):
+            return "python"
         return "device" if not scheme and self._text.startswith("/dev/") else "file"
+
+    @property
+    def path(self) -> Path | None:
+        """Of a recording, a folder or a device; None of all else."""
+        if self.kind not in ("file", "device"):
+            return None
+        return Path(unquote(urlsplit(self._text).path) if scheme_of(self._text) == "file" else self._text)
+
+    @property
+    def function(self) -> str:
+        """`package.module:function` of a `python` source; empty of all else."""
+        return self._text.removeprefix(_PYTHON) if self.kind == "python" else ""
 
     def __str__(self) -> str:
         return mask_value(self._text)
@@ -73,10 +96,17 @@ class CameraUrl:
         scheme = scheme_of(value)
         if scheme in NETWORK_SCHEMES:
             _check_network(value)
+        elif scheme in _WEBRTC:
+            raise mistake(
+                f"scheme “{scheme}://” is not supported: FFmpeg reads no WebRTC; let a gateway such as MediaMTX or "
+                "go2rtc give it as rtsp://"
+            )
         elif scheme not in ("", "file"):
             raise mistake(f"scheme “{scheme}://” is not supported; expected {ALLOWED}")
         elif not scheme and value.startswith("/dev/") and not _DEVICE.fullmatch(value):
             raise mistake(f"“{value}” is no video device; expected {ALLOWED}")
+        elif not scheme and value.startswith(_PYTHON) and not _FUNCTION.fullmatch(value.removeprefix(_PYTHON)):
+            raise mistake(f"“{value}” names no function; expected python:package.module:function")
         return cls(value)
 
     @classmethod
@@ -101,11 +131,11 @@ def _check_network(url: str) -> None:
         raise mistake("an address has no spaces, quotes or control characters; write them percent-encoded (space: %20)")
     try:
         parts = urlsplit(url)
-        usable = bool(parts.hostname) and parts.port != 0
+        usable = bool(parts.hostname) and parts.port != 0 and (parts.port is not None or parts.scheme.lower() != "srt")
     except ValueError:
         usable = False
     if not usable:
         raise mistake(
-            "expected scheme://[user:password@]host[:port]/path; "
+            "expected scheme://[user:password@]host[:port]/path (srt:// needs a port); "
             "in a password, “@ : / ? # %” are written percent-encoded (@ is %40, / is %2F, # is %23)"
         )
