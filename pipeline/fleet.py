@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from pipeline.camera.evidence.keeper import Clip
 from pipeline.client import Subscriber
 from pipeline.config import load_fleet
 from pipeline.config.values import Fleet as FleetConfig
@@ -102,6 +103,20 @@ class Fleet:
     def resume_camera(self, camera_id: str) -> None:
         """Take up a camera that was paused; raises `ControlError` where there is none of that name."""
         self._requests.resume(camera_id)
+
+    def clip(self, camera_id: str, out: str | Path, *, from_ns: int, to_ns: int) -> Clip:
+        """Write what is kept of a camera's `evidence_url` to a new file, `.mp4` or `.mkv`; it is not encoded anew.
+
+        Args:
+            camera_id: Which camera.
+            out: Where.
+            from_ns: Wall time as in `FrameResult.captured_at_ns`; the clip begins with the key frame before.
+            to_ns: The same, in the past.
+
+        Raises:
+            ControlError: There is none of that name, it keeps nothing of that time, or `out` cannot be written.
+        """
+        return self._requests.clip(camera_id, Path(out), from_ns, to_ns)
 
     def reload(self, fleet: str | Path | FleetConfig | None = None) -> Changes:
         """Run as its file says now, or as another file or value says.

@@ -44,6 +44,9 @@ not belong to the fleet any more, and this is its last message."""
 Assembly = Literal["", "early", "next"]
 """How a camera's pictures are put together. `early`: each is there with its last packet. `next`: with the first packet
 of the next one, a picture later. Empty: the source gives whole pictures, or it is not known yet."""
+AlignedBy = Literal["rtcp", "content", "arrival"]
+"""What makes one time of a camera's two streams: its RTCP sender reports on both; the pictures themselves; or nothing
+but the moments at which they are received."""
 SEEING: frozenset[State] = frozenset({"live", "degraded"})
 """States in which a camera's frames have boxes that a detection stands behind."""
 
@@ -170,6 +173,32 @@ class FrameResult(Message, frozen=True, kw_only=True):
     schema: int = SCHEMA
 
 
+class EvidenceState(msgspec.Struct, frozen=True, kw_only=True):
+    """How the stream is that is kept and not detected.
+
+    Attributes:
+        state: `connecting`, `live`, or `retrying`: it broke and will be tried again.
+        detail: Why, in one sentence, credentials masked.
+        seconds: How much of it is kept.
+        size: Of that, bytes.
+        codec: As FFmpeg names it; empty until known.
+        frame_wh: Width and height, px; (0, 0) until known.
+        aligned_by: What makes its time one with that of the stream that is detected.
+        offset_ms: What has to be added to its time for that.
+        error_ms: How far that may be off, nineteen times of twenty; None where that is not known.
+    """
+
+    state: Literal["connecting", "live", "retrying"]
+    detail: str = ""
+    seconds: Number = 0.0
+    size: Count = 0
+    codec: str = ""
+    frame_wh: tuple[Count, Count] = (0, 0)
+    aligned_by: AlignedBy = "arrival"
+    offset_ms: Number = 0.0
+    error_ms: Number | None = None
+
+
 @published
 class CameraState(Message, frozen=True, kw_only=True):
     """How a camera is.
@@ -187,6 +216,7 @@ class CameraState(Message, frozen=True, kw_only=True):
         frame_wh: Width and height, px; (0, 0) until known.
         assembly: How its pictures are put together.
         decoder: What decodes them: `cpu`, or the kind of a device such as `cuda`; empty until known.
+        evidence: How its second stream is; None of a camera that has none.
         at_ns: Wall time of this message, ns since 1970-01-01 UTC.
         schema: Version of this message.
     """
@@ -205,6 +235,7 @@ class CameraState(Message, frozen=True, kw_only=True):
     frame_wh: tuple[Count, Count] = (0, 0)
     assembly: Assembly = ""
     decoder: str = ""
+    evidence: EvidenceState | None = None
     at_ns: Count = 0
     schema: int = SCHEMA
 

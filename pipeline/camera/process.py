@@ -14,6 +14,8 @@ import structlog
 
 from pipeline.camera.backlog import LATE_S
 from pipeline.camera.backoff import Backoff
+from pipeline.camera.evidence.keeper import EvidenceKeeper
+from pipeline.camera.evidence.order import ClipOrder, carry_out
 from pipeline.camera.frames import Frames
 from pipeline.camera.frozen import FrozenPictures
 from pipeline.camera.limits import limit_memory, out_of_memory
@@ -74,7 +76,8 @@ def run_camera(spec: CameraSpec, orders: Connection, beat: c_int64) -> None:
 
     Args:
         spec: The camera and where it delivers.
-        orders: Gives another `CameraSpec` when the camera is to be served otherwise; its source stays the same.
+        orders: Gives another `CameraSpec` when the camera is to be served otherwise; its source stays the same. Or a
+            `ClipOrder`.
         beat: Set to the monotonic time, ns, at every packet and every turn of waiting.
 
     Raises:
@@ -142,6 +145,7 @@ class _CameraLoop:
         self._obeyed_ns = 0
         self._backoff = Backoff(self._camera.reconnect.initial_s, self._camera.reconnect.max_s)
         self._rng = random.Random()
+        self._keeper = EvidenceKeeper(self._camera, clock) if self._camera.evidence_url is not None else None
         self._reconnects = -1
         self._live_since_ns: int | None = None
         self._is_frozen = False
@@ -154,6 +158,17 @@ class _CameraLoop:
             SourceError: The process has no right to what is the camera's source now; another will have.
         """
         self._await_admission()
+        if (keeper := self._keeper) is None:
+            return self._serve()
+        keeper.start()
+        self._reporter.evidence = lambda: keeper.state
+        try:
+            return self._serve()
+        finally:
+            keeper.close()
+
+    def _serve(self) -> int:
+        """Sources one after the other."""
         while not self._reporter.stopping:
             self._live_since_ns, self._is_frozen = None, False
             lost = self._loss()
@@ -219,7 +234,11 @@ class _CameraLoop:
         self._obeyed_ns = now_ns
         try:
             while self._orders.poll():
-                spec: CameraSpec = self._orders.recv()
+                spec: CameraSpec | ClipOrder = self._orders.recv()
+                if isinstance(spec, ClipOrder):
+                    if self._keeper is not None:
+                        carry_out(spec, self._keeper)
+                    continue
                 self._plan, self._late_s = camera_plan(spec.camera), spec.late_s
                 self._link.send(Hello(self._plan))
         except EOFError:
@@ -237,6 +256,8 @@ class _CameraLoop:
         try:
             for picture in source.pictures(self._reporter):
                 self._hear()
+                if self._keeper is not None and picture is not None:
+                    self._keeper.see_detected(picture)
                 tick = self._frames.put(picture) if picture is not None else None
                 if source.blind:
                     self._tell_blind(source)
@@ -290,7 +311,7 @@ class _CameraLoop:
             log.warning("pictures wait for the next one again", why=source.concern)
         self._reporter.change(
             "blind" if self._is_frozen else "live",
-            _FROZEN if self._is_frozen else source.concern,
+            _FROZEN if self._is_frozen else self._concern(source),
             assembly=source.assembly,
             decoder=source.decoder,
             retry_at_ns=0,
@@ -301,6 +322,9 @@ class _CameraLoop:
             frame_wh=self._frames.frame_wh,
         )
 
+    def _concern(self, source: Source) -> str:
+        return source.concern or (self._keeper.concern if self._keeper is not None else "")
+
     def _retry(self, why: str) -> None:
         """Say why it was lost and when it is tried again, and wait until then."""
         live_ns = 0 if self._live_since_ns is None else self._clock.monotonic_ns() - self._live_since_ns
@@ -308,4 +332,7 @@ class _CameraLoop:
         pause_s = self._backoff.pause_s(self._rng)
         at_ns = self._clock.wall_ns() + round(pause_s * NS_PER_S)
         self._reporter.change("retrying", why, retry_at_ns=at_ns, session=0, session_id="", assembly="", decoder="")
-        self._reporter.wait(pause_s)
+        due_ns = self._clock.monotonic_ns() + round(pause_s * NS_PER_S)
+        while (left_ns := due_ns - self._clock.monotonic_ns()) > 0 and not self._reporter.stopping:
+            self._reporter.wait(min(left_ns / NS_PER_S, _ASK_MS / 1000))
+            self._obey()

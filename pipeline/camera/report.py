@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from ctypes import c_int64
 
 import msgspec
@@ -11,7 +12,7 @@ import structlog
 from pipeline.clock import NS_PER_S, Clock
 from pipeline.link import Link, State
 from pipeline.logs import tell_left_out
-from pipeline.wire import CameraState
+from pipeline.wire import CameraState, EvidenceState
 from pipeline.wire import State as StateName
 
 log = structlog.get_logger()
@@ -24,9 +25,14 @@ _TURN_S = 0.25
 
 
 class Reporter:
-    """Beats the heart and sends the state, on every change and once a second. Not thread-safe."""
+    """Beats the heart and sends the state, on every change and once a second. Not thread-safe.
+
+    Attributes:
+        evidence: Tells how the camera's second stream is; None without one.
+    """
 
     def __init__(self, first: CameraState, link: Link, beat: c_int64, stop: threading.Event, clock: Clock) -> None:
+        self.evidence: Callable[[], EvidenceState | None] = lambda: None
         self._state = first
         self._link, self._beat, self._stop, self._clock = link, beat, stop, clock
         self._sent_ns = self._told_ns = 0
@@ -87,4 +93,5 @@ class Reporter:
 
     def _send(self, timeout_ms: int = 0) -> None:
         self._sent_ns = self._clock.monotonic_ns()
-        self._link.send(State(msgspec.structs.replace(self._state, at_ns=self._clock.wall_ns())), timeout_ms)
+        told = msgspec.structs.replace(self._state, at_ns=self._clock.wall_ns(), evidence=self.evidence())
+        self._link.send(State(told), timeout_ms)

@@ -41,6 +41,7 @@ from pipeline.camera.landlock import (
 from pipeline.camera.privileges import drop_capabilities, forbid_new_privileges
 from pipeline.camera.unauthorized import DEFAULT_PORTS
 from pipeline.config.camera import Camera
+from pipeline.config.url import CameraUrl
 from pipeline.runscope import SHARED_MEMORY, RunScope
 
 log = structlog.get_logger()
@@ -126,11 +127,14 @@ def tell_missing() -> None:
 
 def ports(camera: Camera) -> frozenset[int] | None:
     """The TCP ports that its process may connect to; None for any."""
-    if camera.allow_redirects and camera.url.kind == "network":
+    addresses = [url for url in (camera.url, camera.evidence_url) if url is not None and url.kind == "network"]
+    if camera.allow_redirects and addresses:
         return None
-    if camera.url.kind != "network":
-        return frozenset()
-    parts = urlsplit(camera.url.reveal())
+    return frozenset(port for address in addresses for port in _ports_of(address))
+
+
+def _ports_of(address: CameraUrl) -> frozenset[int]:
+    parts = urlsplit(address.reveal())
     scheme, host = parts.scheme.lower(), parts.hostname or ""
     allowed = {parts.port or DEFAULT_PORTS[scheme]}
     if not _is_address(host):

@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli import bench, burst, check, control, evaluate, record, replay, run, schema, subscribe
+from pipeline.cli import bench, burst, check, clip, control, evaluate, record, replay, run, schema, subscribe
 from pipeline.cli.argv import mask_arguments
 from pipeline.errors import PipelineError
 from pipeline.redact import redact
@@ -31,6 +31,7 @@ app.command()(run.run)
 app.command()(control.status)
 app.command()(control.reload)
 app.add_typer(control.camera, name="camera")
+app.command()(clip.clip)
 app.command()(subscribe.subscribe)
 app.command()(replay.replay)
 app.command()(record.record)

@@ -4,11 +4,28 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError, WithJsonSchema, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic_core import PydanticKnownError
 
 from pipeline.config.base import Name, Number, Value, Whole, mistake
 from pipeline.config.url import CameraUrl
+
+
+def _live(url: CameraUrl) -> CameraUrl:
+    if url.kind != "network":
+        raise mistake("expected the address of a camera's other stream, with a scheme such as rtsp://")
+    return url
+
+
+EvidenceUrl = Annotated[CameraUrl, AfterValidator(_live)]
 
 LARGEST_PICTURE_PX = 35_651_584
 """MaxLumaPs of HEVC's level 6.2 (H.265, table A.8) and MaxFS of H.264's (table A-1): no picture of theirs is larger."""
@@ -120,6 +137,23 @@ class Stride(Value):
         if self.max < self.min:
             raise mistake(f"max ({self.max}) is smaller than min ({self.min})")
         return self
+
+
+class Evidence(Value):
+    """How much of `evidence_url` is kept, in memory; whichever bound is reached first."""
+
+    keep_s: Number = Field(
+        default=10.0,
+        gt=0,
+        le=600,
+        description="Seconds. Raise it where clips shall begin longer before what they show.",
+    )
+    keep_mb: Whole = Field(
+        default=32,
+        ge=1,
+        le=4096,
+        description="Megabytes. Raise it for 4K: ten seconds of 16 Mbit/s are 20. It counts towards memory_mb.",
+    )
 
 
 class CameraSettings(Value):
@@ -238,6 +272,7 @@ class CameraSettings(Value):
         "recording, write to the run's folder and /dev/shm, connect to its camera's port. Turn it off for a "
         "recording that names other files, such as a playlist.",
     )
+    evidence: Evidence = Field(default=Evidence(), description="How much of `evidence_url` is kept.")
     track: Track = Field(default=Track(), description="How boxes come to frames that the detector did not see.")
 
 
@@ -254,6 +289,12 @@ class Camera(CameraSettings):
         "of a folder of pictures (beside this file, or in the current directory), /dev/videoN, or "
         "python:package.module:function, which gives NumPy pictures. "
         "Keep passwords out of the file: rtsp://user:${GATE_PASSWORD}@host/."
+    )
+
+    evidence_url: EvidenceUrl | None = Field(
+        default=None,
+        description="A second stream of the same camera, larger than the first: its latest seconds are kept as they "
+        "come, not decoded, and `camfleet clip` writes them. Set it to the main stream where `url` is the sub-stream.",
     )
 
     @property

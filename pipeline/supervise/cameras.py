@@ -12,11 +12,13 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from pipeline.camera.backlog import LATE_SHARE
+from pipeline.camera.evidence.order import ClipOrder
 from pipeline.camera.process import ENDED, FAILED, CameraSpec, run_camera
 from pipeline.camera.sandbox import tell_missing
 from pipeline.clock import NS_PER_S
 from pipeline.config.camera import Camera
 from pipeline.config.values import Fleet
+from pipeline.errors import ControlError
 from pipeline.link import Announce, FromSupervisor, FromWorker, Link
 from pipeline.runscope import RunScope
 from pipeline.supervise.changes import needs_new_process
@@ -53,6 +55,16 @@ class CameraMember(Member):
                 self._orders.send(spec)
             except OSError:
                 return  # it has just died; its next life begins with this plan
+
+    def order_clip(self, order: ClipOrder) -> bool:
+        """Have a clip written; False where there is no process to do it."""
+        if self._orders is None or self.child.condition != "running":
+            return False
+        try:
+            self._orders.send(order)
+        except OSError:
+            return False
+        return True
 
     def close(self) -> None:
         """Let go of the pipe."""
@@ -137,6 +149,18 @@ class Cameras:
         if camera_id in self._paused:
             self._paused.discard(camera_id)
             self._begin(self._cameras[camera_id])
+
+    def order_clip(self, camera_id: str, order: ClipOrder) -> None:
+        """Have a camera's process write what it keeps of its `evidence_url`.
+
+        Raises:
+            ControlError: It keeps nothing, or has no process now.
+        """
+        if self._cameras[camera_id].evidence_url is None:
+            raise ControlError(f"camera “{camera_id}” keeps nothing; give it an evidence_url in the fleet file")
+        member = self._members.get(f"camera {camera_id}")
+        if not isinstance(member, CameraMember) or not member.order_clip(order):
+            raise ControlError(f"camera “{camera_id}” has no process now, and what it kept is gone")
 
     @property
     def paused(self) -> frozenset[str]:

@@ -94,8 +94,9 @@ _SETTINGS = ("slo.p95_ms", "worker.max_wait_ms", "publish.queue")
 
 
 def _settings(camera: Camera, besides: set[str] | None = None) -> dict[str, Any]:
-    """All that is set of a camera; its address with the password, which never leaves this comparison."""
-    return {**camera.model_dump(exclude={*(besides or ()), "url"}), "url": camera.url.reveal()}
+    """All that is set of a camera; its addresses with their passwords, which never leave this comparison."""
+    addresses = {"url": camera.url.reveal(), "evidence_url": camera.evidence_url and camera.evidence_url.reveal()}
+    return {**camera.model_dump(exclude={*(besides or ()), *addresses}), **addresses}
 
 
 def _value(fleet: Fleet, key: str) -> Any:

@@ -6,6 +6,7 @@ connection, one line of JSON each way:
     {"command": "status"}                                → {"ok": true, "result": {"fleet": …, "processes": […]}}
     {"command": "reload"}                                → {"ok": true, "result": {"added": ["yard"], …}}
     {"command": "camera-add", "name": "yard", "settings": {"url": "rtsp://…"}}
+    {"command": "clip", "name": "yard", "out": "/tmp/yard.mp4", "from_ns": 1764…, "to_ns": 1764…}
     {"command": "camera-remove" | "camera-pause" | "camera-resume", "name": "yard"}
                                                          → {"ok": false, "error": "there is no camera “yard”; …"}
 

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
 
+from pipeline.camera.evidence.clip import SUFFIXES
+from pipeline.camera.evidence.keeper import Clip
+from pipeline.camera.evidence.order import ClipOrder, wait_for
 from pipeline.config import load_fleet
 from pipeline.config.edit import with_camera, without_camera
 from pipeline.errors import ControlError
 from pipeline.supervise.changes import Changes
 from pipeline.supervise.control import ANSWER_S
 from pipeline.supervise.supervisor import Supervisor, unknown_camera
+
+CLIP_S = 30.0
+"""How long a clip may take to be written."""
 
 
 class Requests:
@@ -36,6 +45,7 @@ class Requests:
             "camera-remove": lambda request: msgspec.to_builtins(self.remove(_name(request))),
             "camera-pause": lambda request: self.pause(_name(request)),
             "camera-resume": lambda request: self.resume(_name(request)),
+            "clip": lambda request: msgspec.to_builtins(self.clip(_name(request), *_clip_of(request))),
         }
 
     def answer(self, request: Mapping[str, Any]) -> Any:
@@ -113,6 +123,39 @@ class Requests:
             ControlError: There is none of that name.
         """
         self._supervisor.submit(lambda running: running.resume(camera_id)).result(ANSWER_S)
+
+    def clip(self, camera_id: str, out: Path, from_ns: int, to_ns: int) -> Clip:
+        """Write what is kept of a camera's `evidence_url`; blocks until it is on disk.
+
+        Args:
+            camera_id: Which camera.
+            out: A new file, `.mp4` or `.mkv`.
+            from_ns: Wall time of the beginning, ns since 1970-01-01 UTC; the clip begins with the key frame before.
+            to_ns: And of the end; in the past.
+
+        Raises:
+            ControlError: There is none of that name, it keeps nothing of that time, or `out` cannot be written.
+        """
+        if out.suffix not in SUFFIXES:
+            raise ControlError(f"{out}: a clip is a {' or '.join(SUFFIXES)} file; give it such a name")
+        if out.exists():
+            raise ControlError(f"{out} exists already; give another name, or remove it")
+        with TemporaryDirectory(prefix="clip-", dir=self._supervisor.directory) as folder:
+            order = ClipOrder(Path(folder) / f"clip{out.suffix}", from_ns, to_ns)
+            self._supervisor.submit(lambda running: running.order_clip(camera_id, order)).result(ANSWER_S)
+            clip = wait_for(order, CLIP_S)
+            try:
+                shutil.move(order.path, out)
+            except OSError as error:
+                raise ControlError(f"{out} cannot be written: {error.strerror}") from None
+        return replace(clip, path=str(out))
+
+
+def _clip_of(request: Mapping[str, Any]) -> tuple[Path, int, int]:
+    out, from_ns, to_ns = request.get("out"), request.get("from_ns"), request.get("to_ns")
+    if not isinstance(out, str) or not isinstance(from_ns, int) or not isinstance(to_ns, int):
+        raise ControlError("“out”, “from_ns” and “to_ns” say which file, and from when to when: ns since 1970, UTC")
+    return Path(out), from_ns, to_ns
 
 
 def _name(request: Mapping[str, Any]) -> str:

@@ -24,6 +24,7 @@ from typing import Self, TypeVar
 
 import structlog
 
+from pipeline.camera.evidence.order import ClipOrder
 from pipeline.clock import NS_PER_S, Clock, SystemClock
 from pipeline.config.values import Fleet
 from pipeline.errors import ControlError, DetectorError, PipelineError, SlotError
@@ -191,6 +192,14 @@ class Supervisor:
             ControlError: The fleet has no such camera.
         """
         return self._with(camera_id, self._cameras.resume)
+
+    def order_clip(self, camera_id: str, order: ClipOrder) -> Future[None]:
+        """Have a camera's process write what it keeps of its `evidence_url`.
+
+        Raises:
+            ControlError: The fleet has no such camera, it keeps nothing, or has no process now.
+        """
+        return self._with(camera_id, lambda name: self._cameras.order_clip(name, order))
 
     def stop(self) -> None:
         """Make `run` return soon; safe in a signal handler."""

@@ -1,0 +1,261 @@
+"""The thread that receives a camera's second stream into a ring, for ever."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median_low
+
+import av
+import msgspec
+
+from pipeline.camera.backoff import Backoff
+from pipeline.camera.capture import CaptureTimes
+from pipeline.camera.decode import stamp_of
+from pipeline.camera.evidence.align import Alignment, ContentAligner, Thumb, thumb_of
+from pipeline.camera.evidence.clip import head_of, write_clip
+from pipeline.camera.evidence.ring import KeptPacket, Ring, Session
+from pipeline.camera.keys import KeyFrames
+from pipeline.camera.limits import watched
+from pipeline.camera.opening import describe, has_time_stamps, open_container, packets, tick_s, video_stream
+from pipeline.camera.pace import max_gap_s
+from pipeline.camera.picture import Picture, arrival_now
+from pipeline.camera.resize import luma_view
+from pipeline.camera.streamtime import StreamTime
+from pipeline.clock import NS_PER_MS, NS_PER_S, Clock
+from pipeline.config.camera import Camera
+from pipeline.errors import SourceError
+from pipeline.redact import redact
+from pipeline.wire import AlignedBy, CaptureClock, EvidenceState
+
+_JOIN_S = 1.0
+_KEY_EVERY_S = 10.0
+"""Once the streams are aligned, a key frame is looked at so often: it costs as much as decoding it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """What was written.
+
+    Attributes:
+        path: Where.
+        frames: Coded pictures in it.
+        from_ns: Capture of the first by the time of the stream that is detected, ns since 1970-01-01 UTC.
+        to_ns: And of the last.
+        by: What makes the two times one.
+        error_ms: How far they may be off; None where that is not known.
+    """
+
+    path: str
+    frames: int
+    from_ns: int
+    to_ns: int
+    by: AlignedBy
+    error_ms: float | None
+
+
+class EvidenceKeeper:
+    """Keeps the latest seconds of a camera's `evidence_url`; lost, it is tried again as any camera."""
+
+    def __init__(self, camera: Camera, clock: Clock) -> None:
+        """Nothing is connected yet."""
+        assert camera.evidence_url is not None
+        self._camera = camera.model_copy(update={"url": camera.evidence_url})
+        self._clock = clock
+        self._ring = Ring(camera.evidence.keep_s, camera.evidence.keep_mb << 20)
+        self._aligner = ContentAligner()
+        self._clocks: tuple[CaptureClock, CaptureClock] = ("arrival", "arrival")
+        self._told = EvidenceState(state="connecting")
+        self._frame_s = 0.0
+        self._looked_ns = 0
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="evidence", daemon=True)
+
+    def start(self) -> None:
+        """Begin to receive."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Hang up as soon as the camera lets go; a daemon thread, so that one that hangs does not keep the process."""
+        self._ending.set()
+        if self._thread.is_alive():
+            self._thread.join(_JOIN_S)
+
+    @property
+    def alignment(self) -> Alignment:
+        """How this stream's time goes together with that of the one that is detected."""
+        if self._clocks == ("rtcp", "rtcp"):
+            return Alignment("rtcp", 0, self._frame_s / 2 * 1000)
+        return self._aligner.alignment
+
+    @property
+    def state(self) -> EvidenceState:
+        """For subscribers."""
+        alignment = self.alignment
+        return msgspec.structs.replace(
+            self._told,
+            seconds=self._ring.span_s,
+            size=self._ring.size,
+            aligned_by=alignment.by,
+            offset_ms=alignment.offset_ns / NS_PER_MS,
+            error_ms=alignment.error_ms,
+        )
+
+    @property
+    def concern(self) -> str:
+        """What a user should know; empty if nothing."""
+        return f"its evidence_url is not kept now: {self._told.detail}" if self._told.state == "retrying" else ""
+
+    def see_detected(self, picture: Picture) -> None:
+        """A picture of the stream that is detected."""
+        self._note_clock(0, picture.capture.clock)
+        if picture.frame is None or self._clocks == ("rtcp", "rtcp"):
+            return
+        luma = luma_view(picture.frame)
+        if luma is not None:
+            self._aligner.see_detected(thumb_of(luma), picture.capture.at_ns)
+
+    def write(self, path: Path, from_ns: int, to_ns: int) -> Clip:
+        """Write what was captured from `from_ns` to `to_ns`, from the key frame before; blocks.
+
+        Args:
+            path: `.mp4` or `.mkv`; appears when it is whole.
+            from_ns: Wall time by the stream that is detected, ns since 1970-01-01 UTC.
+            to_ns: The same.
+
+        Raises:
+            SourceError: Nothing of that time is kept, or it cannot be written.
+        """
+        alignment = self.alignment
+        found = self._ring.between(from_ns - alignment.offset_ns, to_ns - alignment.offset_ns)
+        if not found:
+            raise SourceError(f"nothing of that time is kept of {self._camera.url}; {self._why_nothing()}")
+        half_written = path.with_name(f".{path.name}{path.suffix}")
+        try:
+            write_clip(half_written, found)
+            half_written.replace(path)
+        except (av.FFmpegError, OSError, ValueError) as error:
+            half_written.unlink(missing_ok=True)
+            raise SourceError(f"{path} cannot be written: {getattr(error, 'strerror', None) or error}") from None
+        first_ns, last_ns = (at_ns + alignment.offset_ns for at_ns in _span(found))
+        return Clip(str(path), len(found), first_ns, last_ns, alignment.by, alignment.error_ms)
+
+    def _why_nothing(self) -> str:
+        told = self._told
+        if told.state != "live":
+            return f"it is {told.state}" + (f": {told.detail}" if told.detail else "")
+        return f"there are the last {self._ring.span_s:.1f} s"
+
+    def _run(self) -> None:
+        reconnect, rng = self._camera.reconnect, random.Random()
+        backoff = Backoff(reconnect.initial_s, reconnect.max_s)
+        while not self._ending.is_set():
+            began_ns = self._clock.monotonic_ns()
+            try:
+                self._receive()
+                return
+            except (SourceError, MemoryError) as error:
+                why = redact(error) or "there is no memory for it"
+            live = self._told.state == "live"
+            backoff = backoff.lost((self._clock.monotonic_ns() - began_ns) / NS_PER_S if live else 0.0)
+            self._told = EvidenceState(state="retrying", detail=why)
+            self._ending.wait(backoff.pause_s(rng))
+
+    def _receive(self) -> None:
+        """One connection; returns when it shall end."""
+        container = open_container(self._camera)
+        try:
+            stream = video_stream(self._camera, container)
+            self._aligner.forget()
+            connection = _Connection(stream, self._clock, stamped=has_time_stamps(container))
+            for packet in packets(self._camera, container, stream):
+                if self._ending.is_set():
+                    return
+                kept = connection.kept(packet)
+                if kept is not None:
+                    self._keep(packet, kept, connection)
+            raise SourceError(f"{self._camera.url} ended the stream")
+        finally:
+            container.close()
+
+    def _keep(self, packet: av.Packet[av.VideoStream], kept: KeptPacket, connection: _Connection) -> None:
+        self._ring.append(kept)
+        self._frame_s = connection.frame_s
+        self._note_clock(1, connection.clock)
+        if self._told.state != "live":
+            session = kept.session
+            self._told = EvidenceState(state="live", codec=session.codec, frame_wh=session.frame_wh)
+        if kept.key and self._clocks != ("rtcp", "rtcp"):
+            self._look_at(packet, kept, connection)
+
+    def _look_at(self, packet: av.Packet[av.VideoStream], kept: KeptPacket, connection: _Connection) -> None:
+        now_ns = self._clock.monotonic_ns()
+        if self._aligner.is_settled and now_ns - self._looked_ns < _KEY_EVERY_S * NS_PER_S:
+            return
+        self._looked_ns = now_ns
+        with watched(self._camera):
+            thumb = connection.look_at(packet)
+        if thumb is not None:
+            self._aligner.see_kept(thumb, kept.captured_at_ns)
+
+    def _note_clock(self, which: int, clock: CaptureClock) -> None:
+        """What was found by one pair of clocks does not hold by another."""
+        if self._clocks[which] == clock:
+            return
+        self._clocks = (clock, self._clocks[1]) if which == 0 else (self._clocks[0], clock)
+        self._aligner.forget()
+
+
+def _span(packets: Sequence[KeptPacket]) -> tuple[int, int]:
+    """Capture of the first and the last, ns; by all of them together, since each may have been held up on its way."""
+    zero_ns = median_low(packet.captured_at_ns - round(packet.pts_s * NS_PER_S) for packet in packets)
+    shown_s = [packet.pts_s for packet in packets]
+    return zero_ns + round(min(shown_s) * NS_PER_S), zero_ns + round(max(shown_s) * NS_PER_S)
+
+
+class _Connection:
+    """Packets of one connection, with their times."""
+
+    def __init__(self, stream: av.VideoStream, clock: Clock, *, stamped: bool) -> None:
+        self._stream, self._clock = stream, clock
+        self._description = describe(stream)
+        self._tick_s = tick_s(stream)
+        self._time = StreamTime(max_gap_s(self._description.fps), believed=stamped)
+        self._capture_times = CaptureTimes()
+        self._keys = KeyFrames(stream)
+        self._session: Session | None = None
+        self.clock: CaptureClock = "arrival"
+        stream.codec_context.thread_count = 1
+
+    @property
+    def frame_s(self) -> float:
+        """Between two pictures, s."""
+        return 1 / (self._description.fps or 25.0)
+
+    def kept(self, packet: av.Packet[av.VideoStream]) -> KeptPacket | None:
+        """What is to be kept of it; None before the first key frame."""
+        key = packet.is_keyframe or self._keys.is_key(packet)
+        if self._session is None and not key:
+            return None
+        stamp = stamp_of(packet, arrival_now(self._clock))
+        placed = self._time.place(None if packet.pts is None else packet.pts * self._tick_s, stamp.arrival.ns)
+        capture = self._capture_times.capture(stamp.arrival, stamp.reported_at_ns if placed.believed else None)
+        self.clock = capture.clock
+        if self._session is None:
+            codec, frame_wh = self._description.codec, self._description.frame_wh
+            self._session = Session(codec, frame_wh, head_of(self._stream, packet))
+        return KeptPacket(bytes(packet), key, placed.pts_s, capture.at_ns, self._session)
+
+    def look_at(self, key: av.Packet[av.VideoStream]) -> Thumb | None:
+        """A key frame's few pixels; None where it cannot be decoded."""
+        context = self._stream.codec_context
+        try:
+            frames = [*context.decode(key), *context.decode(None)]
+        except av.FFmpegError:
+            frames = []
+        context.flush_buffers()
+        luma = luma_view(frames[0]) if frames else None
+        return None if luma is None else thumb_of(luma)
