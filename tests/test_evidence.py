@@ -280,7 +280,7 @@ def test_camera_goes_on_without_its_second_stream_and_tells_why_and_when_it_is_b
         server.inject(server.names[1], Fault("refuse", 8))
         assert wait_for_evidence(fleet, "retrying").detail
         wait_for_word(fleet, "its evidence_url is not kept now: ")
-        assert all(result.origin == "detected" for result in first(fleet, 25))
+        assert [result.origin for result in first(fleet, 50)].count("detected") > 25
         wait_for_evidence(fleet, "live", seconds=1.0)
 
 
