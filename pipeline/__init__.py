@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         PublishError,
         ReplayError,
         RtspError,
+        SinkError,
         SlotError,
         SourceError,
         SourceLost,
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     )
     from pipeline.fleet import Fleet
     from pipeline.supervise.changes import Changes
-    from pipeline.wire import CameraState, Counts, FrameResult, TrackedBox
+    from pipeline.wire import CameraState, Counts, FleetState, FrameResult, TrackedBox
 
 __all__ = [
     "BurstError",
@@ -49,11 +50,13 @@ __all__ = [
     "DetectorError",
     "EvaluationError",
     "Fleet",
+    "FleetState",
     "FrameResult",
     "PipelineError",
     "PublishError",
     "ReplayError",
     "RtspError",
+    "SinkError",
     "SlotError",
     "SourceError",
     "SourceLost",
@@ -69,7 +72,7 @@ _HOMES = {
     "Fleet": "fleet",
     "Subscriber": "client",
     "load_fleet": "config",
-    **dict.fromkeys(("CameraState", "Counts", "FrameResult", "TrackedBox"), "wire"),
+    **dict.fromkeys(("CameraState", "Counts", "FleetState", "FrameResult", "TrackedBox"), "wire"),
 }
 """The module of each public name; errors are the rest."""
 

@@ -10,6 +10,7 @@ PipelineError
 ├── PublishError         the results cannot be published where the fleet file says
 ├── ControlError         a running fleet cannot be asked, or refuses what was asked
 ├── SubscriberTimeout    no message within the time the caller gave
+├── SinkError            results cannot be kept, or read back, where they should
 ├── ReplayError          a recording cannot be served as a camera
 ├── RtspError            what a client sent is not RTSP
 ├── BurstError           a scenario cannot be run, or its report not be read or written
@@ -61,6 +62,10 @@ class ControlError(PipelineError):
 
 class SubscriberTimeout(PipelineError):
     """No message came within the time the caller gave."""
+
+
+class SinkError(PipelineError):
+    """Results cannot be kept, or be read back, where they should: a server is away, a file is full or foreign."""
 
 
 class ReplayError(PipelineError):

@@ -1,11 +1,14 @@
 """The messages on the wire, and their only encoder and decoder.
 
 Each kind of message is one struct here, which carries its kind: the first part of its topic. Publishing, decoding and
-subscribing derive from the structs, so another kind is one more struct and nothing else. Today there are two, each one
-msgpack map behind its topic:
+subscribing derive from the structs, so another kind is one more struct and nothing else. Today there are three, each
+one msgpack map behind its topic:
 
 - `detections/<camera_id>/`: one `FrameResult` for every frame that was decoded, in frame order.
 - `cameras/<camera_id>/`: one `CameraState` when a camera's state changes, and once a second.
+- `fleet/`: one `FleetState` once a second, so that silence can be told from a fleet that is gone.
+
+Workers and supervisor make messages; the publisher numbers them (`stamp`).
 
 Topics end in `/`, so that a subscription to `detections/cam1/` never matches `cam10`. `schema` goes up when a field
 changes its meaning or goes away; new fields may come at any time, and readers skip what they do not know.
@@ -30,6 +33,9 @@ Count = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
 Name = Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9_.-]{0,62}\Z")]
 """What a fleet or a camera is called, by the rule of fleet files: part of topics, file names and lines of terminals."""
 
+PublisherId = Annotated[str, msgspec.Meta(max_length=64)]
+"""Names one life of a publisher; nothing else can be read from it."""
+
 FrameOrigin = Literal["detected", "predicted", "interpolated", "skipped"]
 BoxOrigin = Literal["detected", "predicted", "interpolated"]
 CaptureClock = Literal["rtcp", "arrival", "file"]
@@ -52,17 +58,36 @@ SEEING: frozenset[State] = frozenset({"live", "degraded"})
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
-    """Anything that is published about a camera.
+    """Anything that is published.
 
     Attributes:
         kind: The first part of its topic; each kind of message has its own.
+        publisher: Which life of the fleet's publisher has numbered it; empty before one has.
+        number: Counts the messages of this topic by this publisher, from 1. One that is not above the last is a repeat,
+            for those who have just come; one that leaves numbers out says how many messages were missed.
         fleet: The fleet's name.
-        camera_id: The camera's name in the fleet file.
     """
 
     kind: ClassVar[str]
 
+    # First of all fields, so that the publisher finds them without reading the rest: see `stamp`.
+    publisher: PublisherId = ""
+    number: Count = 0
     fleet: Name
+
+    @property
+    def topic(self) -> bytes:
+        """What subscribers subscribe to, such as b"fleet/"."""
+        return topic(self.kind)
+
+
+class CameraMessage(Message, frozen=True, kw_only=True):
+    """Anything that is published about a camera.
+
+    Attributes:
+        camera_id: The camera's name in the fleet file.
+    """
+
     camera_id: Name
 
     @property
@@ -73,11 +98,13 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
 
 M = TypeVar("M", bound=type[Message])
 
+_kinds: dict[str, type[Message]] = {}
 _decoders: dict[str, msgspec.msgpack.Decoder[Message]] = {}
 
 
 def published(message: M) -> M:
     """Register a kind of message, so that every subscriber can read it."""
+    _kinds[message.kind] = message
     _decoders[message.kind] = msgspec.msgpack.Decoder(message)
     return message
 
@@ -123,7 +150,7 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @published
-class FrameResult(Message, frozen=True, kw_only=True):
+class FrameResult(CameraMessage, frozen=True, kw_only=True):
     """What is known of one decoded frame.
 
     Attributes:
@@ -200,7 +227,7 @@ class EvidenceState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @published
-class CameraState(Message, frozen=True, kw_only=True):
+class CameraState(CameraMessage, frozen=True, kw_only=True):
     """How a camera is.
 
     Attributes:
@@ -240,13 +267,94 @@ class CameraState(Message, frozen=True, kw_only=True):
     schema: int = SCHEMA
 
 
+class CameraFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """How one camera did of late.
+
+    Attributes:
+        state: How it is; None while nothing is known.
+        frame_hz: Frames published a second.
+        detect_hz: Frames detected a second.
+        age_p50_ms: Median age of its frames; None without one.
+        age_p95_ms: The age that 95 of 100 stay below; None without one.
+        detection_age_ms: From the capture of its newest detected frame to this message; None before the first.
+        kept_percent: Share of frames within the stated age that a detection stands behind; None without a frame.
+        objects: In its newest frame.
+        stride: Every how many frames the detector is offered one.
+    """
+
+    state: State | None
+    frame_hz: Number
+    detect_hz: Number
+    age_p50_ms: Number | None
+    age_p95_ms: Number | None
+    detection_age_ms: Number | None
+    kept_percent: Number | None
+    objects: Count
+    stride: Count
+
+
+class ProcessFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """One process of the fleet.
+
+    Attributes:
+        name: For people: `worker`, `camera gate`, `sink archive`.
+        role: What it does.
+        condition: `running`, `waiting` to be started again, `done`, or `given up`.
+        restarts: How often it was started again.
+        detail: What it says of itself, in one sentence; empty where it has nothing to say.
+    """
+
+    name: str
+    role: str
+    condition: str
+    restarts: Count
+    detail: str = ""
+
+
+@published
+class FleetState(Message, frozen=True, kw_only=True):
+    """How the fleet is, once a second: the publisher's heartbeat.
+
+    Attributes:
+        at_ns: Wall time of this message, ns since 1970-01-01 UTC.
+        since_ns: Wall time since which `counts` counts: when this publisher began.
+        window_s: How far back the figures of the cameras look, s.
+        p95_ms: The age that is promised for 95 of 100 frames.
+        kept: Whether the promise was kept of late by every camera that should deliver; None where nothing is known.
+        broken_by: The cameras that do not keep it, and why, in one sentence each.
+        counts: Frames of all cameras since `since_ns`: decoded = detected + filled + lost.
+        cameras: Figures by camera.
+        processes: Every process of the fleet.
+        schema: Version of this message.
+    """
+
+    kind: ClassVar[str] = "fleet"
+
+    at_ns: Count
+    since_ns: Count
+    window_s: Number
+    p95_ms: Number
+    kept: bool | None
+    broken_by: dict[str, str] = {}
+    counts: Counts
+    cameras: dict[str, CameraFigures]
+    processes: tuple[ProcessFigures, ...] = ()
+    schema: int = SCHEMA
+
+
 _encoder = msgspec.msgpack.Encoder()
+_MAP_16 = b"\xde"
+"""How a msgpack map of more than fifteen keys begins; two bytes follow that count them."""
+_UNNUMBERED = b"\xa9publisher\xa0\xa6number\x00"
+"""How `Message` begins behind that: two keys, an empty text and 0."""
+_NUMBER = b"\xa6number\xcf"
+"""The key, and that eight bytes follow."""
 _version_decoder = msgspec.msgpack.Decoder(dict[str, msgspec.Raw])
 
 
-def topic(kind: str, camera_id: str) -> bytes:
-    """The topic of a camera's messages, such as b"detections/gate/"."""
-    return f"{kind}/{camera_id}/".encode()
+def topic(kind: str, camera_id: str | None = None) -> bytes:
+    """The topic of a kind of messages, such as b"fleet/", or of a camera's, such as b"detections/gate/"."""
+    return f"{kind}/".encode() if camera_id is None else f"{kind}/{camera_id}/".encode()
 
 
 def name_session(session: int, first_frame: int = 0) -> str:
@@ -265,13 +373,37 @@ def camera_of(topic_bytes: bytes) -> str:
 
 
 def prefixes(camera_id: str | None) -> list[bytes]:
-    """What to subscribe to for every message about a camera, or about all."""
-    return [f"{kind}/".encode() if camera_id is None else topic(kind, camera_id) for kind in _decoders]
+    """What to subscribe to for every message about a camera, or about all; the fleet's own come with either."""
+    return [topic(kind, camera_id if issubclass(message, CameraMessage) else None) for kind, message in _kinds.items()]
 
 
 def encode(message: Message) -> bytes:
-    """One msgpack map."""
+    """One msgpack map; its number is still missing."""
     return _encoder.encode(message)
+
+
+def stamp(body: bytes, publisher: bytes, number: int) -> bytes:
+    """An encoded message with its number, without decoding it.
+
+    The publisher's fields are the first of every message, so that they can be exchanged for longer ones.
+
+    Args:
+        body: What `encode` gave.
+        publisher: Which life of the publisher this is, as `publisher_id` gives it.
+        number: Of this topic's messages, from 1.
+
+    Raises:
+        WireError: The body does not begin as `encode` begins it.
+    """
+    keys = 3 if body[:1] == _MAP_16 else 1
+    if not body.startswith(_UNNUMBERED, keys):
+        raise WireError("a message to be numbered has a number already, or was encoded by another version of camfleet")
+    return b"".join((body[:keys], publisher, _NUMBER, number.to_bytes(8, "big"), body[keys + len(_UNNUMBERED) :]))
+
+
+def publisher_id(name: str) -> bytes:
+    """What `stamp` writes for a publisher of that name."""
+    return _encoder.encode("publisher") + _encoder.encode(name)
 
 
 def decode(topic_bytes: bytes, body: bytes) -> Message:

@@ -4,11 +4,13 @@ from typing import ClassVar
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from pipeline import wire
 from pipeline.errors import WireError
 from pipeline.wire import (
     SCHEMA,
+    CameraMessage,
     CameraState,
     Counts,
     FrameResult,
@@ -18,8 +20,11 @@ from pipeline.wire import (
     encode,
     prefixes,
     published,
+    publisher_id,
+    stamp,
     topic,
 )
+from tests import wire_messages
 
 
 def frame(camera_id: str = "gate", frame_id: int = 7, session: int = 0, session_id: str = "a1") -> FrameResult:
@@ -96,7 +101,7 @@ def test_another_kind_of_message_is_one_struct():
     try:
 
         @published
-        class Weather(Message, frozen=True, kw_only=True):
+        class Weather(CameraMessage, frozen=True, kw_only=True):
             kind: ClassVar[str] = "weather"
             rain: bool
 
@@ -106,6 +111,22 @@ def test_another_kind_of_message_is_one_struct():
         assert decode(rain.topic, encode(rain)) == rain
     finally:
         wire._decoders.pop("weather", None)
+        wire._kinds.pop("weather", None)
+
+
+@pytest.mark.parametrize("number", [1, 127, 128, 70_000, (1 << 63) - 1])
+@pytest.mark.parametrize(
+    "message", [wire_messages.FRAME, wire_messages.STATE, wire_messages.FLEET], ids=lambda m: m.kind
+)
+def test_stamp_numbers_a_message_and_changes_nothing_else(message: Message, number: int):
+    stamped = stamp(encode(message), publisher_id("5f2a90c1d7e4"), number)
+    assert decode(message.topic, stamped) == replace(message, publisher="5f2a90c1d7e4", number=number)
+
+
+def test_stamp_of_a_message_with_a_number_is_refused():
+    stamped = stamp(encode(wire_messages.FRAME), publisher_id("a"), 1)
+    with pytest.raises(WireError, match="has a number already"):
+        stamp(stamped, publisher_id("a"), 2)
 
 
 def test_message_of_before_states_had_reasons_is_still_read():
