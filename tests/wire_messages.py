@@ -77,3 +77,4 @@ FLEET = FleetState(
     },
     processes=(ProcessFigures(name="camera gate", role="camera", condition="running", restarts=0),),
 )
+ALL = (FRAME, STATE, FLEET)

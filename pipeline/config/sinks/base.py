@@ -1,0 +1,57 @@
+"""What all sinks have in common in a fleet file, and the register of their kinds."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from pipeline.config.base import Name, Number, Value, Whole
+
+KINDS: dict[str, type[SinkSettings]] = {}
+"""The settings of each kind, by its name in the fleet file; a class that has a `kind` registers itself."""
+
+
+class SinkSettings(Value):
+    """A sink: which results it gets, and how many may wait for it on disk.
+
+    A kind derives from this, says its name in `kind`, and adds what it needs. Its adapter is the module of the same
+    name in `pipeline.sink`.
+
+    Attributes:
+        kind: Its name in the fleet file.
+        extra: The extra of camfleet that brings its library; empty where it needs none.
+        needs: The modules that must be importable.
+    """
+
+    kind: ClassVar[str] = ""
+    extra: ClassVar[str] = ""
+    needs: ClassVar[tuple[str, ...]] = ()
+
+    cameras: tuple[Name, ...] | None = Field(
+        default=None, min_length=1, description="Only these cameras; without it all, also those that join later."
+    )
+    classes: tuple[str, ...] | None = Field(
+        default=None, min_length=1, description="Only objects of these classes, such as [person, car]; frames all come."
+    )
+    min_score: Number = Field(
+        default=0.0, ge=0, le=1, description="Only objects from this score on. Raise it where weak boxes are noise."
+    )
+    every_s: Number = Field(
+        default=0.0,
+        ge=0,
+        le=86_400,
+        description="At most one frame of each camera in so many seconds; 0 takes every frame.",
+    )
+    spool_mb: Whole = Field(
+        default=1024,
+        ge=1,
+        le=1_000_000,
+        description="Results that may wait on disk while the sink's place is away, MB; beyond it the oldest are lost "
+        "and counted.",
+    )
+
+    def __init_subclass__(cls, **options: object) -> None:
+        super().__init_subclass__(**options)  # type: ignore[arg-type]
+        if cls.kind:
+            KINDS[cls.kind] = cls
