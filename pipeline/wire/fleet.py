@@ -1,0 +1,86 @@
+"""How the fleet is."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import msgspec
+
+from pipeline.wire.base import Message, published
+from pipeline.wire.frame import Counts
+from pipeline.wire.values import SCHEMA, Count, Number, State
+
+
+class CameraFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """How one camera did of late.
+
+    Attributes:
+        state: How it is; None while nothing is known.
+        frame_hz: Frames published a second.
+        detect_hz: Frames detected a second.
+        age_p50_ms: Median age of its frames; None without one.
+        age_p95_ms: The age that 95 of 100 stay below; None without one.
+        detection_age_ms: From the capture of its newest detected frame to this message; None before the first.
+        kept_percent: Share of frames within the stated age that a detection stands behind; None without a frame.
+        objects: In its newest frame.
+        stride: Every how many frames the detector is offered one.
+    """
+
+    state: State | None
+    frame_hz: Number
+    detect_hz: Number
+    age_p50_ms: Number | None
+    age_p95_ms: Number | None
+    detection_age_ms: Number | None
+    kept_percent: Number | None
+    objects: Count
+    stride: Count
+
+
+class ProcessFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """One process of the fleet.
+
+    Attributes:
+        name: For people: `worker`, `camera gate`, `sink archive`.
+        role: What it does.
+        condition: `running`, `waiting` to be started again, `done`, or `given up`.
+        restarts: How often it was started again.
+        detail: What it says of itself, in one sentence; empty where it has nothing to say.
+    """
+
+    name: str
+    role: str
+    condition: str
+    restarts: Count
+    detail: str = ""
+
+
+@published
+class FleetState(Message, frozen=True, kw_only=True):
+    """How the fleet is, once a second: the publisher's heartbeat.
+
+    Attributes:
+        at_ns: Wall time of this message, ns since 1970-01-01 UTC.
+        since_ns: Wall time since which `counts` counts: when this publisher began.
+        window_s: How far back the figures of the cameras look, s.
+        p95_ms: The age that is promised for 95 of 100 frames.
+        kept: Whether the promise was kept of late by every camera that should deliver; None where nothing is known.
+        broken_by: The cameras that do not keep it, and why, in one sentence each.
+        counts: Frames of all cameras since `since_ns`: decoded = detected + filled + lost.
+        cameras: Figures by camera.
+        processes: Every process of the fleet.
+        schema: Version of this message.
+    """
+
+    kind: ClassVar[str] = "fleet"
+
+    at_ns: Count
+    since_ns: Count
+    window_s: Number
+    p95_ms: Number
+    kept: bool | None
+    broken_by: dict[str, str] = msgspec.field(default_factory=dict)
+    counts: Counts
+    cameras: dict[str, CameraFigures]
+    processes: tuple[ProcessFigures, ...] = ()
+    schema: int = SCHEMA

@@ -1,0 +1,148 @@
+"""What is known of one frame."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import msgspec
+
+from pipeline.wire.base import CameraMessage, published
+from pipeline.wire.values import SCHEMA, BoxOrigin, CaptureClock, Count, FrameOrigin, Number
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class TrackedBox(msgspec.Struct, frozen=True, kw_only=True):
+    """One object on one frame.
+
+    Attributes:
+        track_id: From 1; means something within (camera_id, session_id) only.
+        class_id: Index into the model's class names.
+        class_name: The model's name of the class.
+        score: 0..1, of the last detection.
+        xyxy: Left, top, right, bottom in pixels of the source picture.
+        origin: How this box came to be.
+        since_detected_ms: Milliseconds since the detector last saw the object; 0 where it did in this frame.
+        uncertainty_px: One standard deviation of the box centre.
+    """
+
+    track_id: Count
+    class_id: Count
+    class_name: str
+    score: Number
+    xyxy: tuple[Number, Number, Number, Number]
+    origin: BoxOrigin
+    since_detected_ms: Number
+    uncertainty_px: Number
+
+
+class Counts(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a session's frames so far: decoded = detected + filled + the sum of lost.
+
+    Attributes:
+        decoded: Frames decoded, this one included.
+        detected: Frames the detector ran on.
+        filled: Frames it did not run on, by reason: `stride`, `replaced`, `stale`, `corrupt`, ….
+        lost: Frames that were never published, by cause.
+    """
+
+    decoded: Count
+    detected: Count
+    filled: dict[str, Count]
+    lost: dict[str, Count]
+
+
+class FrameHeader(CameraMessage, frozen=True, kw_only=True):
+    """What is known of one decoded frame besides its objects.
+
+    Attributes:
+        session_id: One unbroken stream of a camera; a reconnect opens a new one.
+        session: The camera's own number of that stream; a worker that was started again in its midst goes on with the
+            same number and another `session_id`.
+        frame_id: Counts a session's decoded frames, from 0.
+        pts_s: The stream's own time of the frame, seconds.
+        captured_at_ns: Wall time of the capture, ns since 1970-01-01 UTC.
+        capture_clock: Where `captured_at_ns` comes from.
+        published_at_ns: Wall time of the publication, ns since 1970-01-01 UTC.
+        age_ms: From capture to publication by the monotonic clock: what the latency goal speaks of.
+        frame_wh: Width and height of the source picture, px.
+        origin: `detected`: the detector ran on this frame. `predicted`, `interpolated`: it did not and the tracker
+            filled in. `skipped`: it did not, and there is no detection young enough to fill in from.
+        filled_because: Why the detector did not run; None where it did.
+        detection_age_ms: From the capture of the newest detected frame of this session to the publication of this one;
+            None before the first.
+        stride: Every how many frames the detector is offered one.
+        lost: Frames lost since the last message of this camera, by cause.
+        counts: Totals of the session.
+        latency_ms: Milliseconds by stage, which add up to the age: `capture`, `decode`, `slot`, `detect`, `publish`;
+            a frame without a detection has no `slot` and no `detect`.
+    """
+
+    session_id: str
+    session: Count = 0
+    frame_id: Count
+    pts_s: Number
+    captured_at_ns: Count
+    capture_clock: CaptureClock
+    published_at_ns: Count
+    age_ms: Number
+    frame_wh: tuple[Count, Count]
+    origin: FrameOrigin
+    filled_because: str | None
+    detection_age_ms: Number | None = None
+    stride: Count
+    lost: dict[str, Count]
+    counts: Counts
+    latency_ms: dict[str, Number]
+
+
+@published
+class FrameResult(FrameHeader, frozen=True, kw_only=True):
+    """What is known of one decoded frame.
+
+    The arrays are made anew each time they are asked for, row i of each for `tracks[i]`.
+
+    Attributes:
+        tracks: The objects in the frame.
+        schema: Version of this message.
+    """
+
+    kind: ClassVar[str] = "detections"
+
+    tracks: tuple[TrackedBox, ...]
+    schema: int = SCHEMA
+
+    @property
+    def boxes(self) -> NDArray[np.float32]:
+        """(N, 4) float32: left, top, right, bottom in pixels of the source picture."""
+        import numpy as np
+
+        return np.array([box.xyxy for box in self.tracks], np.float32).reshape(-1, 4)
+
+    @property
+    def scores(self) -> NDArray[np.float32]:
+        """(N,) float32 in 0..1, of the last detection."""
+        import numpy as np
+
+        return np.array([box.score for box in self.tracks], np.float32)
+
+    @property
+    def class_ids(self) -> NDArray[np.int32]:
+        """(N,) int32: indices into the model's class names."""
+        import numpy as np
+
+        return np.array([box.class_id for box in self.tracks], np.int32)
+
+    @property
+    def track_ids(self) -> NDArray[np.int64]:
+        """(N,) int64, from 1; they mean something within (camera_id, session_id) only."""
+        import numpy as np
+
+        return np.array([box.track_id for box in self.tracks], np.int64)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What JSON and databases take: the keys of the wire, with lists, dicts, numbers and texts."""
+        plain: dict[str, Any] = msgspec.to_builtins(self)
+        return plain
