@@ -17,7 +17,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pipeline.client import Subscriber
+    from pipeline.client import AsyncSubscriber, Key, Statistics, Subscriber
     from pipeline.config import load_fleet
     from pipeline.errors import (
         BurstError,
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         SlotError,
         SourceError,
         SourceLost,
+        SubscriberClosed,
         SubscriberTimeout,
         WireError,
     )
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from pipeline.wire import CameraState, Counts, FleetState, FrameResult, TrackedBox
 
 __all__ = [
+    "AsyncSubscriber",
     "BurstError",
     "CameraState",
     "Changes",
@@ -52,6 +54,7 @@ __all__ = [
     "Fleet",
     "FleetState",
     "FrameResult",
+    "Key",
     "PipelineError",
     "PublishError",
     "ReplayError",
@@ -60,7 +63,9 @@ __all__ = [
     "SlotError",
     "SourceError",
     "SourceLost",
+    "Statistics",
     "Subscriber",
+    "SubscriberClosed",
     "SubscriberTimeout",
     "TrackedBox",
     "WireError",
@@ -70,7 +75,7 @@ __all__ = [
 _HOMES = {
     "Changes": "supervise.changes",
     "Fleet": "fleet",
-    "Subscriber": "client",
+    **dict.fromkeys(("AsyncSubscriber", "Key", "Statistics", "Subscriber"), "client"),
     "load_fleet": "config",
     **dict.fromkeys(("CameraState", "Counts", "FleetState", "FrameResult", "TrackedBox"), "wire"),
 }

@@ -10,6 +10,7 @@ PipelineError
 ├── PublishError         the results cannot be published where the fleet file says
 ├── ControlError         a running fleet cannot be asked, or refuses what was asked
 ├── SubscriberTimeout    no message within the time the caller gave
+├── SubscriberClosed     the subscriber was closed, by this thread or another
 ├── SinkError            results cannot be kept, or read back, where they should
 ├── ReplayError          a recording cannot be served as a camera
 ├── RtspError            what a client sent is not RTSP
@@ -62,6 +63,10 @@ class ControlError(PipelineError):
 
 class SubscriberTimeout(PipelineError):
     """No message came within the time the caller gave."""
+
+
+class SubscriberClosed(PipelineError):
+    """The subscriber was closed, by this thread or another; iterators end without it."""
 
 
 class SinkError(PipelineError):

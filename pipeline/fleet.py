@@ -55,7 +55,8 @@ class Fleet:
         self._error: Exception | None = None
         self._thread = threading.Thread(target=self._run, name="fleet", daemon=True)
         try:
-            self.endpoint = self._supervisor.open().endpoint
+            ready = self._supervisor.open()
+            self.endpoint, self._inside = ready.endpoint, ready.inside
             if control:
                 self._control = ControlServer(self._supervisor.directory, config.name, self._requests.answer)
             self._thread.start()
@@ -77,7 +78,7 @@ class Fleet:
         self, cameras: Iterable[str] | None = None, *, timeout_s: float | None = None
     ) -> Subscriber[FrameResult]:
         """A subscriber to its results, which the caller closes; with `timeout_s` it does not wait for ever."""
-        return Subscriber(self.endpoint, cameras, timeout_s=timeout_s)
+        return Subscriber(self._inside, cameras, timeout_s=timeout_s)
 
     def add_camera(self, camera_id: str, **settings: Any) -> Changes:
         """Let a camera join; `settings` are the keys of a fleet file, `url` among them.

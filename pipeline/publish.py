@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import msgspec
 import structlog
 import zmq
 
 from pipeline import ledger
-from pipeline.wire import FrameResult, Message, encode, first_frame_of
+from pipeline.wire import FrameResult, Message, ProcessFigures, encode, first_frame_of
 
 log = structlog.get_logger()
 
@@ -18,6 +19,22 @@ INBOX_QUEUE = 10_000
 """Messages that wait while there is no publisher: ten seconds of sixty cameras, 30 MB."""
 QUEUE_TOPIC = b"queue"
 """Not for subscribers: the body says how many messages the publisher keeps for each of them."""
+ROSTER_TOPIC = b"roster"
+"""Not for subscribers: the body is a `Roster`."""
+
+
+class Roster(msgspec.Struct, frozen=True, kw_only=True):
+    """What the supervisor tells the publisher, which tells it to everybody once a second.
+
+    Attributes:
+        p95_ms: The age that is promised.
+        cameras: The names of all cameras.
+        processes: How each process is.
+    """
+
+    p95_ms: float
+    cameras: tuple[str, ...] = ()
+    processes: tuple[ProcessFigures, ...] = ()
 
 
 class Publisher:
@@ -38,6 +55,10 @@ class Publisher:
     def resize(self, queue: int) -> None:
         """The publisher is to keep so many messages for each subscriber from now on."""
         self._send(QUEUE_TOPIC, b"%d" % queue, b"")
+
+    def tell(self, roster: Roster) -> None:
+        """Say who belongs to the fleet."""
+        self._send(ROSTER_TOPIC, msgspec.msgpack.encode(roster), b"")
 
     def close(self) -> None:
         """Leave; messages that are still queued have a moment to go out."""

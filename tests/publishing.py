@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.outlet import Outlet
+from pipeline.relay.outlet import Outlet
 from pipeline.wire import Message, encode
 
 

@@ -24,10 +24,10 @@ from pipeline.cli.bench import bench
 from pipeline.clock import SystemClock
 from pipeline.config import load_fleet
 from pipeline.config.camera import Camera
-from pipeline.outlet import Outlet
 from pipeline.plan import CameraPlan, StrideBounds
 from pipeline.publish import Publisher
-from pipeline.relay import Relay, RelaySpec
+from pipeline.relay.outlet import Outlet
+from pipeline.relay.process import Relay, RelaySpec
 from pipeline.supervise import child, workers
 from pipeline.supervise.budget import RestartBudget
 from pipeline.supervise.spread import spread

@@ -12,7 +12,7 @@ import pytest
 from pipeline.clock import SystemClock
 from pipeline.ledger import FileLedger, note, receipt
 from pipeline.publish import Publisher
-from pipeline.relay import Relay, RelaySpec
+from pipeline.relay.process import Relay, RelaySpec
 from pipeline.wire import name_session
 from tests.test_wire import frame
 from tests.waiting import DEADLINE_S, wait_until

@@ -17,9 +17,9 @@ import zmq
 
 from pipeline import Subscriber
 from pipeline.clock import SystemClock
-from pipeline.outlet import Outlet
 from pipeline.publish import Publisher
-from pipeline.relay import Relay, RelaySpec
+from pipeline.relay.outlet import Outlet
+from pipeline.relay.process import Relay, RelaySpec
 from tests.test_wire import frame
 from tests.waiting import DEADLINE_S, wait_until
 
@@ -159,7 +159,7 @@ def test_message_that_is_no_subscription_is_ignored(relay: Relay):
 def test_no_more_connections_are_accepted_than_there_are_descriptors_for(
     monkeypatch: pytest.MonkeyPatch, within: Callable
 ):
-    monkeypatch.setattr("pipeline.outlet.descriptor_limit", lambda: 10)
+    monkeypatch.setattr("pipeline.relay.outlet.descriptor_limit", lambda: 10)
     poller = zmq.Poller()
     outlet = Outlet("tcp://127.0.0.1:0", queue=10, poller=poller)
 

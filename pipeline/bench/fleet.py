@@ -47,7 +47,7 @@ def measure_fleet(fleet: Fleet, span: Span, turn: Callable[[float], None]) -> Fl
     """
     private = fleet.model_copy(update={"publish": Publish(bind=PRIVATE)})
     with Supervisor(private) as supervisor:
-        endpoint = supervisor.open().endpoint
+        endpoint = supervisor.open().inside
         supervisor.run(0)  # Starts the cameras, which takes seconds with sixty; settling is what comes after.
         _run(supervisor, span.settle_s, turn)
         heard: list[FrameOutcome] = []

@@ -79,7 +79,7 @@ def run(
         ready = _opened(supervisor, received)
         stack.enter_context(_controlled(supervisor, fleet_file, watch_file))
         _tell(f"{len(fleet.cameras)} cameras → {_workers(ready)} → {ready.endpoint}")
-        with FleetWatch(ready.endpoint, list(fleet.cameras), fleet.slo.p95_ms) as watch:
+        with FleetWatch(ready.inside, list(fleet.cameras), fleet.slo.p95_ms) as watch:
             with _table(terminal, watch, supervisor):
                 supervisor.run(duration or None)
             # While the watch still listens: the last frames count too.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
@@ -185,6 +185,23 @@ class Publish(Value):
         default="tcp://127.0.0.1:5555",
         description="The ZeroMQ endpoint to subscribe to. tcp://127.0.0.1:0 takes a free port, ipc:///run/fleet.sock "
         "stays on the machine, tcp://*:5555 serves everybody who reaches it: there is no password.",
+    )
+    encoding: Literal["msgpack", "json"] = Field(
+        default="msgpack",
+        description="How messages are written at `bind`. msgpack is quick to read in any language; json for readers "
+        "that have nothing else. Both have the same keys.",
+    )
+    json_bind: Endpoint | None = Field(
+        default=None,
+        description="Another endpoint with the same messages in JSON, such as tcp://127.0.0.1:5556, where some readers "
+        "want that. It costs something only while somebody listens.",
+    )
+    history_mb: Whole = Field(
+        default=32,
+        ge=0,
+        le=4096,
+        description="How much of the last minute is kept for the fleet's own members, MB: a sink that was started "
+        "again asks for what it missed.",
     )
     queue: Whole = Field(
         default=1000,

@@ -46,7 +46,7 @@ def play(fleet: Fleet, turn: Callable[[int], None]) -> dict[str, list[FrameResul
     """
     require_recordings(fleet)
     with Supervisor(fleet.model_copy(update={"publish": PRIVATE})) as supervisor:
-        endpoint = supervisor.open().endpoint
+        endpoint = supervisor.open().inside
         kept = _Kept(turn)
         with Listener(endpoint, kept.hear, drain_s=QUIET_S):
             try:

@@ -9,7 +9,17 @@ import msgspec
 from pipeline.config.camera import Camera
 from pipeline.config.values import Fleet
 
-FIXED = ("name", "publish.bind", "model.device", "model.devices", "worker.max_batch", "worker.nice")
+FIXED = (
+    "name",
+    "publish.bind",
+    "publish.encoding",
+    "publish.json_bind",
+    "publish.history_mb",
+    "model.device",
+    "model.devices",
+    "worker.max_batch",
+    "worker.nice",
+)
 """Keys that cannot change while the fleet runs: subscribers, devices and processes hang on them."""
 _SERVED = {"stride", "priority", "weight", "min_detect_hz", "track"}
 """Settings of a camera that do not need its process to begin anew."""
@@ -78,7 +88,7 @@ def keep_fixed(old: Fleet, new: Fleet) -> Fleet:
     return new.model_copy(
         update={
             "name": old.name,
-            "publish": new.publish.model_copy(update={"bind": old.publish.bind}),
+            "publish": old.publish.model_copy(update={"queue": new.publish.queue}),
             "model": new.model.model_copy(update={"device": old.model.device, "devices": old.model.devices}),
             "worker": new.worker.model_copy(update={"max_batch": old.worker.max_batch, "nice": old.worker.nice}),
         }

@@ -34,6 +34,7 @@ from pipeline.supervise.changes import Changes, compare, keep_fixed
 from pipeline.supervise.child import ProcessHost
 from pipeline.supervise.inbox import Inbox
 from pipeline.supervise.members import Members
+from pipeline.supervise.roster import RosterTeller
 from pipeline.supervise.status import ProcessStatus
 from pipeline.supervise.swap import ModelSwap
 from pipeline.supervise.workers import FleetReady, Workers
@@ -88,6 +89,7 @@ class Supervisor:
         self._wake, self._waker = multiprocessing.Pipe(duplex=False)
         self._members = Members(self._clock)
         self._workers = Workers(fleet, self._lease.scope, self._members, host)
+        self._roster = RosterTeller(self._workers.inbox, self._clock)
         self._cameras = Cameras(fleet, self._lease.scope, self._workers, self._members, host)
 
     def open(self) -> FleetReady:
@@ -217,7 +219,7 @@ class Supervisor:
         with ExitStack() as last:
             for pipe in (self._wake, self._waker):
                 last.callback(pipe.close)
-            for close in (self._lease.close, self._cameras.close, self._members.end):
+            for close in (self._lease.close, self._roster.close, self._cameras.close, self._members.end):
                 last.callback(close)
 
     def __enter__(self) -> Self:
@@ -252,6 +254,7 @@ class Supervisor:
         self._note_ended()
         self._workers.hand_over()
         self._cameras.tell()
+        self._roster.tell(self._fleet, self._members.status)
         self._hear_swap()
 
     def _note_ended(self) -> None:

@@ -13,10 +13,11 @@ from typing import Any
 
 import structlog
 
+from pipeline.client.history import RESULTS
 from pipeline.config.camera import Camera
 from pipeline.config.values import Fleet
 from pipeline.errors import DetectorError, PublishError
-from pipeline.relay import RelayReady, RelaySpec, run_relay
+from pipeline.relay.process import RelayReady, RelaySpec, run_relay
 from pipeline.runscope import RunScope
 from pipeline.supervise.budget import RestartBudget
 from pipeline.supervise.child import ProcessHost
@@ -40,10 +41,14 @@ class FleetReady:
 
     Attributes:
         endpoint: Where its results are, with the port.
+        inside: The same for the fleet's own members, whatever keys `endpoint` wants.
+        json_endpoint: Where they are in JSON; empty where they are not.
         workers: The words of its workers, by their names.
     """
 
     endpoint: str
+    inside: str
+    json_endpoint: str
     workers: dict[str, WorkerReady]
 
 
@@ -79,7 +84,17 @@ class Workers:
         publisher = self._publisher.ready
         if publisher is None or len(words) < len(self._workers):
             return None
-        return FleetReady(publisher.endpoint, words)
+        return FleetReady(publisher.endpoint, self.inside, publisher.json_endpoint, words)
+
+    @property
+    def inside(self) -> str:
+        """Where the fleet's own members subscribe."""
+        return self._endpoint(RESULTS)
+
+    @property
+    def inbox(self) -> str:
+        """Where the publisher takes messages from."""
+        return self._endpoint("results")
 
     @property
     def endpoints(self) -> dict[int, str]:
@@ -136,9 +151,7 @@ class Workers:
 
         def arguments() -> tuple[Any, ...]:
             fleet = self._fleet.model_copy(update={"model": self._fleet.model.per_device()[number]})
-            return (
-                WorkerSpec(name, fleet, self._scope, self._endpoint(f"worker-{number}"), self._endpoint("results")),
-            )
+            return (WorkerSpec(name, fleet, self._scope, self._endpoint(f"worker-{number}"), self.inbox),)
 
         service: Service[WorkerReady] = Service(
             "worker",
@@ -162,9 +175,15 @@ class Workers:
                 name=service.name,
                 bind=self._fleet.publish.bind if before is None else before.endpoint,
                 returns=before is not None,
-                inbox=self._endpoint("results"),
+                inbox=self.inbox,
                 queue=self._fleet.publish.queue,
                 ledgers=self._scope.ledgers,
+                fleet=self._fleet.name,
+                p95_ms=self._fleet.slo.p95_ms,
+                encoding=self._fleet.publish.encoding,
+                json_bind=self._json_bind(before),
+                inside=self._scope.directory,
+                history_mb=self._fleet.publish.history_mb,
             )
             return (spec,)
 
@@ -179,6 +198,9 @@ class Workers:
             ends_within_s=PUBLISHER_END_S,
         )
         return service
+
+    def _json_bind(self, before: RelayReady | None) -> str:
+        return before.json_endpoint if before is not None else self._fleet.publish.json_bind or ""
 
     def _move_cameras_of(self, number: int) -> None:
         orphans = list(self._serves.pop(number).values())

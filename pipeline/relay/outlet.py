@@ -15,6 +15,7 @@ import ctypes
 import resource
 import time
 from collections import Counter
+from typing import Literal
 from urllib.parse import urlsplit
 
 import structlog
@@ -22,9 +23,14 @@ import zmq
 from zmq.utils.monitor import recv_monitor_message
 
 from pipeline.errors import PublishError
-from pipeline.gate import Gate
+from pipeline.relay.gate import Gate
+from pipeline.relay.repeats import Repeats
+from pipeline.wire import CompactFrame, FrameResult, to_json
 
 log = structlog.get_logger()
+
+Encoding = Literal["msgpack", "json"]
+_COMPACT, _WHOLE = f"{CompactFrame.kind}/".encode(), f"{FrameResult.kind}/".encode()
 
 LONGEST_SUBSCRIPTION = 255
 """Bytes; a camera's topic has 80 at most, and short ones travel in frames of this size."""
@@ -45,20 +51,25 @@ class Outlet:
     Attributes:
         endpoint: Where it is bound, with its port.
         connections: How many there are.
+        repeats: What those who have just subscribed are to get.
     """
 
-    def __init__(self, bind: str, queue: int, poller: zmq.Poller | None = None) -> None:
+    def __init__(self, bind: str, queue: int, poller: zmq.Poller | None = None, encoding: Encoding = "msgpack") -> None:
         """Bind; port 0 takes a free one.
 
         Args:
             bind: A tcp:// or ipc:// endpoint.
             queue: Messages kept for each subscriber that does not read fast enough (ZMQ_SNDHWM).
             poller: Is told which sockets to wait for before `look`.
+            encoding: Of what is sent; `send` takes msgpack.
 
         Raises:
             PublishError: The address is in use, not of this machine, or not allowed.
         """
         self._queue, self._poller = queue, poller or zmq.Poller()
+        self._encoding = encoding
+        self.repeats = Repeats()
+        self._compact = 0
         self._topics: set[bytes] = set()
         self._unknown: Counter[bytes] = Counter()
         self._unknown_bytes = 0
@@ -68,8 +79,17 @@ class Outlet:
     def send(self, topic: bytes, body: bytes) -> None:
         """Hand a message to every subscriber of its topic; never blocks."""
         self._topics.add(topic)
+        if self._encoding == "json":
+            if not self.connections:
+                return
+            body = to_json(body)
         self._socket.send(topic, zmq.SNDMORE | zmq.NOBLOCK)
         self._socket.send(body, zmq.NOBLOCK)
+
+    @property
+    def wants_compact(self) -> bool:
+        """Whether somebody subscribes to `compact/…` by name."""
+        return self._compact > 0
 
     def resize(self, queue: int) -> None:
         """Keep so many messages for each subscriber from now on, also for those that are connected."""
@@ -87,6 +107,7 @@ class Outlet:
             if self._too_much(asked.bytes):
                 self._renew(_address(asked))
                 return False
+            self._note(asked.bytes)
         return True
 
     def close(self, linger_ms: int = 0) -> None:
@@ -134,9 +155,17 @@ class Outlet:
             else:
                 self._gate.open()
 
+    def _note(self, asked: bytes) -> None:
+        """A subscription gets the newest of its topics; who asks for `compact/…` gets what is made on request."""
+        subscribes, topic = asked[:1] == b"\x01", asked[1:]
+        if topic.startswith(_COMPACT):
+            self._compact += 1 if subscribes else -1
+        if subscribes:
+            self.repeats.ask([topic.replace(_COMPACT, _WHOLE, 1)])
+
     def _too_much(self, asked: bytes) -> bool:
         """Count a subscription to what no camera publishes, or its end; whether there are too many."""
-        topic = asked[1:]
+        topic = asked[1:].replace(_COMPACT, _WHOLE, 1)
         if asked[:1] == b"\x00" and self._unknown[topic]:
             self._unknown[topic] -= 1
             self._unknown_bytes -= len(topic)
@@ -155,6 +184,7 @@ class Outlet:
             last_from=address,
         )
         self.close()
+        self._compact = 0
         self._unknown.clear()
         self._unknown_bytes = 0
         give_up_s = time.monotonic() + REBIND_S

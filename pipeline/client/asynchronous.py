@@ -1,0 +1,161 @@
+"""The subscriber of asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from types import TracebackType
+from typing import Any, Generic, Literal, Self, TypeVar, cast, overload
+
+import zmq.asyncio
+
+from pipeline.client.connect import Connection, Key
+from pipeline.client.reading import Reading, Statistics, Wanted, log
+from pipeline.client.silence import HINT_S, hint, why_silent
+from pipeline.client.subscriber import kinds_of
+from pipeline.errors import SubscriberClosed, SubscriberTimeout
+from pipeline.wire import CameraState, FleetState, FrameResult, Message
+
+R = TypeVar("R", bound=Message)
+
+
+class AsyncSubscriber(Generic[R]):
+    """As `Subscriber`, in an event loop; one task receives, `close` may come from any task of the same loop.
+
+    Example:
+        async with AsyncSubscriber(cameras=["gate"]) as results:
+            async for result in results:
+                print(result.frame_id, len(result.tracks))
+    """
+
+    @overload
+    def __init__(
+        self: AsyncSubscriber[FrameResult],
+        endpoint: str | Iterable[str] = ...,
+        cameras: Iterable[str] | None = ...,
+        *,
+        classes: Iterable[str] | None = ...,
+        min_score: float = ...,
+        states: Literal[False] = ...,
+        timeout_s: float | None = ...,
+        queue: int = ...,
+        compact: bool = ...,
+        key: Key | None = ...,
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: AsyncSubscriber[Message],
+        endpoint: str | Iterable[str] = ...,
+        cameras: Iterable[str] | None = ...,
+        *,
+        classes: Iterable[str] | None = ...,
+        min_score: float = ...,
+        states: Literal[True, "all"],
+        timeout_s: float | None = ...,
+        queue: int = ...,
+        compact: bool = ...,
+        key: Key | None = ...,
+    ) -> None: ...
+
+    def __init__(
+        self,
+        endpoint: str | Iterable[str] = "tcp://127.0.0.1:5555",
+        cameras: Iterable[str] | None = None,
+        *,
+        classes: Iterable[str] | None = None,
+        min_score: float = 0.0,
+        states: bool | Literal["all"] = False,
+        timeout_s: float | None = None,
+        queue: int = 1000,
+        compact: bool = False,
+        key: Key | None = None,
+    ) -> None:
+        """Subscribe; the arguments and errors are those of `Subscriber`."""
+        wanted = Wanted(kinds_of(states), None if classes is None else frozenset(classes), min_score)
+        self._reading = Reading(wanted)
+        self._timeout_s = timeout_s
+        self._connection = Connection(endpoint, cameras, queue=queue, compact=compact, key=key)
+        self._has_key = key is not None
+        self._socket = zmq.asyncio.Socket.from_socket(self._connection.socket)
+        self._closed = asyncio.Event()
+        self._silent = True
+
+    @property
+    def states(self) -> dict[str, CameraState]:
+        """The newest state of each camera."""
+        return self._reading.states
+
+    @property
+    def fleets(self) -> dict[str, FleetState]:
+        """How each fleet is, by its name."""
+        return self._reading.fleets
+
+    def statistics(self) -> Statistics:
+        """What was heard and missed so far."""
+        return self._reading.statistics(self._connection.reconnects)
+
+    async def receive(self, timeout_s: float | None = None) -> R:
+        """The next message asked for; raises as `Subscriber.receive` does."""
+        wait_s = self._timeout_s if timeout_s is None else timeout_s
+        try:
+            async with asyncio.timeout(wait_s):
+                while (message := self._reading.take(await self._next())) is None:
+                    pass
+        except TimeoutError:
+            raise SubscriberTimeout(f"no frame within {wait_s:g} s; {why_silent(self.states)}") from None
+        return cast(R, message)
+
+    async def __aiter__(self) -> AsyncIterator[R]:
+        """Messages until `close` is called; raises as `receive` does."""
+        while True:
+            try:
+                message = await self.receive()
+            except SubscriberClosed:
+                return
+            yield message
+
+    def close(self) -> None:
+        """Unsubscribe, and end the task that waits for a message. May be called again."""
+        self._closed.set()
+        self._socket.close(linger=0)
+        self._connection.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    async def _next(self) -> list[bytes]:
+        """The parts of the next message."""
+        if self._closed.is_set():
+            raise SubscriberClosed("the subscriber is closed")
+        coming = cast("asyncio.Future[list[bytes]]", self._socket.recv_multipart())
+        if not coming.done():
+            await self._wait_for(coming)
+        if not coming.done() or coming.cancelled():
+            coming.cancel()
+            raise SubscriberClosed("the subscriber is closed")
+        self._silent = False
+        return coming.result()
+
+    async def _wait_for(self, coming: asyncio.Future[list[bytes]]) -> None:
+        """Until the message is there or `close` is called; a message that nobody waits for any more is not lost."""
+        closed = asyncio.ensure_future(self._closed.wait())
+        waited: set[asyncio.Future[Any]] = {coming, closed}
+        try:
+            if self._silent:
+                done, _ = await asyncio.wait(waited, timeout=HINT_S, return_when=asyncio.FIRST_COMPLETED)
+                if not done:
+                    self._silent = False
+                    connected = self._connection.connected > 0
+                    log.warning(hint(self._connection.endpoints, connected=connected, has_key=self._has_key))
+            await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            coming.cancel()
+            raise
+        finally:
+            closed.cancel()
