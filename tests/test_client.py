@@ -1,14 +1,20 @@
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import os
+import signal
 import threading
 
 import msgspec
 import pytest
 import zmq
+from msgspec.structs import replace
 
-from pipeline import PublishError, Subscriber, SubscriberTimeout, WireError
+from pipeline import AsyncSubscriber, PublishError, Subscriber, SubscriberClosed, SubscriberTimeout, WireError
 from pipeline.client import why_silent
-from pipeline.wire import CameraState, FrameResult
+from pipeline.client.reading import Reading, Wanted
+from pipeline.wire import CameraState, FrameResult, encode, publisher_id, stamp, topic
 from tests.publishing import Publisher
 from tests.test_wire import STATE, frame
 
@@ -143,3 +149,177 @@ def test_subscriber_explains_silence_from_what_cameras_say(state: str | None, wo
         {} if state is None else {"gate": msgspec.structs.replace(STATE, state=state, detail="nothing listens there")}
     )
     assert words in why_silent(states)
+
+
+def test_subscriber_closed_by_another_thread_ends_the_loop_that_waits():
+    results = Subscriber("tcp://127.0.0.1:9")
+    ended = threading.Event()
+
+    def read() -> None:
+        for _ in results:
+            pass
+        ended.set()
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    results.close()
+    assert ended.wait(DEADLINE_S)
+    thread.join(DEADLINE_S)
+    with pytest.raises(SubscriberClosed):
+        results.receive()
+
+
+def test_subscriber_closed_by_a_signal_handler_ends_the_loop_that_waits():
+    results = Subscriber("tcp://127.0.0.1:9", timeout_s=DEADLINE_S)
+    before = signal.signal(signal.SIGUSR1, lambda number, frame: results.close())
+    timer = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGUSR1))
+    timer.start()
+    try:
+        assert list(results) == []
+    finally:
+        timer.join(DEADLINE_S)
+        signal.signal(signal.SIGUSR1, before)
+
+
+def test_subscriber_gets_objects_of_its_classes_and_scores_and_every_frame():
+    person, car = frame().tracks[0], replace(frame().tracks[0], class_name="car", score=0.3)
+    publisher = Publisher("tcp://127.0.0.1:0", queue=100)
+    heard = threading.Event()
+    mixed = replace(frame(), tracks=(person, car))
+    with Subscriber(publisher.endpoint, classes=["car"], min_score=0.2, timeout_s=DEADLINE_S) as results:
+        thread = publish_until_heard(publisher, [mixed, frame("yard")], heard)
+        found = {result.camera_id: result.tracks for result in (results.receive() for _ in range(2))}
+        heard.set()
+        thread.join(DEADLINE_S)
+    publisher.close()
+    assert found == {"gate": (car,), "yard": ()}
+
+
+def test_subscriber_that_hears_nothing_at_all_says_where_it_listens(caplog, monkeypatch):
+    monkeypatch.setattr("pipeline.client.subscriber.HINT_S", 0.05)
+    with Subscriber("tcp://127.0.0.1:9", timeout_s=0.3) as results, pytest.raises(SubscriberTimeout):
+        results.receive()
+    (told,) = [record.getMessage() for record in caplog.records]
+    assert "no connection to tcp://127.0.0.1:9" in told
+    assert "publish.bind" in told
+
+
+def test_subscriber_to_several_fleets_hears_all_of_them():
+    publishers = [Publisher("tcp://127.0.0.1:0", queue=100) for _ in range(2)]
+    heard = threading.Event()
+    with Subscriber([publisher.endpoint for publisher in publishers], timeout_s=DEADLINE_S) as results:
+        threads = [
+            publish_until_heard(publisher, [frame(camera_id)], heard)
+            for publisher, camera_id in zip(publishers, ("gate", "yard"), strict=True)
+        ]
+        cameras: set[str] = set()
+        while len(cameras) < 2:
+            cameras.add(results.receive().camera_id)
+        heard.set()
+        for thread in threads:
+            thread.join(DEADLINE_S)
+    for publisher in publishers:
+        publisher.close()
+    assert cameras == {"gate", "yard"}
+
+
+def numbers(*numbers: int, publisher: str = "a", camera_id: str = "gate") -> list[list[bytes]]:
+    """Stamped messages as they come."""
+    return [
+        [topic("detections", camera_id), stamp(encode(frame(camera_id, number - 1)), publisher_id(publisher), number)]
+        for number in numbers
+    ]
+
+
+@pytest.mark.parametrize(
+    ("parts", "received", "repeated", "missed"),
+    [
+        pytest.param(numbers(1, 2, 3), 3, 0, {}, id="all of them"),
+        pytest.param(numbers(7, 8), 2, 0, {}, id="joined later"),
+        pytest.param(numbers(1, 2, 6, 7), 4, 0, {"gate": 3}, id="three are missing"),
+        pytest.param(numbers(1, 2, 2, 3, 1), 3, 2, {}, id="repeats for others"),
+        pytest.param(numbers(1, 5) + numbers(1, 2, camera_id="yard"), 4, 0, {"gate": 3}, id="by camera"),
+    ],
+)
+def test_reading_counts_what_came_what_came_twice_and_what_did_not_come(
+    parts: list[list[bytes]], received: int, repeated: int, missed: dict[str, int]
+):
+    reading = Reading(Wanted())
+    given = [reading.take(one) for one in parts]
+    statistics = reading.statistics(0)
+    assert (statistics.received, statistics.repeated, statistics.missed) == (received, repeated, missed)
+    assert sum(message is not None for message in given) == received
+
+
+def test_reading_first_gap_is_told_and_later_ones_are_counted(caplog):
+    reading = Reading(Wanted())
+    for parts in numbers(1, 3, 9):
+        reading.take(parts)
+    (told,) = [record.getMessage() for record in caplog.records]
+    assert "1 frames of camera gate" in told
+    assert reading.statistics(0).missed == {"gate": 6}
+
+
+def test_reading_of_a_publisher_that_numbers_nothing_counts_no_gaps():
+    reading = Reading(Wanted())
+    for frame_id in (0, 5):
+        assert reading.take([b"detections/gate/", encode(frame("gate", frame_id))]) is not None
+    assert reading.statistics(0).missed == {}
+
+
+def test_async_subscriber_gives_frames_and_ends_when_it_is_closed():
+    publisher = Publisher("tcp://127.0.0.1:0", queue=100)
+    heard = threading.Event()
+
+    async def read() -> list[FrameResult]:
+        seen = []
+        async with AsyncSubscriber(publisher.endpoint, timeout_s=DEADLINE_S) as results:
+            async for result in results:
+                seen.append(result)
+                if len(seen) == 3:
+                    results.close()
+        return seen
+
+    thread = publish_until_heard(publisher, [frame()], heard)
+    seen = asyncio.run(read())
+    heard.set()
+    thread.join(DEADLINE_S)
+    publisher.close()
+    assert [result.camera_id for result in seen] == ["gate"] * 3
+
+
+def test_async_subscriber_closed_by_another_task_ends_the_loop_that_waits():
+    async def read() -> list[FrameResult]:
+        results = AsyncSubscriber("tcp://127.0.0.1:9", timeout_s=DEADLINE_S)
+        asyncio.get_running_loop().call_later(0.1, results.close)
+        return [result async for result in results]
+
+    assert asyncio.run(read()) == []
+
+
+def test_async_subscriber_when_nobody_publishes_says_so_in_time():
+    async def read() -> None:
+        async with AsyncSubscriber("tcp://127.0.0.1:9", timeout_s=0.05) as results:
+            await results.receive()
+
+    with pytest.raises(SubscriberTimeout, match=r"0\.05 s"):
+        asyncio.run(read())
+
+
+def test_async_subscriber_that_is_cancelled_loses_no_message():
+    async def read(endpoint: str, publisher: Publisher) -> list[int]:
+        async with AsyncSubscriber(endpoint, timeout_s=DEADLINE_S) as results:
+            publisher.publish(frame("gate", 0))
+            seen = []
+            frame_id = 0
+            while len(seen) < 20:
+                with contextlib.suppress(SubscriberTimeout):
+                    seen.append((await results.receive(0.001)).frame_id)
+                frame_id += 1
+                publisher.publish(frame("gate", frame_id))
+            return seen
+
+    publisher = Publisher("tcp://127.0.0.1:0", queue=10_000)
+    seen = asyncio.run(read(publisher.endpoint, publisher))
+    publisher.close()
+    assert seen == list(range(seen[0], seen[0] + 20))

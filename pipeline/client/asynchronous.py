@@ -80,6 +80,7 @@ class AsyncSubscriber(Generic[R]):
         self._socket = zmq.asyncio.Socket.from_socket(self._connection.socket)
         self._closed = asyncio.Event()
         self._silent = True
+        self._coming: asyncio.Future[list[bytes]] | None = None
 
     @property
     def states(self) -> dict[str, CameraState]:
@@ -133,17 +134,17 @@ class AsyncSubscriber(Generic[R]):
         """The parts of the next message."""
         if self._closed.is_set():
             raise SubscriberClosed("the subscriber is closed")
-        coming = cast("asyncio.Future[list[bytes]]", self._socket.recv_multipart())
+        # It stays when a caller waits no longer: the next one gets what has come meanwhile.
+        coming = self._coming = self._coming or cast("asyncio.Future[list[bytes]]", self._socket.recv_multipart())
         if not coming.done():
             await self._wait_for(coming)
         if not coming.done() or coming.cancelled():
-            coming.cancel()
             raise SubscriberClosed("the subscriber is closed")
-        self._silent = False
+        self._coming, self._silent = None, False
         return coming.result()
 
     async def _wait_for(self, coming: asyncio.Future[list[bytes]]) -> None:
-        """Until the message is there or `close` is called; a message that nobody waits for any more is not lost."""
+        """Until the message is there or `close` is called; says once where this listens, if nothing was ever heard."""
         closed = asyncio.ensure_future(self._closed.wait())
         waited: set[asyncio.Future[Any]] = {coming, closed}
         try:
@@ -154,8 +155,5 @@ class AsyncSubscriber(Generic[R]):
                     connected = self._connection.connected > 0
                     log.warning(hint(self._connection.endpoints, connected=connected, has_key=self._has_key))
             await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
-        except asyncio.CancelledError:
-            coming.cancel()
-            raise
         finally:
             closed.cancel()

@@ -91,8 +91,8 @@ class Connection:
         """Unsubscribe; may be called again."""
         if not self.socket.closed:
             self.socket.disable_monitor()
-            self._events.close(linger=0)
-            self.socket.close(linger=0)
+        self._events.close(linger=0)
+        self.socket.close(linger=0)
 
     def _connect(self, endpoint: str) -> None:
         try:
