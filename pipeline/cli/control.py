@@ -138,9 +138,9 @@ def _listen(found: dict[str, Any]) -> FleetTally:
     from pipeline.errors import ControlError
     from pipeline.observe.watch import FleetWatch
 
-    if found["endpoint"] is None:
+    if found["inside"] is None:
         raise ControlError(f"the fleet “{found['fleet']}” is still starting; ask again in a moment")
-    with FleetWatch(found["endpoint"], found["cameras"], found["slo_p95_ms"]) as watch:
+    with FleetWatch(found["inside"], found["cameras"], found["slo_p95_ms"]) as watch:
         threading.Event().wait(LISTEN_S)
         return watch.live()
 

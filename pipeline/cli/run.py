@@ -78,7 +78,8 @@ def run(
         _tell(f"loading {fleet.model.path or fleet.model.backend} …")
         ready = _opened(supervisor, received)
         stack.enter_context(_controlled(supervisor, fleet_file, watch_file))
-        _tell(f"{len(fleet.cameras)} cameras → {_workers(ready)} → {ready.endpoint}")
+        also = f", as JSON {ready.json_endpoint}" if ready.json_endpoint else ""
+        _tell(f"{len(fleet.cameras)} cameras → {_workers(ready)} → {ready.endpoint}{also}")
         with FleetWatch(ready.inside, list(fleet.cameras), fleet.slo.p95_ms) as watch:
             with _table(terminal, watch, supervisor):
                 supervisor.run(duration or None)

@@ -67,6 +67,8 @@ class Requests:
             "file": None if self._file is None else str(self._file),
             "began_ns": self._began_ns,
             "endpoint": None if ready is None else ready.endpoint,
+            "json_endpoint": ready.json_endpoint or None if ready is not None else None,
+            "inside": None if ready is None else ready.inside,
             "slo_p95_ms": running.fleet.slo.p95_ms,
             "cameras": list(running.fleet.cameras),
             "paused": sorted(running.paused),
