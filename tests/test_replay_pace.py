@@ -13,7 +13,7 @@ from pipeline.errors import ReplayError
 from pipeline.record.arrivals import ARRIVAL, MAGIC, beside
 from pipeline.replay import Playback, ReplayOptions, serve_recordings
 from pipeline.replay.recording import Recording
-from pipeline.replay.timeline import Timeline
+from pipeline.replay.timeline import Timeline, in_step
 from pipeline.rtsp.rtp import CLOCK_HZ
 from tests.camera_media import Clip
 from tests.rtsp_client import RawClient
@@ -23,8 +23,8 @@ STEP = CLOCK_HZ // 25
 
 def test_timeline_changes_speed_without_a_jump() -> None:
     timeline = Timeline(1.0)
-    timeline.change(1000, 2.0)
-    timeline.change(2000, 0.5)
+    timeline.splice(1000, timeline.to_camera(1000), 2.0)
+    timeline.splice(2000, timeline.to_camera(2000), 0.5)
 
     assert [timeline.to_camera(at) for at in (2000, 2100)] == [1500, 1700]
 
@@ -34,6 +34,20 @@ def test_timeline_goes_on_with_another_recording() -> None:
     timeline.splice(70, 500, 2.0)
 
     assert [timeline.to_camera(at) for at in (70, 90)] == [500, 510]
+
+
+@pytest.mark.parametrize(
+    ("earliest", "usual", "expected"),
+    [
+        pytest.param(7200, 3600, 7200, id="on a step"),
+        pytest.param(9000, 3600, 10800, id="half a step late"),
+        pytest.param(7202, 0, 10800, id="just missed"),
+        pytest.param(7200, 3599.6, 7200, id="rounded up"),
+        pytest.param(9000, 90_000, 10800, id="far behind"),
+    ],
+)
+def test_in_step_waits_for_the_next_of_the_cameras_own_instants(earliest: int, usual: float, expected: int) -> None:
+    assert in_step(earliest, usual, STEP) == expected
 
 
 @pytest.mark.parametrize(

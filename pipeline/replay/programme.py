@@ -1,4 +1,9 @@
-"""What a camera shows next, and when: its recording, or another one for a while, at the speed that is wanted."""
+"""What a camera shows next, and when: its recording, or another one for a while, at the speed that is wanted.
+
+Cameras leave at fixed distances from each other, and a fault of one must not end that: four seconds at ten pictures a
+second put a camera of 25 half a picture out of its step, for good, and its pictures then came in the same instant as
+another's. So the camera waits, by less than a picture, until it can go on in its own step.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +18,8 @@ from pipeline.errors import ReplayError
 from pipeline.replay.faults import SLOW_FPS, ActiveFaults, Fault
 from pipeline.replay.feed import Feed, Start
 from pipeline.replay.options import Playback
-from pipeline.replay.timeline import Timeline
-from pipeline.rtsp.rtp import RtpUnit
+from pipeline.replay.timeline import Timeline, in_step
+from pipeline.rtsp.rtp import CLOCK_HZ, RtpUnit
 
 _log = structlog.get_logger(__name__)
 
@@ -52,10 +57,10 @@ class Programme:
             while unit is not None and not unit.is_key:
                 unit = await feed.take()
             if unit is not None:
-                self._timeline.splice(unit.dts, self.end_of(previous), self._speed(feed))
+                self._go_on(feed, unit, self.end_of(previous))
             self._showing = feed
-        elif unit is not None and (speed := self._speed(feed)) != self._timeline.speed:
-            self._timeline.change(unit.dts, speed)
+        elif unit is not None and self._speed(feed) != self._timeline.speed:
+            self._go_on(feed, unit, self._timeline.to_camera(unit.dts))
         return unit
 
     def due_of(self, unit: RtpUnit) -> int:
@@ -105,12 +110,25 @@ class Programme:
         _log.error("resolution cannot change", camera_id=self._name, reason=reason)
         self._faults.end(fault.name)
 
+    def _go_on(self, feed: Feed, unit: RtpUnit, earliest: int) -> None:
+        """Let `unit` be the first at another speed or of another recording, in the camera's own step where it has one.
+
+        That is the step of the recording as if nothing had ever gone wrong.
+        """
+        speed, usual = self._speed(feed), self._usual_speed(feed)
+        shown = in_step(earliest, unit.dts / usual, CLOCK_HZ / feed.rate / usual) if speed == usual else earliest
+        self._timeline.splice(unit.dts, shown, speed)
+
     def _speed(self, feed: Feed) -> float:
-        """How many times faster than recorded."""
+        """How many times faster than recorded, at this moment."""
         if self._faults.get("slow"):
             return SLOW_FPS / feed.rate
         if fault := self._faults.get("frame_rate"):
             return fault.fps / feed.rate
+        return self._usual_speed(feed)
+
+    def _usual_speed(self, feed: Feed) -> float:
+        """How many times faster than recorded, with nothing wrong."""
         if self._playback.fps is not None:
             return self._playback.fps / feed.rate
         return self._playback.speed

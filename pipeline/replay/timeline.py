@@ -34,14 +34,17 @@ class Timeline:
         """Camera time of an instant of the recording."""
         return self._shown + round((recorded - self._recorded) / self._speed)
 
-    def change(self, recorded: int, speed: float) -> None:
-        """Go on with `speed` from the instant `recorded` on."""
-        self._shown = self.to_camera(recorded)
-        self._recorded, self._speed = recorded, speed
-
     def splice(self, recorded: int, shown: int, speed: float) -> None:
-        """Go on with another recording, whose instant `recorded` is at `shown` in camera time."""
+        """Go on from elsewhere, whether in another recording or later: the instant `recorded` is at `shown`."""
         self._recorded, self._shown, self._speed = recorded, shown, speed
+
+
+def in_step(earliest: int, usual: float, step: float) -> int:
+    """The first instant not before `earliest` that is whole steps away from `usual`, all in 1/90000 s.
+
+    `earliest` may have been rounded up, so an instant up to a tick before it counts.
+    """
+    return earliest + round((usual - earliest + 1) % step - 1)
 
 
 class SenderClock:
