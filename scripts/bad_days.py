@@ -24,15 +24,14 @@ from typing import Any
 import av
 import yaml
 
+from pipeline.burst.encode import CODECS, add_stream
+
 ROOT = Path(__file__).parent.parent
 BAD_DAY = ROOT / "configs" / "scenarios" / "bad-day.yaml"
 DEMO = ROOT / "configs" / "demo.yaml"
-ENCODERS: dict[str, tuple[str, dict[str, str]]] = {
-    "hevc": ("libx265", {"preset": "ultrafast", "x265-params": "keyint=50:bframes=0:log-level=none"}),
-    "mpeg4": ("mpeg4", {"g": "50", "qscale": "5"}),
-    "mjpeg": ("mjpeg", {"qscale": "5"}),
-}
-CODECS, TRANSPORTS, MODELS = ("h264", *ENCODERS), ("tcp", "udp"), ("stub", "demo")
+RECORDED = "h264"
+"""What the samples are encoded in."""
+TRANSPORTS, MODELS = ("tcp", "udp"), ("stub", "demo")
 
 
 @dataclass(frozen=True)
@@ -113,7 +112,7 @@ def _scenario(day: Day, folder: Path) -> dict[str, Any]:
 
 def _encoded(recordings: Sequence[Path], codec: str, folder: Path) -> list[Path]:
     """The same recordings in another codec."""
-    if codec not in ENCODERS:
+    if codec == RECORDED:
         return list(recordings)
     kept = folder / codec
     kept.mkdir(exist_ok=True)
@@ -124,12 +123,10 @@ def _encoded(recordings: Sequence[Path], codec: str, folder: Path) -> list[Path]
 
 
 def _encode(path: Path, out: Path, codec: str) -> None:
-    encoder, settings = ENCODERS[codec]
     with av.open(str(path)) as source, av.open(str(out), "w") as container:
-        rate = source.streams.video[0].average_rate or Fraction(25)
-        stream = container.add_stream(encoder, rate=rate, options=settings)
-        stream.width, stream.height = source.streams.video[0].width, source.streams.video[0].height
-        stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+        picture = source.streams.video[0]
+        rate = picture.average_rate or Fraction(25)
+        stream = add_stream(container, codec, (picture.width, picture.height), rate)
         for frame in source.decode(video=0):
             container.mux(stream.encode(frame.reformat(format=stream.pix_fmt)))
         container.mux(stream.encode(None))

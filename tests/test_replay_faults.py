@@ -391,6 +391,24 @@ def test_slow_line_drops_what_would_wait_too_long_up_to_a_key_frame() -> None:
     assert asyncio.run(carry()) == [True, True, True, False, False, True]
 
 
+def test_line_that_stalls_at_key_frames_carries_pictures_that_are_all_key_frames_in_bursts() -> None:
+    async def carry() -> list[float]:
+        faults, now_s, waits_s = ActiveFaults(), [0.0], list[float]()
+        faults.begin(Fault("key_frame_pause", 9, pause_ms=450), lambda ended: None)
+        link = Link(faults, lambda: now_s[0], lambda unit: None)
+        for number in range(100):
+            now_s[0] = number / 25
+            waits_s.append((link._arrival_s(unit_of(1, is_key=True), now_s[0]) or 0.0) - now_s[0])
+        faults.clear()
+        return waits_s
+
+    waits_s = asyncio.run(carry())
+
+    assert max(waits_s) == pytest.approx(0.45), "no stall is added to another"
+    assert waits_s.count(0.0) > 30, "between them the line flows"
+    assert sum(wait_s == pytest.approx(0.45) for wait_s in waits_s) == 5
+
+
 def test_jittery_line_keeps_the_order() -> None:
     async def carry() -> list[int]:
         loop, faults, out = asyncio.get_running_loop(), ActiveFaults(), list[int]()

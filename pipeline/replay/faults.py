@@ -62,7 +62,8 @@ class _Parameters:
         file: resolution: the recording of another size, in the same codec, that is shown instead.
         fps: frame_rate: pictures a second; every picture of the recording is shown, so motion is slower or faster.
         jump_s: time_jump: how far the camera's clock jumps, RTP timestamps and sender reports alike; may be negative.
-        pause_ms: key_frame_pause: how long the line stalls at each key frame; what has waited comes in a burst.
+        pause_ms: key_frame_pause: how long the line stalls at a key frame; what has waited comes in a burst, and the
+            line flows for half a second at least.
     """
 
     answers: bool = False
@@ -88,11 +89,11 @@ class Fault(_Parameters):
     - disconnect, reset: all connections are closed, by FIN or by RST; clients may come back at once.
     - wrong_password: every request is answered with 401.
     - delay, bandwidth, loss, corrupt: the line is bad. Lost packets are lost over TCP, too.
-    - no_key_frame: clients come in at any picture, and key frames are withheld.
+    - no_key_frame: clients come in at any picture, and key frames are withheld; of Motion JPEG, all pictures.
     - resolution: pictures of another recording come instead, of another size.
     - frame_rate, slow: fewer or more pictures a second; slow is 2.
     - time_jump: the camera's clock is wrong by `jump_s`; with `seconds` 0, for ever.
-    - key_frame_pause: each key frame takes long.
+    - key_frame_pause: each key frame takes long; of Motion JPEG, one or two pictures a second.
 
     Raises:
         ReplayError: there is no such fault, or a parameter is out of range.

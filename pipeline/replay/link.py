@@ -17,6 +17,9 @@ from pipeline.rtsp.rtp import RTP_HEADER_BYTES, RtpUnit
 
 # What a slow line holds at most; a camera drops what it cannot get rid of, and so does a router.
 MAX_QUEUE_S = 2.0
+# Where every picture is a key frame, as in Motion JPEG, a line that stalled at each would never again be free: 4 s of
+# such pauses held a camera of 25 pictures a second up for 45 s.
+_FLOWS_S = 0.5
 
 _BITS = 8
 
@@ -30,7 +33,7 @@ class Link:
         self._now_s = now_s
         self._deliver = deliver
         self._random = random.Random()
-        self._line_free_s = 0.0
+        self._line_free_s = self._may_stall_s = 0.0
         self._last_out_s = 0.0
         self._skipping_to_key = False
         self._under_way: deque[RtpUnit] = deque()
@@ -65,8 +68,9 @@ class Link:
     def _arrival_s(self, unit: RtpUnit, now_s: float) -> float | None:
         """When `unit` comes out of the line; None if it is lost. Never before the one in front of it."""
         begin_s = max(now_s, self._line_free_s)
-        if (pause := self._faults.get("key_frame_pause")) and unit.is_key:
+        if (pause := self._faults.get("key_frame_pause")) and unit.is_key and begin_s >= self._may_stall_s:
             begin_s += pause.pause_ms / 1e3
+            self._may_stall_s = begin_s + _FLOWS_S
         if cap := self._faults.get("bandwidth"):
             if not self._has_room(unit, begin_s - now_s):
                 return None
