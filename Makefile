@@ -34,8 +34,10 @@ demo: setup
 	@$(BIN)/python scripts/demo.py --duration $(DURATION)
 
 test: check
-	@echo "Running the tests …"
-	@$(BIN)/pytest
+	@echo "Running the tests, two at a time …"
+	@$(BIN)/pytest --numprocesses 2 --dist worksteal -m "not whole_machine"
+	@echo "Running the tests that need the machine for themselves …"
+	@$(BIN)/pytest -m whole_machine
 
 chaos: setup
 	@$(BIN)/python scripts/chaos.py $(if $(SEED),--seed $(SEED))

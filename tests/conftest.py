@@ -24,6 +24,14 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def runtime_of_all_tests() -> Iterator[None]:
+    """A runtime folder of this process's own, so that tests that run beside it, and the user's fleets, are not found."""
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_RUNTIME_DIR", folder)
+        yield
+
+
 @pytest.fixture(scope="session")
 def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three seconds of H.264, 320×180 at 25 fps: a bright square that moves."""

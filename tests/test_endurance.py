@@ -30,6 +30,7 @@ def script(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.whole_machine
 @pytest.mark.timeout(420)
 def test_a_minute_of_chaos():
     """Faults of every signal on every kind of process; how long cameras took is not judged here."""
@@ -41,6 +42,7 @@ def test_a_minute_of_chaos():
     assert set(report["does not hold"]) <= {"late"}, run.stderr + run.stdout
 
 
+@pytest.mark.whole_machine
 @pytest.mark.timeout(420)
 def test_a_short_soak(tmp_path: Path):
     """What grows cannot be judged in half a minute; everything else can."""

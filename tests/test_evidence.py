@@ -277,10 +277,11 @@ def test_camera_goes_on_without_its_second_stream_and_tells_why_and_when_it_is_b
 ) -> None:
     with served(recordings) as server, Fleet(fleet_file(tmp_path, server)) as fleet:
         wait_for_evidence(fleet, "live", seconds=1.0)
-        server.inject(server.names[1], Fault("refuse", 8))
+        server.inject(server.names[1], Fault("refuse", 600))
         assert wait_for_evidence(fleet, "retrying").detail
         wait_for_word(fleet, "its evidence_url is not kept now: ")
         assert [result.origin for result in first(fleet, 50)].count("detected") > 25
+        server.inject(server.names[1], Fault("refuse", 0))
         wait_for_evidence(fleet, "live", seconds=1.0)
 
 

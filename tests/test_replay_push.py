@@ -24,6 +24,7 @@ GST_SERVER = REPOSITORY / "tests" / "gst_record_server.py"
 Within = Callable[[float], Iterator[None]]
 
 
+@pytest.mark.whole_machine
 @pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
 def test_command_publishes_to_ffmpeg_and_ends_on_ctrl_c(recording: Path, tmp_path: Path, within: Within) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:

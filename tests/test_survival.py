@@ -227,19 +227,21 @@ def another_begins(base: Path) -> None:
         another.terminate()
 
 
-def test_killed_owner_whose_runtime_folder_has_vanished_leaves_nothing(tmp_path: Path):
-    base, before = tmp_path / "base", leftovers()
+@pytest.mark.whole_machine
+def test_killed_owner_whose_runtime_folder_has_vanished_leaves_nothing(runtime: Path):
+    base, before = runtime / "base", leftovers()
     with subprocess.Popen([sys.executable, "-c", HOLD, str(base)], stdout=subprocess.PIPE, text=True) as owner:
         assert owner.stdout is not None
         folder = Path(owner.stdout.readline().strip())
         assert len(leftovers() - before) > 1
         shutil.rmtree(base)
         owner.kill()
-    another_begins(tmp_path / "other")
+    another_begins(runtime / "other")
     assert not folder.exists()
     assert not [path for path in leftovers() - before if str(owner.pid) in path.name]
 
 
+@pytest.mark.whole_machine
 def test_stopped_process_of_a_killed_fleet_does_not_keep_the_next_one_from_its_port(
     fleet_file: Callable[..., Path], recording: Path, runtime: Path, within: Callable
 ):
@@ -267,6 +269,7 @@ def waiting_publisher(within: Callable) -> int:
     raise AssertionError("no fleet has come up")
 
 
+@pytest.mark.whole_machine
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGHUP, signal.SIGTERM])
 def test_ended_supervisor_leaves_nothing_that_the_next_does_not_sweep(
     fleet_file: Callable[..., Path], recording: Path, runtime: Path, within: Callable, number: signal.Signals
