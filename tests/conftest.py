@@ -26,7 +26,7 @@ def pytest_configure() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def runtime_of_all_tests() -> Iterator[None]:
-    """A runtime folder of this process's own, so that tests that run beside it, and the user's fleets, are not found."""
+    """A runtime folder of this process's own, so that neither tests beside it nor the user's fleets are found."""
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_RUNTIME_DIR", folder)
         yield
