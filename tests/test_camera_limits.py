@@ -148,9 +148,9 @@ def test_description_of_two_gigabytes_ends_at_the_camera_s_memory(town: Worker) 
 
 def test_recording_of_pictures_too_large_has_failed(town: Worker, tmp_path: Path) -> None:
     process = start(town, camera(Clip(wh=(640, 480)).write(tmp_path / "a.mp4"), max_pixels=100_000))
-    town.listen(lambda w: "failed" in w.words())
-    process.join(DEADLINE_S)
+    town.listen(lambda w: not process.is_alive())
     assert process.exitcode == FAILED
+    assert town.words()[-1] == "failed"
     assert "sends pictures of 640x480, more than max_pixels allows (100000)" in town.states[-1].detail
 
 
