@@ -58,7 +58,9 @@ class FaultPlan(Value):
     corrupt_share: Number | None = Field(default=None, ge=0, le=1, description="`corrupt`: of packets.")
     fps: Number | None = Field(default=None, gt=0, le=1000, description="`frame_rate`: the new one.")
     jump_s: Number | None = Field(default=None, ge=-86_400, le=86_400, description="`time_jump`: forwards, or back.")
-    pause_ms: Number | None = Field(default=None, ge=0, le=60_000, description="`key_frame_pause`: before each one.")
+    pause_ms: Number | None = Field(
+        default=None, ge=0, le=60_000, description="`key_frame_pause`: before each one, but half a second apart."
+    )
 
     @model_validator(mode="after")
     def _fitting(self) -> FaultPlan:
