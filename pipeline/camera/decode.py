@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import av
@@ -14,6 +14,7 @@ import structlog
 from pipeline.camera.capture import Arrival
 from pipeline.camera.hardware import HardwareError, OpenDevice, Processor, open_device
 from pipeline.camera.limits import watched
+from pipeline.camera.picture import Coded
 from pipeline.clock import NS_PER_S
 from pipeline.config.camera import Camera
 
@@ -32,12 +33,14 @@ class Stamp:
         reported_at_ns: Wall time of its capture by RTCP sender reports; None without.
         corrupt: The demuxer says it is damaged.
         pts_s: Its presentation time, made plausible (`pipeline.camera.streamtime`), s; of a camera only.
+        unit: Its number among the coded pictures of this connection, given when it is decoded.
     """
 
     arrival: Arrival
     reported_at_ns: int | None
     corrupt: bool
     pts_s: float = 0.0
+    unit: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +52,14 @@ class Decoded:
         ticks: Presentation time in units of the stream's time base; None where the stream tells none.
         stamp: Of the packet it comes from.
         corrupt: Do not show it to a detector. Damage that earlier frames left in this one is not seen by decoders.
+        coded: What went through the decoder since the picture before, in its order; most often this one alone.
     """
 
     frame: av.VideoFrame | None
     ticks: int | None
     stamp: Stamp
     corrupt: bool
+    coded: tuple[Coded, ...] = ()
 
 
 class Decoder:
@@ -68,6 +73,8 @@ class Decoder:
         self._processor = Processor(camera, stream, opens)
         self._begun = self._fell_back = False
         self._latest: Stamp | None = None
+        self._units = 0
+        self._coded: list[Coded] = []
 
     @property
     def name(self) -> str:
@@ -100,7 +107,9 @@ class Decoder:
             return
         if again:
             self._decode_again(again)
-        packet.opaque = self._latest = stamp
+        self._units += 1
+        self._coded.append(Coded(self._units, key, packet))
+        packet.opaque = self._latest = stamp = replace(stamp, unit=self._units)
         try:
             with watched(self._camera):
                 frames = self._processor.decode(packet)
@@ -113,7 +122,7 @@ class Decoder:
             return
         except av.FFmpegError:
             # The next packets may be whole: what cannot be decoded is a lost picture, not the end of the stream.
-            yield Decoded(None, packet.pts, stamp, corrupt=True)
+            yield Decoded(None, packet.pts, stamp, corrupt=True, coded=self._take_coded())
             return
         for frame in frames:
             yield self._decoded(frame, stamp)
@@ -152,7 +161,13 @@ class Decoder:
         # With B-frames, a picture comes out behind packets that came later; its own stamp came through with it.
         own = frame.opaque
         stamp = own if isinstance(own, Stamp) else latest
-        return Decoded(frame, frame.pts, stamp, corrupt=stamp.corrupt or frame.is_corrupt)
+        corrupt = stamp.corrupt or frame.is_corrupt
+        return Decoded(frame, frame.pts, stamp, corrupt=corrupt, coded=self._take_coded())
+
+    def _take_coded(self) -> tuple[Coded, ...]:
+        coded = tuple(self._coded)
+        self._coded.clear()
+        return coded
 
 
 def stamp_of(packet: av.Packet[Any], arrival: Arrival) -> Stamp:

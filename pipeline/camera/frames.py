@@ -99,6 +99,11 @@ class Frames:
         return self._session.number if self._session else 0
 
     @property
+    def orientation(self) -> Orientation:
+        """What makes its pictures upright."""
+        return self._orientation
+
+    @property
     def frame_wh(self) -> WidthHeight:
         """Size of the last picture, px; (0, 0) before the first."""
         return self._session.last.frame_wh if self._session else (0, 0)

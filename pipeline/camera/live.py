@@ -178,7 +178,15 @@ class LiveSource:
         self._judge_clock()
         self._sight.picture(stamp.arrival.ns, corrupt=decoded.corrupt or decoded.frame is None, behind=behind)
         return Picture(
-            decoded.frame, stamp.pts_s, stamp.arrival.ns, capture, decoded.corrupt, self._max_gap_s, behind=behind
+            decoded.frame,
+            stamp.pts_s,
+            stamp.arrival.ns,
+            capture,
+            decoded.corrupt,
+            self._max_gap_s,
+            behind=behind,
+            unit=stamp.unit,
+            coded=decoded.coded,
         )
 
     def _judge_clock(self) -> None:

@@ -47,11 +47,13 @@ class Description:
         codec: FFmpeg's name.
         frame_wh: Picture size, px; (0, 0) where the first picture must tell.
         fps: Frames a second; None where it says none.
+        extradata: What a decoder must know before the first picture, as the container tells it.
     """
 
     codec: str
     frame_wh: WidthHeight
     fps: float | None
+    extradata: bytes = b""
 
 
 def connect(camera: Camera) -> tuple[av.container.InputContainer, av.VideoStream]:
@@ -280,4 +282,9 @@ def describe(stream: av.VideoStream) -> Description:
     """What is known before the first picture."""
     context = stream.codec_context
     rate = stream.average_rate or stream.guessed_rate
-    return Description(context.codec.canonical_name, (context.width, context.height), float(rate) if rate else None)
+    return Description(
+        context.codec.canonical_name,
+        (context.width, context.height),
+        float(rate) if rate else None,
+        bytes(context.extradata or b""),
+    )

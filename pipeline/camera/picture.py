@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import av
 
 from pipeline.camera.capture import Arrival, Capture
 from pipeline.clock import Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Coded:
+    """A coded picture, as it went into the decoder.
+
+    Attributes:
+        number: Counts those of one connection, from 1, in the order of decoding.
+        key: Decoding can begin here.
+        packet: The picture.
+    """
+
+    number: int
+    key: bool
+    packet: av.Packet[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +38,8 @@ class Picture:
         corrupt: Not to be shown to a detector.
         max_gap_s: How far `pts_s` may run ahead of the time that passes before it counts as a jump.
         behind: Not decoded, because decoding has fallen behind.
+        unit: Which coded picture it is; 0 where there is none.
+        coded: What went into the decoder since the picture before.
     """
 
     frame: av.VideoFrame | None
@@ -32,6 +49,8 @@ class Picture:
     corrupt: bool
     max_gap_s: float
     behind: bool = False
+    unit: int = 0
+    coded: tuple[Coded, ...] = ()
 
 
 class Pulse(Protocol):

@@ -22,6 +22,7 @@ from pipeline.camera.limits import limit_memory, out_of_memory
 from pipeline.camera.report import FAREWELL_MS, Reporter
 from pipeline.camera.sandbox import Sandbox, confine, is_confined
 from pipeline.camera.source import Source, open_source
+from pipeline.camera.view import Viewers
 from pipeline.child import end_with_parent, freeze_heap, ignore_terminal
 from pipeline.clock import NS_PER_MS, NS_PER_S, Clock, SystemClock
 from pipeline.config.camera import Camera
@@ -107,10 +108,11 @@ def serve(
     link = Link(spec.link, spec.camera.camera_id)
     link.send(Hello(camera_plan(spec.camera)))
     frames = Frames(spec.scope, spec.camera, clock)
+    viewers = Viewers(spec.scope, spec.camera.camera_id)
     first = CameraState(fleet=spec.fleet, camera_id=spec.camera.camera_id, session_id="", state="connecting")
     reporter = Reporter(first, link, beat, stop, clock)
     try:
-        loop = _CameraLoop(spec, link, frames, reporter, clock=clock, orders=orders, sandbox=sandbox)
+        loop = _CameraLoop(spec, link, frames, viewers, reporter, clock=clock, orders=orders, sandbox=sandbox)
         code = loop.run()
         link.send(Bye())
         link.flush(FAREWELL_MS if not stop.is_set() else _LEAVING_MS)
@@ -120,6 +122,7 @@ def serve(
         return BROKEN
     finally:
         frames.close()
+        viewers.close()
         link.close()
 
 
@@ -131,6 +134,7 @@ class _CameraLoop:
         spec: CameraSpec,
         link: Link,
         frames: Frames,
+        viewers: Viewers,
         reporter: Reporter,
         *,
         clock: Clock,
@@ -138,7 +142,7 @@ class _CameraLoop:
         sandbox: Sandbox | None,
     ) -> None:
         self._camera, self._late_s = spec.camera, spec.late_s
-        self._link, self._frames = link, frames
+        self._link, self._frames, self._viewers = link, frames, viewers
         self._reporter, self._clock = reporter, clock
         self._orders, self._plan = orders, camera_plan(spec.camera)
         self._sandbox = sandbox
@@ -263,6 +267,7 @@ class _CameraLoop:
                     self._tell_blind(source)
                 if picture is not None and tick is not None:
                     self._send(tick)
+                    self._viewers.see(picture, tick, source.description, self._frames.orientation)
                     self._report(source, frozen=frozen.see(picture.frame) if picture.frame is not None else None)
                 if not self._reporter.go_on():
                     return

@@ -167,4 +167,13 @@ class RecordingSource:
             due_ns = pacer.due_ns(pts_s, now.ns)
             arrival = Arrival(due_ns, now.at_ns + due_ns - now.ns)
         capture = Capture(arrival.ns, arrival.at_ns, "file")
-        return Picture(decoded.frame, pts_s, arrival.ns, capture, decoded.corrupt, self._max_gap_s)
+        return Picture(
+            decoded.frame,
+            pts_s,
+            arrival.ns,
+            capture,
+            decoded.corrupt,
+            self._max_gap_s,
+            unit=decoded.stamp.unit,
+            coded=decoded.coded,
+        )

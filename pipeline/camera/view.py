@@ -1,0 +1,128 @@
+"""Pictures for those who look at the camera: as they came, which costs nothing to make, or as JPEG.
+
+Nothing is made, copied or kept while nobody looks: to know that, a socket is asked once a picture.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+import zmq
+
+from pipeline.camera.picture import Picture
+from pipeline.camera.resize import Resizer
+from pipeline.clock import NS_PER_S
+from pipeline.errors import SlotError
+from pipeline.geometry import Letterbox, WidthHeight
+from pipeline.link import Tick
+from pipeline.runscope import RunScope
+from pipeline.viewing import FULL, STILLS, UNITS, Shown, Still, Unit, Word, endpoint, pack
+
+if TYPE_CHECKING:
+    from pipeline.camera.opening import Description
+    from pipeline.camera.orientation import Orientation
+
+STILLS_HZ = 10
+"""What a page shows that cannot play the camera's own stream: enough to follow people, an eighth of a core for six."""
+STILL_WH = (640, 360)
+"""The largest still; its JPEG has about 40 KB."""
+STILL_QUALITY, FULL_QUALITY = 70, 90
+QUEUE = 500
+"""Messages for each viewer: ten seconds; a viewer that does not read loses what is newer, and begins at a key frame."""
+
+
+class Viewers:
+    """One camera's socket, and what those behind it want. Not thread-safe."""
+
+    def __init__(self, scope: RunScope, camera_id: str) -> None:
+        """Bind.
+
+        Raises:
+            SlotError: The run's folder is gone.
+        """
+        self._socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.XPUB)
+        self._socket.set(zmq.XPUB_VERBOSER, 1)
+        self._socket.set(zmq.SNDHWM, QUEUE)
+        self._socket.set(zmq.LINGER, 0)
+        try:
+            self._socket.bind(endpoint(scope.directory, camera_id))
+        except zmq.ZMQError as error:
+            self._socket.close()
+            raise SlotError(f"cannot show pictures in {scope.directory}: {error.strerror.lower()}") from error
+        self._watching = {UNITS: 0, STILLS: 0}
+        self._full = False
+        self._resizer = Resizer()
+        self._still_ns = 0
+
+    def see(self, picture: Picture, tick: Tick, description: Description, orientation: Orientation) -> None:
+        """A picture has its number: whoever looks gets it. Never blocks."""
+        self._hear()
+        if self._watching[UNITS]:
+            self._send_units(picture, tick, description, orientation)
+        if picture.frame is None or picture.corrupt:
+            return
+        if self._watching[STILLS] and picture.received_ns - self._still_ns >= NS_PER_S / STILLS_HZ * 0.9:
+            self._still_ns = picture.received_ns
+            self._send_still(STILLS, picture, tick, orientation)
+        if self._full:
+            self._full = False
+            self._send_still(FULL, picture, tick, orientation)
+
+    def close(self) -> None:
+        """Show nothing any more; may be called again."""
+        self._socket.close(linger=0)
+
+    def _hear(self) -> None:
+        """Who has come and who has left."""
+        while True:
+            try:
+                asked = self._socket.recv(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            topic, begins = asked[1:], asked[:1] == b"\x01"
+            if topic == FULL:
+                self._full = self._full or begins
+            elif topic in self._watching:
+                self._watching[topic] += 1 if begins else -1
+
+    def _send_units(self, picture: Picture, tick: Tick, description: Description, orientation: Orientation) -> None:
+        for coded in picture.coded:
+            word = Unit(
+                unit=coded.number,
+                key=coded.key,
+                codec=description.codec,
+                extradata=description.extradata,
+                turns=orientation.turns,
+                mirrored=orientation.mirrored,
+            )
+            self._send(UNITS, word, bytes(coded.packet))
+        if picture.frame is not None:
+            self._send(UNITS, Shown(unit=picture.unit, session=tick.session, frame_id=tick.frame_id), b"")
+
+    def _send_still(self, topic: bytes, picture: Picture, tick: Tick, orientation: Orientation) -> None:
+        assert picture.frame is not None, "looked at before"
+        wh = tick.frame_wh if topic == FULL else _within(tick.frame_wh, STILL_WH)
+        pixels = np.empty((wh[1], wh[0], 3), np.uint8)
+        self._resizer.resize_into(picture.frame, pixels, orientation)
+        quality = FULL_QUALITY if topic == FULL else STILL_QUALITY
+        ok, jpeg = cv2.imencode(".jpg", pixels[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+        if ok:
+            still = Still(
+                session=tick.session,
+                frame_id=tick.frame_id,
+                captured_at_ns=tick.captured_at_ns,
+                frame_wh=tick.frame_wh,
+            )
+            self._send(topic, still, jpeg.tobytes())
+
+    def _send(self, topic: bytes, word: Word, data: bytes) -> None:
+        self._socket.send_multipart([topic, pack(word), data], zmq.NOBLOCK)
+
+
+def _within(frame_wh: WidthHeight, most_wh: WidthHeight) -> WidthHeight:
+    """The largest size of the same shape that is no larger than either."""
+    if frame_wh[0] <= most_wh[0] and frame_wh[1] <= most_wh[1]:
+        return frame_wh
+    return Letterbox.fit(frame_wh, most_wh).content_wh
