@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli import bench, burst, check, clip, control, evaluate, record, replay, run, schema, subscribe
+from pipeline.cli import bench, burst, check, clip, control, discover, evaluate, record, replay, run, schema, subscribe
 from pipeline.cli.argv import mask_arguments
 from pipeline.errors import PipelineError
 from pipeline.redact import redact
@@ -36,6 +36,7 @@ app.command()(subscribe.subscribe)
 app.command()(replay.replay)
 app.command()(record.record)
 app.command()(check.check)
+app.command()(discover.discover)
 app.command()(schema.schema)
 app.command()(bench.bench)
 app.add_typer(burst.app, name="burst")
