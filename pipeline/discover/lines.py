@@ -49,7 +49,7 @@ class Proposal:
     @property
     def summary(self) -> str:
         """What it is, in one line."""
-        evidence = f"; kept: {stream(self.choice.evidence)}" if self.evidence_url and self.choice.evidence else ""
+        evidence = f"; evidence: {stream(self.choice.evidence)}" if self.evidence_url and self.choice.evidence else ""
         return f"{self.device.title}, {self.device.host}: {stream(self.choice.detect)}{evidence}"
 
 

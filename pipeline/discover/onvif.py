@@ -12,10 +12,8 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import Iterable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
-from math import isfinite
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -23,19 +21,19 @@ from typing import Any, Self
 import aiohttp
 import onvif
 from onvif.client import ONVIFService
-from onvif.util import is_auth_error, normalize_url
+from onvif.util import is_auth_error
 from onvif.zeep_aiohttp import AIOHTTPTransport
 from zeep.exceptions import Fault
 from zeep.settings import Settings
 from zeep.wsdl.utils import etree_to_string
 
+from pipeline.discover import answers
 from pipeline.discover.device import Candidate, Device, Login, Profile
 from pipeline.discover.place import Placed, parted
 from pipeline.discover.plain import DeviceError, plain_xml, shown
 
 MOST_BYTES = 4 << 20
 """Of an answer: the profiles of a recorder with 64 inputs take half a megabyte."""
-MOST_PROFILES = 256
 PATIENCE = 6
 """How many times as long as one answer a whole device may take."""
 _PIECE_BYTES = 1 << 16
@@ -98,11 +96,12 @@ class _Interview:
     async def device(self) -> Device:
         talk, candidate = self.conversation, self.candidate
         management = await talk.service(_DEVICE, candidate.service)
-        talk.clock_diff = await _clock_diff(talk, management)
+        # A digest with a time of another clock than the device's own is refused.
+        told = await _optional(talk.call(management, "GetSystemDateAndTime", as_nobody=True))
+        talk.clock_diff = answers.clock_diff(told, dt.datetime.now(dt.UTC))
         management = await talk.service(_DEVICE, candidate.service)
         media = await talk.service(_MEDIA, self._media_address(await _addresses(talk, management)))
-        found = (await talk.call(media, "GetProfiles") or [])[:MOST_PROFILES]
-        profiles = [profile for one in found if (profile := _profile(one)) is not None]
+        profiles = answers.profiles(await talk.call(media, "GetProfiles"))
         if not profiles:
             raise DeviceError("has no profile with video: make one in its own pages")
         profiles = [replace(one, uri=await self._uri(media, one)) for one in profiles]
@@ -110,15 +109,15 @@ class _Interview:
         return Device(
             host=candidate.trust.host,
             name=candidate.name,
-            maker=_word(about, "Manufacturer"),
-            model=_word(about, "Model") or candidate.model,
+            maker=answers.word(about, "Manufacturer"),
+            model=answers.word(about, "Model") or candidate.model,
             profiles=tuple(profiles),
-            notes=(*candidate.notes, *dict.fromkeys(self.notes)),
+            notes=tuple(dict.fromkeys((*candidate.notes, *self.notes))),
         )
 
     def _media_address(self, addresses: dict[str, str]) -> str:
         if _MEDIA in addresses:
-            placed = self._placed(addresses[_MEDIA], "its media service")
+            placed = self._placed(addresses[_MEDIA])
             if placed is None or (parts := parted(placed.url)) is None or parts.scheme not in ("http", "https"):
                 raise DeviceError("names an address of its media service that is none")
             return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
@@ -134,22 +133,16 @@ class _Interview:
             )
         except NotKnown:
             answer = None
-        told = normalize_url(getattr(answer, "Uri", None) or "") or ""
-        placed = self._placed(told.strip(), "its streams")
+        placed = self._placed(str(getattr(answer, "Uri", None) or "").strip())
         if placed is None:
             self.notes.append(f"it gives no usable address for the profile “{shown(profile.name)}”")
         return placed.url if placed else ""
 
-    def _placed(self, url: str, what: str) -> Placed | None:
+    def _placed(self, url: str) -> Placed | None:
         placed = self.candidate.trust.place(url)
         if placed is not None and placed.named:
-            self.notes.append(elsewhere(what, placed, self.candidate.trust.host))
+            self.notes.append(self.candidate.trust.note(placed))
         return placed
-
-
-def elsewhere(what: str, placed: Placed, host: str) -> str:
-    """A sentence on a device that names another host than its own."""
-    return f"it says that {what} are at {placed.named}; {host} is used, unless --other-hosts allows what it says"
 
 
 class _Conversation:
@@ -210,7 +203,7 @@ class _Conversation:
         except Fault as fault:
             if is_auth_error(fault):
                 raise NotAuthorized("refuses") from None
-            raise NotKnown(f"answers an error to {operation}: {shown(fault.message)}") from None
+            raise NotKnown(f"answers {operation} with an error: {shown(fault.message)}") from None
         except aiohttp.ClientConnectorError as error:
             raise DeviceError(f"cannot be reached at {shown(service.xaddr)}: {error.os_error.strerror}") from None
         except (aiohttp.ClientError, OSError) as error:
@@ -258,6 +251,8 @@ class _Answer:
 async def _body(response: aiohttp.ClientResponse) -> bytes:
     if response.status in (401, 403):
         raise NotAuthorized("refuses")
+    if response.status in (404, 405):
+        raise DeviceError(f"has no ONVIF service at {shown(response.url)}")
     if 300 <= response.status < 400:
         raise DeviceError("sends whoever asks to another address, which is not followed; give that one by --address")
     body = bytearray()
@@ -268,31 +263,14 @@ async def _body(response: aiohttp.ClientResponse) -> bytes:
     return plain_xml(bytes(body)).encode()
 
 
-async def _clock_diff(talk: _Conversation, management: ONVIFService) -> dt.timedelta | None:
-    """How far the device's clock is ahead: a digest with a time of another clock than its own is refused."""
-    told = await _optional(talk.call(management, "GetSystemDateAndTime", as_nobody=True))
-    try:
-        date, time = told.UTCDateTime.Date, told.UTCDateTime.Time
-        parts = (date.Year, date.Month, date.Day, time.Hour, time.Minute, min(time.Second, 59))
-        return dt.datetime(*parts, tzinfo=dt.UTC) - dt.datetime.now(dt.UTC)
-    except (AttributeError, TypeError, ValueError, OverflowError):
-        return None
-
-
 async def _addresses(talk: _Conversation, management: ONVIFService) -> dict[str, str]:
     """The device's services by namespace; old devices know the second question only."""
-    services = await _optional(talk.call(management, "GetServices", IncludeCapability=False))
-    pairs = [(getattr(one, "Namespace", None), getattr(one, "XAddr", None)) for one in _listed(services)]
-    found = {str(name): str(address) for name, address in pairs if name and address}
+    found = answers.addresses(await _optional(talk.call(management, "GetServices", IncludeCapability=False)))
     if found:
         return found
     told = await talk.call(management, "GetCapabilities", Category=["All"])
     address = getattr(getattr(told, "Media", None), "XAddr", None)
     return {_MEDIA: str(address)} if address else {}
-
-
-def _listed(answer: object) -> Iterable[Any]:
-    return answer if isinstance(answer, list) else ()
 
 
 async def _optional(question: Any) -> Any:
@@ -301,36 +279,3 @@ async def _optional(question: Any) -> Any:
         return await question
     except (NotAuthorized, NotKnown):
         return None
-
-
-def _profile(told: Any) -> Profile | None:
-    """None of a profile without video."""
-    encoder, source = getattr(told, "VideoEncoderConfiguration", None), getattr(told, "VideoSourceConfiguration", None)
-    token = getattr(told, "token", None)
-    if (encoder is None and source is None) or not token:
-        return None
-    size, rate = getattr(encoder, "Resolution", None), getattr(encoder, "RateControl", None)
-    width, height = _number(getattr(size, "Width", None)), _number(getattr(size, "Height", None))
-    kbps = _number(getattr(rate, "BitrateLimit", None))
-    return Profile(
-        token=str(token),
-        name=_word(told, "Name") or shown(token),
-        source=str(getattr(source, "SourceToken", None) or ""),
-        codec=_word(encoder, "Encoding"),
-        size_wh=(int(width), int(height)) if width and height else None,
-        fps=_number(getattr(rate, "FrameRateLimit", None)),
-        bitrate_kbps=int(kbps) if kbps else None,
-    )
-
-
-def _word(told: Any, name: str) -> str:
-    return shown(getattr(told, name, None) or "")
-
-
-def _number(value: object) -> float | None:
-    """A number that a camera can mean; None of anything else."""
-    try:
-        number = float(str(value))
-    except ValueError:
-        return None
-    return number if isfinite(number) and 0 < number < 1e6 else None

@@ -97,6 +97,10 @@ class Trust:
         moved = parts._replace(netloc=f"{userinfo}{at}{_bracketed(self.host)}{port}")
         return Placed(urlunsplit(moved), "" if named in self.also else named)
 
+    def note(self, placed: Placed) -> str:
+        """A sentence on a device that named another host."""
+        return f"it names another host, {placed.named}; {self.host} is used, unless --other-hosts believes it"
+
 
 def parted(url: str) -> SplitResult | None:
     """The parts of an absolute address with a sound host and port; None of anything else."""

@@ -154,7 +154,7 @@ def _candidate(found: Found, trust: Trust) -> Candidate:
         best = min(placed, key=lambda one: bool(one.named))
         service = best.url
         if best.named:
-            notes = (f"it says that it is at {best.named}; {trust.host}, which answered, is asked",)
+            notes = (trust.note(best),)
     return Candidate(trust, service, found.match.name, found.match.model, notes)
 
 
