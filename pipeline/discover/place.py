@@ -118,7 +118,7 @@ def _is_host(text: str) -> bool:
     if _HOST.fullmatch(text):
         return True
     try:
-        return ipaddress.ip_address(text).version == 6
+        return ipaddress.ip_address(text).version == 6 and "%" not in text
     except ValueError:
         return False
 

@@ -22,7 +22,7 @@ SCHEMES = ("rtsp", "rtsps", "http", "https")
 _MARK = "\0"
 """Around the name of a variable until all else is escaped; no address that `parted` takes has one."""
 _SECRET = re.compile(
-    r"(?i)(?P<name>[\w-]{0,24}?(?:user(?:name)?|login|pass(?:word|wd|phrase)?|pwd|secret|token|auth|key|sig(?:nature)?"
+    r"(?ai)(?P<name>[\w-]{0,24}?(?:user(?:name)?|login|pass(?:word|wd|phrase)?|pwd|secret|token|auth|key|sig(?:nature)?"
     r"|session(?:id)?|sid|ticket))(?P<is>=|%3d)(?P<value>(?:(?!_[A-Za-z]+=)[^&/?;#\s])+)"
 )
 """`password=…` up to the next parameter, which `& / ? ;` begin, or in some addresses an underscore."""
@@ -77,7 +77,7 @@ def _masked(rest: str, profile: Profile, camera_id: str, login: Login, variables
         value = found["value"]
         if value in (profile.token, profile.source, quote(profile.token, safe="")):
             return found[0]
-        own = re.sub(r"\W", "_", f"CAMERA_{camera_id}_{found['name']}").upper()
+        own = re.sub(r"[^A-Z0-9]+", "_", f"camera {camera_id} {found['name']}".upper())
         return found["name"] + found["is"] + _mark(known.get(value, own))
 
     masked = _SECRET.sub(mask, rest)
