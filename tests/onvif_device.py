@@ -57,7 +57,8 @@ class Stream:
     source: str = "input"
 
     def profile(self) -> str:
-        size = f"<tt:Resolution><tt:Width>{self.wh[0]}</tt:Width><tt:Height>{self.wh[1]}</tt:Height></tt:Resolution>"
+        width, height = self.wh or (0, 0)
+        size = f"<tt:Resolution><tt:Width>{width}</tt:Width><tt:Height>{height}</tt:Height></tt:Resolution>"
         return (
             f'<trt:Profiles token="{self.token}" fixed="true"><tt:Name>{escape(self.name)}</tt:Name>'
             f'<tt:VideoSourceConfiguration token="v"><tt:Name>v</tt:Name><tt:UseCount>1</tt:UseCount>'

@@ -55,7 +55,7 @@ def test_help_names_the_commands_and_imports_nothing_heavy() -> None:
     assert HEAVY & set(imported.split()) <= {"pydantic"}, "typer itself may bring pydantic, nothing brings the rest"
 
 
-@pytest.mark.parametrize("command", ["run", "subscribe", "replay", "check", "schema"])
+@pytest.mark.parametrize("command", ["run", "subscribe", "replay", "check", "discover", "schema"])
 def test_help_of_a_command_has_an_example(camfleet: Run, command: str) -> None:
     ended = camfleet(command, "--help")
     assert ended.returncode == 0

@@ -148,12 +148,9 @@ def _card(text: str) -> str:
 
 
 def _tell(found: Survey, proposals: Proposals) -> None:
-    """What is to be known beside the result, on stderr: one sentence each."""
+    """What is to be known beside the cameras, on stderr: one sentence each."""
     for card, why in found.deaf.items():
         typer.echo(f"{card} could not be searched: {why}", err=True)
-    for one in proposals.cameras:
-        for note in one.notes:
-            typer.echo(f"{one.camera_id}: {note}", err=True)
     for device, why in ((one.device, one.why) for one in proposals.unused):
         typer.echo(f"{device.host}{device.name and f' ({device.name})'}: {'; '.join((why, *device.notes))}", err=True)
     if not found.devices:

@@ -110,7 +110,10 @@ def _proposal(
         *device.notes,
         *choice.advice,
         *(f"the address of its profile “{one.name}” is none that a fleet may have" for one in refused),
-        *(f"its address has a secret of its own, which is not shown: set {name}" for name in own),
+        *(
+            f"its address has a secret of its own, which is not shown: set {name} to what the camera's own pages say"
+            for name in own
+        ),
     )
     return Proposal(camera_id, device, tuple(profiles), choice, url, evidence, notes)
 

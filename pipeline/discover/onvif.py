@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import os
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -205,7 +206,9 @@ class _Conversation:
                 raise NotAuthorized("refuses") from None
             raise NotKnown(f"answers {operation} with an error: {shown(fault.message)}") from None
         except aiohttp.ClientConnectorError as error:
-            raise DeviceError(f"cannot be reached at {shown(service.xaddr)}: {error.os_error.strerror}") from None
+            number, why = error.errno or 0, error.os_error.strerror
+            why = os.strerror(number) if number > 0 else why
+            raise DeviceError(f"cannot be reached at {shown(service.xaddr)}: {why}") from None
         except (aiohttp.ClientError, OSError) as error:
             raise DeviceError(f"does not speak HTTP at {shown(service.xaddr)}: {shown(error)}") from None
 
