@@ -176,7 +176,7 @@ PAGE = b"<!DOCTYPE html><html><body>Welcome</body></html>"
             "not ONVIF",
             id="in parts",
         ),
-        pytest.param({"answer": (200, {}, b" " * (MOST_BYTES + 1))}, "more than 4 MB", id="too much"),
+        pytest.param({"answer": (200, {}, b" " * (MOST_BYTES + 1))}, "more than 2 MB", id="too much"),
         pytest.param({"answer": (404, {}, PAGE)}, "has no ONVIF service at http://127.0.0.1", id="another web server"),
         pytest.param({"answer": (500, {}, b"oops")}, "answers what is not ONVIF", id="an error without words"),
     ],

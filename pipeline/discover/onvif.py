@@ -33,7 +33,7 @@ from pipeline.discover.device import Candidate, Device, Login, Profile
 from pipeline.discover.place import Placed, parted
 from pipeline.discover.plain import DeviceError, plain_xml, shown
 
-MOST_BYTES = 4 << 20
+MOST_BYTES = 2 << 20
 """Of an answer: the profiles of a recorder with 64 inputs take half a megabyte."""
 PATIENCE = 6
 """How many times as long as one answer a whole device may take."""
