@@ -89,6 +89,7 @@ class Habits:
         has_media: It has a media service.
         knows_services: It knows GetServices, and not GetCapabilities alone.
         named_host: The host that it names in all of its addresses; None for its own.
+        named_port: The port that it names in those of its services; None for its own.
         answer: What it answers to everything, if not what it should: status, headers and body.
         silent: It takes requests and never answers.
     """
@@ -102,6 +103,7 @@ class Habits:
     has_media: bool = True
     knows_services: bool = True
     named_host: str | None = None
+    named_port: int | None = None
     answer: tuple[int, dict[str, str], bytes] | None = None
     silent: bool = False
 
@@ -141,7 +143,9 @@ class OnvifDevice:
 
     @property
     def service(self) -> str:
-        return f"http://{self.habits.named_host or self.host}:{self.port}/onvif/device_service"
+        return (
+            f"http://{self.habits.named_host or self.host}:{self.habits.named_port or self.port}/onvif/device_service"
+        )
 
     def match(self, relates: str) -> bytes:
         endpoint = f"00000000-0000-0000-0000-{self.port:012}"
@@ -241,6 +245,14 @@ class OnvifDevice:
             "<tds:HardwareId>1</tds:HardwareId></tds:GetDeviceInformationResponse>"
         )
 
+    def _on_getscopes(self, body: str) -> str:
+        items = ("onvif://www.onvif.org/type/x", f"onvif://www.onvif.org/name/{self.habits.name}")
+        scopes = "".join(
+            f"<tds:Scopes><tt:ScopeDef>Fixed</tt:ScopeDef><tt:ScopeItem>{one}</tt:ScopeItem></tds:Scopes>"
+            for one in items
+        )
+        return f"<tds:GetScopesResponse>{scopes}</tds:GetScopesResponse>"
+
     def _on_getprofiles(self, body: str) -> str:
         profiles = "".join(stream.profile() for stream in self.habits.streams)
         return f"<trt:GetProfilesResponse>{profiles}</trt:GetProfilesResponse>"
@@ -283,12 +295,15 @@ class Network:
 
 
 @contextmanager
-def network(*devices: OnvifDevice, noise: tuple[bytes, ...] = (), host: str | None = None) -> Iterator[Network]:
-    """A network on a free port; with `host`, one host that answers probes to itself, in no group."""
+def network(
+    *devices: OnvifDevice, noise: tuple[bytes, ...] = (), host: str | None = None, port: int = 0
+) -> Iterator[Network]:
+    """A network on a free port or the given one; with `host`, one host that answers probes to itself, in no group."""
     made = Network(list(devices), list(noise))
     with ExitStack() as stack:
         group = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-        group.bind((host or "", 0))
+        group.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        group.bind((host or "", port))
         made.port = group.getsockname()[1]
         if host is None:
             membership = socket.inet_aton(MULTICAST) + socket.inet_aton(CARD)

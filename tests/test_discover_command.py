@@ -18,7 +18,8 @@ import pytest
 pytest.importorskip("onvif", reason="needs the extra `discover`")
 
 from pipeline.config import load_fleet
-from tests.onvif_device import MAIN, SUB, Habits, OnvifDevice, Stream
+from pipeline.discover.search import GROUP
+from tests.onvif_device import MAIN, SUB, Habits, OnvifDevice, Stream, network
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).parent.parent
@@ -67,11 +68,11 @@ def test_discover_prints_a_table_and_lines_without_secrets(device: OnvifDevice):
     assert found.returncode == 0, found.stderr
     table, _, lines = found.stdout.partition("\ncameras:\n")
     assert all(
-        word in table for word in ("acme-m1", "Acme M1", "127.0.0.1", "mainStream", "H264 640x360, 25 fps", "detect")
+        word in table for word in ("north-gate", "Acme M1", "127.0.0.1", "mainStream", "H264 640x360, 25 fps", "detect")
     )
-    assert '    url: "rtsp://${ONVIF_USER}:${ONVIF_PASSWORD}@127.0.0.1/sub?key=${CAMERA_ACME_M1_KEY}"\n' in lines
+    assert '    url: "rtsp://${ONVIF_USER}:${ONVIF_PASSWORD}@127.0.0.1/sub?key=${CAMERA_NORTH_GATE_KEY}"\n' in lines
     assert '    evidence_url: "rtsp://${ONVIF_USER}:${ONVIF_PASSWORD}@127.0.0.1:554/main"\n' in lines
-    assert "set these before using the lines: CAMERA_ACME_M1_KEY, ONVIF_USER" in found.stderr
+    assert "set these before using the lines: CAMERA_NORTH_GATE_KEY, ONVIF_USER" in found.stderr
 
 
 def test_discover_prints_a_fleet_file_that_check_accepts(device: OnvifDevice, tmp_path: Path):
@@ -80,12 +81,12 @@ def test_discover_prints_a_fleet_file_that_check_accepts(device: OnvifDevice, tm
     assert found.returncode == 0, found.stderr
     file = tmp_path / "fleet.yaml"
     file.write_text(found.stdout, "utf-8")
-    camera = load_fleet(file, {**environ, "CAMERA_ACME_M1_KEY": TOKEN}).cameras["acme-m1"]
+    camera = load_fleet(file, {**environ, "CAMERA_NORTH_GATE_KEY": TOKEN}).cameras["north-gate"]
     assert camera.url.reveal() == "rtsp://b0b:hunter2%20%C3%BC%2F%40@127.0.0.1/sub?key=t0ken"
     assert camera.evidence_url is not None
     checked = subprocess.run(
         [sys.executable, "-m", "pipeline", "check", str(file)],
-        env={**os.environ, **environ, "CAMERA_ACME_M1_KEY": TOKEN, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, **environ, "CAMERA_NORTH_GATE_KEY": TOKEN, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         timeout=DEADLINE_S,
@@ -99,9 +100,9 @@ def test_discover_as_json_has_cameras_and_the_reasons_of_others(device: OnvifDev
     found = ended(*arguments, env={"ONVIF_USER": USER, "ONVIF_PASSWORD": SECRET})
     assert found.returncode == 1
     told = json.loads(found.stdout)
-    camera = told["cameras"]["acme-m1"]
+    camera = told["cameras"]["north-gate"]
     assert [(one["token"], one["use"]) for one in camera["profiles"]] == [("main", "evidence"), ("sub", "detect")]
-    assert camera["variables"] == ["ONVIF_USER", "ONVIF_PASSWORD", "CAMERA_ACME_M1_KEY"]
+    assert camera["variables"] == ["ONVIF_USER", "ONVIF_PASSWORD", "CAMERA_NORTH_GATE_KEY"]
     assert [one["why"] for one in told["unused"]] == [
         "cannot be reached at http://127.0.0.1:9/onvif/device_service: Connection refused"
     ]
@@ -137,7 +138,7 @@ def test_discover_asks_for_the_password_on_a_terminal_and_does_not_show_it(devic
         (("--user", "x"), {}, "the environment variable ONVIF_PASSWORD is not set"),
         (("--user", "x", "--password-env", "my password"), {}, "--password-env: expected the name of an environment"),
         (("-a", "bob:x@127.0.0.1"), {}, "--address: expected HOST"),
-        (("--interface", "eth0"), {}, "--interface: expected the IPv4 address of a network card"),
+        (("--interface", "eth99"), {}, "--interface: expected the name or the IPv4 address of a network card: lo 127."),
     ],
 )
 def test_discover_with_a_mistake_says_what_is_expected(arguments: tuple[str, ...], environ: dict[str, str], said: str):
@@ -145,6 +146,14 @@ def test_discover_with_a_mistake_says_what_is_expected(arguments: tuple[str, ...
     assert (found.returncode, found.stdout) == (2, "")
     assert said in found.stderr
     assert "my password" not in found.stderr
+
+
+def test_discover_finds_a_camera_of_the_network_at_the_port_of_the_protocol():
+    with OnvifDevice(Habits(name="Discovered%20Here"), "127.0.0.2") as device, network(device, port=GROUP[1]):
+        found = ended("--interface", "127.0.0.1", "--timeout", "2")
+    # There may be other devices: those of tests that run now.
+    assert "  discovered-here:\n" in found.stdout, found.stderr
+    assert "listening for 2 s on 127.0.0.1" in found.stderr
 
 
 def test_discover_that_finds_nothing_says_what_to_check():

@@ -216,7 +216,7 @@ def test_device_that_redirects_is_not_followed(device: Make):
 
 
 def test_device_that_names_another_host_is_asked_where_it_answered(device: Make):
-    asked = device("127.0.0.2", named_host="127.0.0.9")
+    asked = device("127.0.0.2", named_host="127.0.0.9", named_port=9)
     found = ask(asked)
     assert [one.uri for one in found.profiles] == ["rtsp://127.0.0.2:554/main", "rtsp://127.0.0.2:554/sub"]
     assert found.notes == ("it names another host, 127.0.0.9; 127.0.0.2 is used, unless --other-hosts believes it",)

@@ -36,8 +36,10 @@ def discover(  # noqa: PLR0917
     interface: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="ADDRESS",
-            help="Search the network of the card with this IPv4 address; all cards by default.",
+            "--interface",
+            "-i",
+            metavar="CARD",
+            help="Search the network of this card, such as eth0 or its IPv4 address; all cards by default.",
             show_default=False,
         ),
     ] = None,
@@ -75,6 +77,7 @@ def discover(  # noqa: PLR0917
 
     Example: ONVIF_PASSWORD=… camfleet discover --user viewer --yaml > fleet.yaml && camfleet check fleet.yaml --probe
     """
+    from pipeline.discover.cards import cards_at
     from pipeline.discover.lines import propose, to_yaml
     from pipeline.discover.place import Address
     from pipeline.discover.survey import Request, survey
@@ -82,7 +85,7 @@ def discover(  # noqa: PLR0917
     variables = _variables(password_env)
     request = Request(
         addresses=tuple(map(Address.parse, address or ())),
-        cards=tuple(map(_card, interface or ())),
+        cards=tuple(card for text in interface or () for card in cards_at(text)),
         login=_login(user, variables),
         wait_s=timeout,
         other_hosts=other_hosts,
@@ -130,21 +133,6 @@ def _login(user: str | None, variables: Variables) -> Login | None:
     if password is None:
         raise ConfigError(f"the environment variable {variables.password} is not set; it holds the password")
     return Login(user, password)
-
-
-def _card(text: str) -> str:
-    import ipaddress
-
-    from pipeline.discover.survey import network_cards
-    from pipeline.errors import ConfigError
-
-    try:
-        return str(ipaddress.IPv4Address(text))
-    except ValueError:
-        cards = ", ".join(network_cards()) or "none is up"
-        raise ConfigError(
-            f"--interface: expected the IPv4 address of a network card of this machine: {cards}"
-        ) from None
 
 
 def _tell(found: Survey, proposals: Proposals) -> None:

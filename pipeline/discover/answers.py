@@ -6,6 +6,7 @@ import datetime as dt
 from math import isfinite
 from typing import Any
 
+from pipeline.discover.datagram import scope
 from pipeline.discover.device import Profile
 from pipeline.discover.plain import shown
 
@@ -27,6 +28,11 @@ def addresses(told: Any) -> dict[str, str]:
     services = told if isinstance(told, list) else []
     pairs = [(getattr(one, "Namespace", None), getattr(one, "XAddr", None)) for one in services]
     return {str(name): str(address) for name, address in pairs if name and address}
+
+
+def name(told: Any) -> str:
+    """What a device calls itself, from its answer to GetScopes; empty if it does not say."""
+    return scope([str(getattr(one, "ScopeItem", "")) for one in told], "name") if isinstance(told, list) else ""
 
 
 def profiles(told: Any) -> list[Profile]:

@@ -7,7 +7,7 @@ answer belongs to a probe whose identifier it repeats somewhere in RelatesTo.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from urllib.parse import unquote
 from xml.etree import ElementTree
@@ -89,15 +89,15 @@ def _match(told: ElementTree.Element) -> Match:
     return Match(
         endpoint=shown(_text(told, "Address")),
         addresses=tuple(addresses[:MOST_ADDRESSES]),
-        name=_scope(scopes, "name"),
-        model=_scope(scopes, "hardware"),
+        name=scope(scopes, "name"),
+        model=scope(scopes, "hardware"),
     )
 
 
-def _scope(scopes: list[str], kind: str) -> str:
+def scope(scopes: Iterable[str], kind: str) -> str:
     """Such as `North gate` of onvif://www.onvif.org/name/North%20gate (ONVIF Core, section 7.3.2.2)."""
     prefix = f"{_SCOPE}{kind}/"
-    found = next((scope for scope in scopes if scope.lower().startswith(prefix)), "")
+    found = next((one for one in scopes if one.lower().startswith(prefix)), "")
     return shown(unquote(found[len(prefix) :]))
 
 

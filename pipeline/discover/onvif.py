@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import aiohttp
 import onvif
@@ -109,7 +110,7 @@ class _Interview:
         about = await _optional(talk.call(management, "GetDeviceInformation"))
         return Device(
             host=candidate.trust.host,
-            name=candidate.name,
+            name=candidate.name or answers.name(await _optional(talk.call(management, "GetScopes"))),
             maker=answers.word(about, "Manufacturer"),
             model=answers.word(about, "Model") or candidate.model,
             profiles=tuple(profiles),
@@ -121,7 +122,9 @@ class _Interview:
             placed = self._placed(addresses[_MEDIA])
             if placed is None or (parts := parted(placed.url)) is None or parts.scheme not in ("http", "https"):
                 raise DeviceError("names an address of its media service that is none")
-            return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+            # Behind NAT, its ports are others, too: its services are where the first of them is.
+            at = urlsplit(self.candidate.service) if placed.named else parts
+            return parts._replace(scheme=at.scheme, netloc=at.netloc.rpartition("@")[2]).geturl()
         if _MEDIA_2 in addresses:
             raise DeviceError("has only the second media service, which is not asked: take its streams from its pages")
         raise DeviceError("has no media service, so no streams: it may be a door, a speaker or a sensor")

@@ -10,8 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 
-import psutil
-
+from pipeline.discover.cards import network_cards
 from pipeline.discover.device import Candidate, Device, Login
 from pipeline.discover.place import SERVICE_PATH, Address, Trust, parted
 from pipeline.discover.search import GROUP, Found, Heard, search, search_host
@@ -82,24 +81,13 @@ def survey(request: Request, progress: Progress | None = None) -> Survey:
         progress.begin(f"listening for {request.wait_s:g} s on {', '.join(cards) or 'no network'}", None)
         heard = search(cards, request.wait_s, progress.reach, request.group)
     found = [_candidate(one, Trust(one.host, others=request.other_hosts)) for one in heard.found.values()]
-    targets: Sequence[Address | Candidate] = request.addresses or found
+    # Some answer each question as somebody else.
+    targets: Sequence[Address | Candidate] = request.addresses or list({one.service: one for one in found}.values())
     progress.begin("asking 1 device" if len(targets) == 1 else f"asking {len(targets)} devices", len(targets))
     devices = asyncio.run(_ask_all(adapter, targets, request, progress.reach))
     known = {device.host for device in devices}
     devices += [Device(host=host, error=why) for host, why in heard.troubles.items() if host not in known]
     return Survey(tuple(sorted(devices, key=_order)), cards, heard.deaf)
-
-
-def network_cards() -> tuple[str, ...]:
-    """The IPv4 addresses of this machine's network cards that are up, without the loopback."""
-    up = {name for name, stats in psutil.net_if_stats().items() if stats.isup}
-    found = [
-        one.address
-        for name, addresses in psutil.net_if_addrs().items()
-        for one in addresses
-        if name in up and one.family == socket.AF_INET and not ipaddress.ip_address(one.address).is_loopback
-    ]
-    return tuple(dict.fromkeys(found))
 
 
 def _adapter() -> ModuleType:
