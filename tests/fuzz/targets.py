@@ -64,8 +64,8 @@ TARGETS: dict[str, Target] = {
     "sdp": Target(rtsp.sdp, 40, 256 * KIB, words.NAL),
     "access-units": Target(camera.access_units, 50, 64 * KIB, (*words.NAL, b"\x05", b"\x04", b"\x01\xff")),
     "camera-times": Target(camera.times, 50, 64 * KIB, (b"\xff" * 8, b"\x00" * 7 + b"\x80", b"\xff" * 7 + b"\x7f")),
-    "probe-matches": Target(discovery.matches, 40, 64 * KIB, words.SOAP),
-    "stream-address": Target(discovery.address, 40, 4 * KIB, (*words.ADDRESS, b"${", b"$", b"hunter2", b"%3d", b"_a=")),
+    "probe-matches": Target(discovery.matches, 20, 64 * KIB, words.SOAP),
+    "stream-address": Target(discovery.address, 20, 4 * KIB, (*words.ADDRESS, b"${", b"$", b"hunter2", b"%3d", b"_a=")),
     "page": Target(pages.document, 5, 4 * KIB, words.HTML),
     "chart": Target(pages.drawing, 1, KIB, words.HTML),
 }
