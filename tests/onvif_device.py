@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+import select
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -308,23 +309,24 @@ def network(
         if host is None:
             membership = socket.inet_aton(MULTICAST) + socket.inet_aton(CARD)
             group.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, membership)
-        stop, wake = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)), b"stop"
+        stop, stopped = (stack.enter_context(one) for one in socket.socketpair())
 
         def listen() -> None:
-            while (asked := group.recvfrom(65535))[0] != wake:
+            while stopped not in select.select([group, stopped], [], [])[0]:
+                probe, asker = group.recvfrom(65535)
                 if host is None:
-                    made.answer(asked[0].decode(), asked[1])
+                    made.answer(probe.decode(), asker)
                 else:
-                    made.probes.append(asked[0].decode())
+                    made.probes.append(probe.decode())
                     for device in made.devices:
-                        group.sendto(device.match(_tagged(asked[0].decode(), "MessageID")), asked[1])
+                        group.sendto(device.match(_tagged(probe.decode(), "MessageID")), asker)
 
         thread = threading.Thread(target=listen, daemon=True)
         thread.start()
         try:
             yield made
         finally:
-            stop.sendto(wake, (host or CARD, made.port))
+            stop.send(b"x")
             thread.join(5)
 
 

@@ -245,6 +245,8 @@ def _progress() -> Iterator[Progress]:
         def begin(self, words: str, total: int | None) -> None:
             if bars.disable:
                 typer.echo(f"{words} …", err=True)
+            for done in bars.task_ids:
+                bars.remove_task(done)
             self._task = bars.add_task(words, total=total)
 
         def reach(self, count: int) -> None:

@@ -83,7 +83,8 @@ def survey(request: Request, progress: Progress | None = None) -> Survey:
     found = [_candidate(one, Trust(one.host, others=request.other_hosts)) for one in heard.found.values()]
     # Some answer each question as somebody else.
     targets: Sequence[Address | Candidate] = request.addresses or list({one.service: one for one in found}.values())
-    progress.begin("asking 1 device" if len(targets) == 1 else f"asking {len(targets)} devices", len(targets))
+    if targets:
+        progress.begin("asking 1 device" if len(targets) == 1 else f"asking {len(targets)} devices", len(targets))
     devices = asyncio.run(_ask_all(adapter, targets, request, progress.reach))
     known = {device.host for device in devices}
     devices += [Device(host=host, error=why) for host, why in heard.troubles.items() if host not in known]
