@@ -28,7 +28,7 @@ class Unit(msgspec.Struct, frozen=True, kw_only=True, tag="unit"):
     """One coded picture; its bytes follow.
 
     Attributes:
-        unit: Counts the coded pictures of one connection, in the order in which they are decoded.
+        unit: Grows with every coded picture, in the order in which they are decoded; names no two of a camera's life.
         key: Decoding can begin here.
         codec: As FFmpeg names it.
         extradata: What a decoder must know before the first: parameter sets, `avcC`; empty where the stream says it.

@@ -55,6 +55,7 @@ class Viewers:
         self._full = False
         self._resizer = Resizer()
         self._still_ns = 0
+        self._base = self._last = 0
 
     def see(self, picture: Picture, tick: Tick, description: Description, orientation: Orientation) -> None:
         """A picture has its number: whoever looks gets it. Never blocks."""
@@ -89,8 +90,11 @@ class Viewers:
 
     def _send_units(self, picture: Picture, tick: Tick, description: Description, orientation: Orientation) -> None:
         for coded in picture.coded:
+            if coded.number <= self._last:
+                self._base += self._last  # another connection, or a recording from its beginning
+            self._last = coded.number
             word = Unit(
-                unit=coded.number,
+                unit=self._base + coded.number,
                 key=coded.key,
                 codec=description.codec,
                 extradata=description.extradata,
@@ -99,7 +103,8 @@ class Viewers:
             )
             self._send(UNITS, word, bytes(coded.packet))
         if picture.frame is not None:
-            self._send(UNITS, Shown(unit=picture.unit, session=tick.session, frame_id=tick.frame_id), b"")
+            shown = Shown(unit=self._base + picture.unit, session=tick.session, frame_id=tick.frame_id)
+            self._send(UNITS, shown, b"")
 
     def _send_still(self, topic: bytes, picture: Picture, tick: Tick, orientation: Orientation) -> None:
         assert picture.frame is not None, "looked at before"
