@@ -16,9 +16,10 @@ With `states=True` the cameras' states come between the frames, each when it cha
 """
 
 from pipeline.client.asynchronous import AsyncSubscriber
+from pipeline.client.base import Settings
 from pipeline.client.connect import Key
 from pipeline.client.reading import Statistics
 from pipeline.client.silence import why_silent
 from pipeline.client.subscriber import Subscriber
 
-__all__ = ["AsyncSubscriber", "Key", "Statistics", "Subscriber", "why_silent"]
+__all__ = ["AsyncSubscriber", "Key", "Settings", "Statistics", "Subscriber", "why_silent"]

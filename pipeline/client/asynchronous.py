@@ -5,21 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable
 from types import TracebackType
-from typing import Any, Generic, Literal, Self, TypeVar, cast, overload
+from typing import Any, Generic, Literal, Self, TypeVar, Unpack, cast, overload
 
 import zmq.asyncio
 
-from pipeline.client.connect import Connection, Key
-from pipeline.client.reading import Reading, Statistics, Wanted, log
-from pipeline.client.silence import HINT_S, hint, why_silent
-from pipeline.client.subscriber import kinds_of
+from pipeline.client.base import BaseSubscriber, Settings
+from pipeline.client.silence import HINT_S, why_silent
 from pipeline.errors import SubscriberClosed, SubscriberTimeout
-from pipeline.wire import CameraState, FleetState, FrameResult, Message
+from pipeline.wire import CameraState, FrameResult, Message
 
 R = TypeVar("R", bound=Message)
 
 
-class AsyncSubscriber(Generic[R]):
+class AsyncSubscriber(BaseSubscriber, Generic[R]):
     """As `Subscriber`, in an event loop; one task receives, `close` may come from any task of the same loop.
 
     Example:
@@ -34,13 +32,18 @@ class AsyncSubscriber(Generic[R]):
         endpoint: str | Iterable[str] = ...,
         cameras: Iterable[str] | None = ...,
         *,
-        classes: Iterable[str] | None = ...,
-        min_score: float = ...,
         states: Literal[False] = ...,
-        timeout_s: float | None = ...,
-        queue: int = ...,
-        compact: bool = ...,
-        key: Key | None = ...,
+        **settings: Unpack[Settings],
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: AsyncSubscriber[FrameResult | CameraState],
+        endpoint: str | Iterable[str] = ...,
+        cameras: Iterable[str] | None = ...,
+        *,
+        states: Literal[True],
+        **settings: Unpack[Settings],
     ) -> None: ...
 
     @overload
@@ -49,13 +52,8 @@ class AsyncSubscriber(Generic[R]):
         endpoint: str | Iterable[str] = ...,
         cameras: Iterable[str] | None = ...,
         *,
-        classes: Iterable[str] | None = ...,
-        min_score: float = ...,
-        states: Literal[True, "all"],
-        timeout_s: float | None = ...,
-        queue: int = ...,
-        compact: bool = ...,
-        key: Key | None = ...,
+        states: Literal["all"],
+        **settings: Unpack[Settings],
     ) -> None: ...
 
     def __init__(
@@ -63,38 +61,15 @@ class AsyncSubscriber(Generic[R]):
         endpoint: str | Iterable[str] = "tcp://127.0.0.1:5555",
         cameras: Iterable[str] | None = None,
         *,
-        classes: Iterable[str] | None = None,
-        min_score: float = 0.0,
         states: bool | Literal["all"] = False,
-        timeout_s: float | None = None,
-        queue: int = 1000,
-        compact: bool = False,
-        key: Key | None = None,
+        **settings: Unpack[Settings],
     ) -> None:
         """Subscribe; the arguments and errors are those of `Subscriber`."""
-        wanted = Wanted(kinds_of(states), None if classes is None else frozenset(classes), min_score)
-        self._reading = Reading(wanted)
-        self._timeout_s = timeout_s
-        self._connection = Connection(endpoint, cameras, queue=queue, compact=compact, key=key)
-        self._has_key = key is not None
+        super().__init__(endpoint, cameras, states, settings)
         self._socket = zmq.asyncio.Socket.from_socket(self._connection.socket)
         self._closed = asyncio.Event()
         self._silent = True
         self._coming: asyncio.Future[list[bytes]] | None = None
-
-    @property
-    def states(self) -> dict[str, CameraState]:
-        """The newest state of each camera."""
-        return self._reading.states
-
-    @property
-    def fleets(self) -> dict[str, FleetState]:
-        """How each fleet is, by its name."""
-        return self._reading.fleets
-
-    def statistics(self) -> Statistics:
-        """What was heard and missed so far."""
-        return self._reading.statistics(self._connection.reconnects)
 
     async def receive(self, timeout_s: float | None = None) -> R:
         """The next message asked for; raises as `Subscriber.receive` does."""
@@ -152,8 +127,7 @@ class AsyncSubscriber(Generic[R]):
                 done, _ = await asyncio.wait(waited, timeout=HINT_S, return_when=asyncio.FIRST_COMPLETED)
                 if not done:
                     self._silent = False
-                    connected = self._connection.connected > 0
-                    log.warning(hint(self._connection.endpoints, connected=connected, has_key=self._has_key))
+                    self._tell_silence()
             await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
         finally:
             closed.cancel()

@@ -8,29 +8,24 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from types import TracebackType
-from typing import Generic, Literal, Self, TypeVar, cast, overload
+from typing import Generic, Literal, Self, TypeVar, Unpack, cast, overload
 
 import zmq
 
-from pipeline.client.connect import Connection, Key
-from pipeline.client.reading import Reading, Statistics, Wanted, log
-from pipeline.client.silence import HINT_S, hint, why_silent
+from pipeline.client.base import BaseSubscriber, Settings
+from pipeline.client.silence import HINT_S, why_silent
 from pipeline.errors import SubscriberClosed, SubscriberTimeout
-from pipeline.wire import CameraState, FleetState, FrameResult, Message
+from pipeline.wire import CameraState, FrameResult, Message
 
 R = TypeVar("R", bound=Message)
 
 
-class Subscriber(Generic[R]):
+class Subscriber(BaseSubscriber, Generic[R]):
     """The frames of a fleet, one `FrameResult` each, in each camera's own order.
 
     Connecting never fails because nobody is there yet: ZeroMQ connects when the fleet starts, and again when it comes
     back. Whoever subscribes gets the newest frame and state of each camera at once; beyond that, what is published
     while nobody is subscribed is not kept. Use it from one thread; `close` may come from any.
-
-    Attributes:
-        states: The newest `CameraState` of each camera, kept up to date while results are read.
-        fleets: The newest `FleetState` of each fleet by its name, likewise.
     """
 
     @overload
@@ -39,13 +34,8 @@ class Subscriber(Generic[R]):
         endpoint: str | Iterable[str] = ...,
         cameras: Iterable[str] | None = ...,
         *,
-        classes: Iterable[str] | None = ...,
-        min_score: float = ...,
         states: Literal[False] = ...,
-        timeout_s: float | None = ...,
-        queue: int = ...,
-        compact: bool = ...,
-        key: Key | None = ...,
+        **settings: Unpack[Settings],
     ) -> None: ...
 
     @overload
@@ -54,13 +44,8 @@ class Subscriber(Generic[R]):
         endpoint: str | Iterable[str] = ...,
         cameras: Iterable[str] | None = ...,
         *,
-        classes: Iterable[str] | None = ...,
-        min_score: float = ...,
         states: Literal[True],
-        timeout_s: float | None = ...,
-        queue: int = ...,
-        compact: bool = ...,
-        key: Key | None = ...,
+        **settings: Unpack[Settings],
     ) -> None: ...
 
     @overload
@@ -69,13 +54,8 @@ class Subscriber(Generic[R]):
         endpoint: str | Iterable[str] = ...,
         cameras: Iterable[str] | None = ...,
         *,
-        classes: Iterable[str] | None = ...,
-        min_score: float = ...,
         states: Literal["all"],
-        timeout_s: float | None = ...,
-        queue: int = ...,
-        compact: bool = ...,
-        key: Key | None = ...,
+        **settings: Unpack[Settings],
     ) -> None: ...
 
     def __init__(
@@ -83,35 +63,21 @@ class Subscriber(Generic[R]):
         endpoint: str | Iterable[str] = "tcp://127.0.0.1:5555",
         cameras: Iterable[str] | None = None,
         *,
-        classes: Iterable[str] | None = None,
-        min_score: float = 0.0,
         states: bool | Literal["all"] = False,
-        timeout_s: float | None = None,
-        queue: int = 1000,
-        compact: bool = False,
-        key: Key | None = None,
+        **settings: Unpack[Settings],
     ) -> None:
         """Subscribe to `cameras`, or to all.
 
         Args:
             endpoint: Where the fleet publishes, as in its `publish.bind`; several for several fleets.
             cameras: Names of cameras; None takes all, also those that are added later.
-            classes: Names of classes; objects of others are left out of the frames, which all come.
-            min_score: Objects below are left out, likewise.
             states: Whether `receive` and the iterator give the cameras' states, too; with "all" also how the fleet is.
-            timeout_s: How long `receive` and the iterator wait for a message; None waits for ever.
-            queue: Messages kept while the caller is busy (ZMQ_RCVHWM); beyond it new ones are lost, and counted.
-            compact: Let frames travel in a sixth of the bytes, their boxes rounded to tenths of a pixel.
-            key: What opens an endpoint that wants one.
+            **settings: See `Settings`.
 
         Raises:
-            PublishError: The endpoint is not one that ZeroMQ knows, or the key cannot be read.
+            PublishError: An endpoint is not one that ZeroMQ knows, or the key cannot be read.
         """
-        wanted = Wanted(kinds_of(states), None if classes is None else frozenset(classes), min_score)
-        self._reading = Reading(wanted)
-        self._timeout_s = timeout_s
-        self._connection = Connection(endpoint, cameras, queue=queue, compact=compact, key=key)
-        self._has_key = key is not None
+        super().__init__(endpoint, cameras, states, settings)
         self._waker, self._woken = socket.socketpair()
         self._poller = zmq.Poller()
         self._poller.register(self._connection.socket, zmq.POLLIN)
@@ -121,20 +87,6 @@ class Subscriber(Generic[R]):
         # Held while messages are waited for, so that another thread closes the socket only when nobody uses it; a
         # signal handler of the same thread may close it in the midst of waiting.
         self._in_use = threading.RLock()
-
-    @property
-    def states(self) -> dict[str, CameraState]:
-        """The newest state of each camera."""
-        return self._reading.states
-
-    @property
-    def fleets(self) -> dict[str, FleetState]:
-        """How each fleet is, by its name."""
-        return self._reading.fleets
-
-    def statistics(self) -> Statistics:
-        """What was heard and missed so far."""
-        return self._reading.statistics(self._connection.reconnects)
 
     def receive(self, timeout_s: float | None = None) -> R:
         """The next message asked for; blocks up to `timeout_s`, or as long as the constructor was told.
@@ -208,20 +160,7 @@ class Subscriber(Generic[R]):
             return True
         if ready:
             return True
-        self._tell_silence()
-        return deadline_s is None or time.monotonic() < deadline_s
-
-    def _tell_silence(self) -> None:
-        """Say once where this listens, if nothing was ever heard."""
         if self._hint_s is not None and time.monotonic() >= self._hint_s:
             self._hint_s = None
-            log.warning(
-                hint(self._connection.endpoints, connected=self._connection.connected > 0, has_key=self._has_key)
-            )
-
-
-def kinds_of(states: bool | Literal["all"]) -> tuple[type[Message], ...]:
-    """The kinds of messages that the caller gets."""
-    if states == "all":
-        return (FrameResult, CameraState, FleetState)
-    return (FrameResult, CameraState) if states else (FrameResult,)
+            self._tell_silence()
+        return deadline_s is None or time.monotonic() < deadline_s

@@ -1,0 +1,80 @@
+"""What the subscriber of threads and that of asyncio have in common: what is asked for, and what is known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal, TypedDict
+
+from pipeline.client.connect import Connection, Key
+from pipeline.client.reading import Reading, Statistics, Wanted, log
+from pipeline.client.silence import hint
+from pipeline.wire import CameraState, FleetState, FrameResult, Message
+
+QUEUE = 1000
+"""Messages kept while the caller is busy, unless it says otherwise."""
+
+
+class Settings(TypedDict, total=False):
+    """What a subscriber may be told besides where to listen.
+
+    Attributes:
+        classes: Names of classes; objects of others are left out of the frames, which all come.
+        min_score: Objects below are left out, likewise.
+        timeout_s: How long `receive` and the iterator wait for a message; without it, for ever.
+        queue: Messages kept while the caller is busy (ZMQ_RCVHWM; 1000 without it, 0 for any number); beyond it new
+            ones are lost, and counted.
+        compact: Let frames travel in a sixth of the bytes, their boxes rounded to tenths of a pixel.
+        key: What opens an endpoint that wants one.
+    """
+
+    classes: Iterable[str] | None
+    min_score: float
+    timeout_s: float | None
+    queue: int
+    compact: bool
+    key: Key | None
+
+
+class BaseSubscriber:
+    """A connection and what was read from it."""
+
+    def __init__(
+        self,
+        endpoint: str | Iterable[str],
+        cameras: Iterable[str] | None,
+        states: bool | Literal["all"],
+        settings: Settings,
+    ) -> None:
+        """Connect; raises as the subscribers do."""
+        classes, key = settings.get("classes"), settings.get("key")
+        wanted = Wanted(_kinds(states), None if classes is None else frozenset(classes), settings.get("min_score", 0.0))
+        self._reading = Reading(wanted)
+        self._timeout_s, self._has_key = settings.get("timeout_s"), key is not None
+        self._connection = Connection(
+            endpoint, cameras, queue=settings.get("queue", QUEUE), compact=settings.get("compact", False), key=key
+        )
+
+    @property
+    def states(self) -> dict[str, CameraState]:
+        """The newest state of each camera, kept up to date while messages are read."""
+        return self._reading.states
+
+    @property
+    def fleets(self) -> dict[str, FleetState]:
+        """How each fleet is, by its name, likewise."""
+        return self._reading.fleets
+
+    def statistics(self) -> Statistics:
+        """What was heard and missed so far."""
+        return self._reading.statistics(self._connection.reconnects)
+
+    def _tell_silence(self) -> None:
+        """Say where this listens, and what may be wrong."""
+        log.warning(hint(self._connection.endpoints, connected=self._connection.connected > 0, has_key=self._has_key))
+
+
+def _kinds(states: bool | Literal["all"]) -> tuple[type[Message], ...]:
+    """The kinds of messages that the caller gets."""
+    if states == "all":
+        return (FrameResult, CameraState, FleetState)
+    return (FrameResult, CameraState) if states else (FrameResult,)
