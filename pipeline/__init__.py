@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         EvaluationError,
         PipelineError,
         PublishError,
+        RenderError,
         ReplayError,
         RtspError,
         SinkError,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
         WireError,
     )
     from pipeline.fleet import Fleet
+    from pipeline.overlay import Trails, draw
     from pipeline.supervise.changes import Changes
     from pipeline.wire import CameraState, Counts, FleetState, FrameResult, TrackedBox
 
@@ -57,6 +59,7 @@ __all__ = [
     "Key",
     "PipelineError",
     "PublishError",
+    "RenderError",
     "ReplayError",
     "RtspError",
     "SinkError",
@@ -68,7 +71,9 @@ __all__ = [
     "SubscriberClosed",
     "SubscriberTimeout",
     "TrackedBox",
+    "Trails",
     "WireError",
+    "draw",
     "load_fleet",
 ]
 
@@ -77,6 +82,7 @@ _HOMES = {
     "Fleet": "fleet",
     **dict.fromkeys(("AsyncSubscriber", "Key", "Statistics", "Subscriber"), "client"),
     "load_fleet": "config",
+    **dict.fromkeys(("Trails", "draw"), "overlay"),
     **dict.fromkeys(("CameraState", "Counts", "FleetState", "FrameResult", "TrackedBox"), "wire"),
 }
 """The module of each public name; errors are the rest."""

@@ -12,6 +12,7 @@ PipelineError
 ├── SubscriberTimeout    no message within the time the caller gave
 ├── SubscriberClosed     the subscriber was closed, by this thread or another
 ├── SinkError            results cannot be kept, or read back, where they should
+├── RenderError          results cannot be drawn on a recording, or do not fit it
 ├── ReplayError          a recording cannot be served as a camera
 ├── RtspError            what a client sent is not RTSP
 ├── BurstError           a scenario cannot be run, or its report not be read or written
@@ -71,6 +72,10 @@ class SubscriberClosed(PipelineError):
 
 class SinkError(PipelineError):
     """Results cannot be kept, or be read back, where they should: a server is away, a file is full or foreign."""
+
+
+class RenderError(PipelineError):
+    """Results cannot be drawn on a recording, or do not fit it."""
 
 
 class ReplayError(PipelineError):

@@ -9,8 +9,6 @@ solid where the detector saw the object in that frame, dashed where the tracker 
 from __future__ import annotations
 
 import argparse
-import itertools
-import math
 import tempfile
 import threading
 from pathlib import Path
@@ -20,11 +18,9 @@ import cv2
 import numpy as np
 import yaml
 
-from pipeline import FrameResult, Subscriber, SubscriberTimeout, TrackedBox
+from pipeline import FrameResult, Subscriber, SubscriberTimeout, draw
 from pipeline.config import load_fleet
 from pipeline.supervise.supervisor import Supervisor
-
-COLOURS = [(66, 135, 245), (245, 147, 66), (88, 196, 96), (220, 80, 160), (70, 200, 210), (230, 200, 60)]
 
 
 def main() -> None:
@@ -79,41 +75,7 @@ def _drawn(path: Path, at_s: float, results: list[FrameResult]) -> np.ndarray:
         picture = next(frame for number, frame in enumerate(frames) if number == result.frame_id).to_ndarray(
             format="bgr24"
         )
-    scale = max(1.0, picture.shape[1] / 960)
-    for box in result.tracks:
-        _draw_box(picture, box, scale)
-    caption = f"{path.stem}  frame {result.frame_id}  {result.origin}"
-    _text(picture, caption, (8, round(18 * scale)), scale, (40, 40, 40))
-    return picture
-
-
-def _draw_box(picture: np.ndarray, box: TrackedBox, scale: float) -> None:
-    left, top, right, bottom = (round(value) for value in box.xyxy)
-    colour = COLOURS[box.track_id % len(COLOURS)]
-    if box.origin == "detected":
-        cv2.rectangle(picture, (left, top), (right, bottom), colour, round(2 * scale), cv2.LINE_AA)
-    else:
-        corners = [(left, top), (right, top), (right, bottom), (left, bottom)]
-        for start, end in zip(corners, corners[1:] + corners[:1], strict=True):
-            _dashed(picture, start, end, colour, scale)
-    _text(picture, f"{box.class_name} {box.track_id}", (left, max(round(12 * scale), top - 4)), scale, colour)
-
-
-def _dashed(
-    picture: np.ndarray, start: tuple[int, int], end: tuple[int, int], colour: tuple[int, int, int], scale: float
-) -> None:
-    count = max(1, round(math.dist(start, end) / (8 * scale)))
-    points = np.linspace(start, end, count + 1).round().astype(int)
-    for a, b in list(itertools.pairwise(points))[::2]:
-        cv2.line(picture, tuple(map(int, a)), tuple(map(int, b)), colour, round(2 * scale), cv2.LINE_AA)
-
-
-def _text(picture: np.ndarray, text: str, at: tuple[int, int], scale: float, colour: tuple[int, int, int]) -> None:
-    font, size = cv2.FONT_HERSHEY_SIMPLEX, 0.42 * scale
-    (width, height), _ = cv2.getTextSize(text, font, size, 1)
-    x, y = at
-    cv2.rectangle(picture, (x - 2, y - height - 3), (x + width + 3, y + 4), colour, cv2.FILLED)
-    cv2.putText(picture, text, at, font, size, (255, 255, 255), 1, cv2.LINE_AA)
+    return draw(picture, result, caption=True)
 
 
 def _write(pictures: list[np.ndarray], columns: int, output: Path) -> None:

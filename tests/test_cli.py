@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from pipeline.config import json_schema
+from pipeline.wire.schema import message_schema
 
 ROOT = Path(__file__).parent.parent
 DEADLINE_S = 30
@@ -121,6 +122,10 @@ def test_schema_is_printed_and_written(camfleet: Run, tmp_path: Path) -> None:
     assert json.loads(camfleet("schema").stdout) == json_schema()
     assert camfleet("schema", "--output", "fleet.schema.json").stdout == ""
     assert json.loads((tmp_path / "fleet.schema.json").read_text(encoding="utf-8")) == json_schema()
+
+
+def test_schema_of_messages_is_printed(camfleet: Run) -> None:
+    assert json.loads(camfleet("schema", "messages").stdout) == message_schema()
 
 
 def test_schema_that_cannot_be_written_is_one_message(camfleet: Run) -> None:

@@ -14,7 +14,21 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli import bench, burst, check, clip, control, discover, evaluate, record, replay, run, schema, subscribe
+from pipeline.cli import (
+    bench,
+    burst,
+    check,
+    clip,
+    control,
+    discover,
+    evaluate,
+    record,
+    render,
+    replay,
+    run,
+    schema,
+    subscribe,
+)
 from pipeline.cli.argv import mask_arguments
 from pipeline.errors import PipelineError
 from pipeline.redact import redact
@@ -35,6 +49,7 @@ app.command()(clip.clip)
 app.command()(subscribe.subscribe)
 app.command()(replay.replay)
 app.command()(record.record)
+app.command()(render.render)
 app.command()(check.check)
 app.command()(discover.discover)
 app.command()(schema.schema)

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 
+from pipeline.errors import PipelineError
 from pipeline.wire.base import CameraMessage, published
 from pipeline.wire.values import SCHEMA, BoxOrigin, CaptureClock, Count, FrameOrigin, Number
 
 if TYPE_CHECKING:
     import numpy as np
+    import supervision
     from numpy.typing import NDArray
 
 
@@ -146,3 +148,32 @@ class FrameResult(FrameHeader, frozen=True, kw_only=True):
         """What JSON and databases take: the keys of the wire, with lists, dicts, numbers and texts."""
         plain: dict[str, Any] = msgspec.to_builtins(self)
         return plain
+
+    def to_supervision(self) -> supervision.Detections:
+        """The objects as `supervision` has them, for its annotators, zones and the like.
+
+        `xyxy`, `confidence`, `class_id` and `tracker_id` are the arrays above; `data` has `class_name`, `origin` and
+        `since_detected_ms`, each (N,). A skipped frame gives none, as an empty one does: look at `origin` first.
+
+        Raises:
+            PipelineError: It is not installed.
+        """
+        import numpy as np
+
+        try:
+            from supervision import Detections
+        except ImportError as error:
+            raise PipelineError(
+                f"to_supervision() needs supervision ({error}): pip install 'camfleet[supervision]'"
+            ) from None
+        return Detections(
+            xyxy=self.boxes,
+            confidence=self.scores,
+            class_id=self.class_ids,
+            tracker_id=self.track_ids,
+            data={
+                "class_name": np.array([box.class_name for box in self.tracks], np.str_),
+                "origin": np.array([box.origin for box in self.tracks], np.str_),
+                "since_detected_ms": np.array([box.since_detected_ms for box in self.tracks], np.float32),
+            },
+        )

@@ -1,0 +1,7 @@
+"""Results drawn on the recording they belong to: read, chosen, matched by time, and encoded."""
+
+from pipeline.render.film import SUFFIXES
+from pipeline.render.play import Rendered, Request, render
+from pipeline.render.read import read_results
+
+__all__ = ["SUFFIXES", "Rendered", "Request", "read_results", "render"]
