@@ -1,33 +1,37 @@
-"""`camfleet schema`: the JSON Schema of fleet files."""
+"""`camfleet schema`: the JSON Schema of fleet files, and of messages."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import typer
 
 
 def schema(
+    what: Annotated[
+        Literal["fleet", "messages"], typer.Argument(help="Of fleet files, or of the messages on the wire.")
+    ] = "fleet",
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write to this file instead of printing.")
     ] = None,
 ) -> None:
-    """Print the JSON Schema of fleet files, so that an editor completes and explains their keys.
+    """Print the JSON Schema of fleet files, so that an editor completes and explains their keys, or of messages.
 
     Editors with yaml-language-server (VS Code, Neovim, Helix, …) use it
     where a fleet file begins with
 
         # yaml-language-server: $schema=fleet.schema.json
 
+    That of messages is for readers in other languages; pipeline/wire.md says what a reader may rely on.
+
     Example: camfleet schema --output fleet.schema.json
     """
     import json
 
-    from pipeline.config import json_schema
     from pipeline.errors import ConfigError
 
-    text = json.dumps(json_schema(), indent=2, ensure_ascii=False)
+    text = json.dumps(_schema(what), indent=2, ensure_ascii=False)
     if output is None:
         print(text)
         return
@@ -35,3 +39,13 @@ def schema(
         output.write_text(text + "\n", encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"{output}: cannot be written: {error.strerror}") from error
+
+
+def _schema(what: Literal["fleet", "messages"]) -> dict[str, Any]:
+    if what == "messages":
+        from pipeline.wire.schema import message_schema
+
+        return message_schema()
+    from pipeline.config import json_schema
+
+    return json_schema()

@@ -12,7 +12,8 @@ msgpack, or of JSON, behind its topic:
 Workers and supervisor make messages; the publisher numbers them (`stamp`).
 
 Topics end in `/`, so that a subscription to `detections/cam1/` never matches `cam10`. `schema` goes up when a field
-changes its meaning or goes away; new fields may come at any time, and readers skip what they do not know.
+changes its meaning or goes away; new fields may come at any time, and readers skip what they do not know. What readers
+in other languages may rely on is written down in `pipeline/wire.md`, and tested against these structs.
 """
 
 from pipeline.wire.base import (

@@ -43,7 +43,7 @@ class CameraState(CameraMessage, frozen=True, kw_only=True):
     Attributes:
         session_id: Of the running session; empty where there is none.
         session: Its number; 0 where there is none.
-        state: See `State`.
+        state: Whether pictures come, and are detected as promised; `State` and wire.md say what each word means.
         detail: Why, and what to do, in one sentence, credentials masked; empty while all is well.
         since_ns: Wall time when it came into this state, ns since 1970-01-01 UTC; 0 where it is not known.
         retry_at_ns: Wall time of the next try, of a camera that is `retrying`; 0 otherwise.
