@@ -12,11 +12,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from pipeline.cli.subscribe import readable, readable_state
+from pipeline.cli.subscribe import readable, readable_fleet, readable_missed, readable_state
+from pipeline.client import Statistics
 from pipeline.clock import NS_PER_S
-from pipeline.wire import CameraState, FrameResult
+from pipeline.wire import CameraState, FrameResult, compact
 from tests.publishing import Publisher
 from tests.test_wire import frame
+from tests.wire_messages import FLEET
 
 CAMFLEET = Path(sys.executable).parent / "camfleet"
 DEADLINE_S = 30
@@ -39,7 +41,9 @@ def endpoint() -> Iterator[str]:
         while not stop.wait(0.01):
             for camera_id in ("gate", "yard"):
                 publisher.publish(frame(camera_id, number))
+                publisher.publish(compact(frame(camera_id, number)))
             publisher.publish(DOOR)
+            publisher.publish(FLEET)
             number += 1
         publisher.close()
 
@@ -89,6 +93,89 @@ def test_subscribe_without_frames_tells_what_the_camera_says_although_states_com
     done = subscribe(endpoint, "--camera", "door", "--states", "--timeout", "1")
     assert done.returncode == 2
     assert done.stderr.startswith("camfleet: no frame within 1 s; door is retrying: ")
+
+
+def test_subscribe_fleet_tells_who_breaks_the_promise(endpoint: str):
+    done = subscribe(endpoint, "--fleet", "--count", "6")
+    assert next(line for line in done.stdout.splitlines() if line.startswith("town")) == (
+        "town         does not keep p95 ≤ 150 ms; 1 cameras, 25 frames/s, 12 detected/s; gate: degraded: decoding "
+        "falls behind"
+    )
+
+
+def test_subscribe_fleet_as_json_has_its_kind_and_all_its_keys(endpoint: str):
+    done = subscribe(endpoint, "--fleet", "--count", "6", "--json")
+    objects = [json.loads(line) for line in done.stdout.splitlines()]
+    fleet = next(line for line in objects if line["kind"] == "fleet")
+    assert (fleet["kept"], fleet["broken_by"]) == (False, {"gate": "degraded: decoding falls behind"})
+    assert {line["kind"] for line in objects} == {"detections", "fleet"}
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--class", "car"), ("--class", "car", "--class", "truck"), ("--min-score", "0.95")], ids=" ".join
+)
+def test_subscribe_objects_that_are_not_wanted_are_left_out_and_their_frames_come(endpoint: str, arguments):
+    done = subscribe(endpoint, "--count", "2", *arguments)
+    assert ["  0 objects" in line for line in done.stdout.splitlines()] == [True, True]
+
+
+def test_subscribe_compact_prints_the_same(endpoint: str):
+    done = subscribe(endpoint, "--compact", "--camera", "yard", "--count", "1")
+    for part in ("yard", "predicted", "41.0 ms", "1 objects", "person#3~40ms"):
+        assert part in done.stdout
+
+
+def test_subscribe_several_endpoints_are_heard_together(endpoint: str):
+    other, stop = Publisher("tcp://127.0.0.1:0", queue=100), threading.Event()
+
+    def run() -> None:
+        while not stop.wait(0.01):
+            other.publish(frame("attic"))
+        other.close()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        done = subscribe(endpoint, other.endpoint, "--camera", "attic", "--camera", "gate", "--count", "60")
+    finally:
+        stop.set()
+        thread.join(DEADLINE_S)
+    assert {line.split()[0] for line in done.stdout.splitlines()} == {"attic", "gate"}
+
+
+def test_subscribe_tells_at_the_end_what_it_has_missed():
+    publisher, stop = Publisher("tcp://127.0.0.1:0", queue=100), threading.Event()
+
+    def run() -> None:
+        number = 0
+        while not stop.wait(0.01):
+            number += 3
+            publisher.publish(msgspec.structs.replace(frame("gate", number), publisher="a1", number=number))
+        publisher.close()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        done = subscribe(publisher.endpoint, "--count", "3")
+    finally:
+        stop.set()
+        thread.join(DEADLINE_S)
+    assert done.returncode == 0
+    assert done.stderr.splitlines()[-1] == "camfleet: 4 frames were published and did not arrive: 4 of gate"
+
+
+def test_readable_missed_tells_also_what_happened():
+    words = readable_missed(Statistics(9, 1, {"gate": 2, "yard": 5}, reconnects=1, publisher_restarts=2))
+    assert words == (
+        "7 frames were published and did not arrive: 5 of yard, 2 of gate; 1 reconnections, 2 restarts of the publisher"
+    )
+
+
+@pytest.mark.parametrize(("kept", "words"), [(True, "keeps p95 ≤ 150 ms"), (None, "cannot say yet")])
+def test_readable_fleet_that_breaks_nothing_names_nobody(kept: bool | None, words: str):
+    line = readable_fleet(msgspec.structs.replace(FLEET, kept=kept, broken_by={}))
+    assert words in line
+    assert line.endswith("12 detected/s")
 
 
 def test_readable_frame_without_a_detection_does_not_claim_an_empty_picture():

@@ -14,9 +14,10 @@ from msgspec.structs import replace
 from pipeline import AsyncSubscriber, PublishError, Subscriber, SubscriberClosed, SubscriberTimeout, WireError
 from pipeline.client import why_silent
 from pipeline.client.reading import Reading, Wanted
-from pipeline.wire import CameraState, FrameResult, encode, publisher_id, stamp, topic
+from pipeline.wire import CameraState, FleetState, FrameResult, encode, publisher_id, stamp, topic
 from tests.publishing import Publisher
 from tests.test_wire import STATE, frame
+from tests.wire_messages import FLEET
 
 DEADLINE_S = 10.0
 
@@ -134,6 +135,19 @@ def test_subscriber_with_states_gives_them_between_the_frames():
         thread.join(DEADLINE_S)
         publisher.close()
     assert {type(message) for message in seen} == {CameraState, FrameResult}
+
+
+def test_subscriber_with_all_states_gives_how_the_fleet_is_too():
+    publisher = Publisher("tcp://127.0.0.1:0", queue=100)
+    heard = threading.Event()
+    with Subscriber(publisher.endpoint, states="all", timeout_s=DEADLINE_S) as messages:
+        thread = publish_until_heard(publisher, [STATE, frame(), FLEET], heard)
+        seen = [messages.receive() for _ in range(6)]
+        heard.set()
+        thread.join(DEADLINE_S)
+        publisher.close()
+    assert {type(message) for message in seen} == {CameraState, FrameResult, FleetState}
+    assert messages.fleets == {"town": FLEET}
 
 
 @pytest.mark.parametrize(

@@ -9,16 +9,32 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pipeline.client import Subscriber
-    from pipeline.wire import CameraState, FrameResult, Message
+    from pipeline.client import Statistics, Subscriber
+    from pipeline.wire import CameraState, FleetState, FrameResult, Message
+
+DEFAULT = "tcp://127.0.0.1:5555"
 
 
 def subscribe(
-    endpoint: Annotated[str, typer.Argument(help="Where the fleet publishes.")] = "tcp://127.0.0.1:5555",
+    endpoint: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help=f"Where the fleet publishes; several for several fleets. \\[default: {DEFAULT}]", show_default=False
+        ),
+    ] = None,
     *,
     camera: Annotated[
         list[str] | None, typer.Option("--camera", "-c", help="Only this camera; may be given several times.")
     ] = None,
+    class_name: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--class", metavar="NAME", help="Only objects of this class; may be given several times. Frames all come."
+        ),
+    ] = None,
+    min_score: Annotated[
+        float, typer.Option("--min-score", min=0, max=1, help="Only objects from this score on. Frames all come.")
+    ] = 0.0,
     count: Annotated[int, typer.Option("--count", "-n", min=0, help="End after so many frames; 0 never ends.")] = 0,
     timeout: Annotated[
         float,
@@ -33,28 +49,56 @@ def subscribe(
             help="Also how the cameras are: a line whenever that changes; in --json every message, each with its kind.",
         ),
     ] = False,
+    fleet: Annotated[
+        bool,
+        typer.Option(
+            "--fleet",
+            help="Also how the fleet is, once a second: whether it keeps its promise, and who breaks it.",
+        ),
+    ] = False,
+    compact: Annotated[
+        bool,
+        typer.Option("--compact", help="Let frames travel in a sixth of the bytes, rounded to tenths of a pixel."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, the keys of the wire.")] = False,
 ) -> None:
     """Print a line for every frame that a fleet publishes.
 
-    Waits for the fleet if it is not running yet. Works in a pipe:
+    Waits for the fleet if it is not running yet. At the end it tells what it has missed. Works in a pipe:
     camfleet subscribe --camera gate --json | jq -c '[.frame_id, (.tracks | length)]'
     camfleet subscribe --states --json | jq -c 'select(.kind == "cameras") | [.camera_id, .state, .detail]'
+    camfleet subscribe --fleet --json | jq -c 'select(.kind == "fleet") | [.kept, .broken_by]'
     """
     from pipeline.client import Subscriber
 
-    lines = _Lines(states, as_json)
+    lines = _Lines(states=states, fleet=fleet, as_json=as_json)
     seen = 0
-    with Subscriber(endpoint, camera or None, states=True) as subscriber:
-        for message in _messages(subscriber, timeout or None):
-            seen += lines.show(message)
-            if count and seen >= count:
-                return
+    with Subscriber(
+        endpoint or DEFAULT,
+        camera or None,
+        classes=class_name or None,
+        min_score=min_score,
+        states="all",
+        compact=compact,
+    ) as subscriber:
+        try:
+            for message in _messages(subscriber, timeout or None):
+                seen += lines.show(message)
+                if count and seen >= count:
+                    return
+        finally:
+            _tell_missed(subscriber.statistics())
 
 
-def _messages(
-    subscriber: Subscriber[FrameResult | CameraState], timeout_s: float | None
-) -> Iterator[FrameResult | CameraState]:
+def _tell_missed(statistics: Statistics) -> None:
+    """A line on stderr, unless all has arrived."""
+    import sys
+
+    if statistics.missed:
+        print(f"camfleet: {readable_missed(statistics)}", file=sys.stderr)
+
+
+def _messages(subscriber: Subscriber[Message], timeout_s: float | None) -> Iterator[Message]:
     """Everything that comes, as long as frames do: a camera that only says how it is has fallen silent.
 
     Raises:
@@ -81,27 +125,28 @@ def _messages(
 class _Lines:
     """What is printed of the messages."""
 
-    def __init__(self, states: bool, as_json: bool) -> None:
-        self._states, self._as_json = states, as_json
+    def __init__(self, *, states: bool, fleet: bool, as_json: bool) -> None:
+        self._states, self._fleet, self._as_json = states, fleet, as_json
         self._told: dict[str, tuple[str, str]] = {}
 
-    def show(self, message: FrameResult | CameraState) -> bool:
+    def show(self, message: Message) -> bool:
         """Print it, if it was asked for; whether it was a frame."""
-        from pipeline.wire import CameraState
+        from pipeline.wire import CameraState, FleetState, FrameResult
 
-        if isinstance(message, CameraState):
-            if self._states and (self._as_json or self._is_news(message)):
-                self._print(_json(message, kind=True) if self._as_json else readable_state(message))
-            return False
-        self._print(_json(message, kind=self._states) if self._as_json else readable(message))
-        return True
+        if isinstance(message, FrameResult):
+            self._print(readable(message), message)
+        elif isinstance(message, FleetState) and self._fleet:
+            self._print(readable_fleet(message), message)
+        elif isinstance(message, CameraState) and self._states and (self._as_json or self._is_news(message)):
+            self._print(readable_state(message), message)
+        return isinstance(message, FrameResult)
 
     def _is_news(self, state: CameraState) -> bool:
         told, self._told[state.camera_id] = self._told.get(state.camera_id), (state.state, state.detail)
         return told != (state.state, state.detail)
 
-    def _print(self, line: str) -> None:
-        print(line, flush=True)
+    def _print(self, line: str, message: Message) -> None:
+        print(_json(message, kind=self._states or self._fleet) if self._as_json else line, flush=True)
 
 
 def _json(message: Message, *, kind: bool) -> str:
@@ -140,3 +185,41 @@ def readable_state(state: CameraState) -> str:
     retry = f", next try at {clock(state.retry_at_ns)}" if state.retry_at_ns else ""
     why = f": {sentence(state.detail)}" if state.detail else ""
     return f"{state.camera_id:<12} is {state.state}{since}{retry}{why}"
+
+
+def readable_fleet(fleet: FleetState) -> str:
+    """One line for people: whether a fleet keeps its promise, who breaks it, and what it does."""
+    from pipeline.observe.words import sentence, some
+
+    frames = sum(camera.frame_hz for camera in fleet.cameras.values())
+    detected = sum(camera.detect_hz for camera in fleet.cameras.values())
+    restarts = sum(process.restarts for process in fleet.processes)
+    verdict = {
+        True: f"keeps p95 ≤ {fleet.p95_ms:g} ms",
+        False: f"does not keep p95 ≤ {fleet.p95_ms:g} ms",
+        None: "cannot say yet whether it keeps its promise",
+    }[fleet.kept]
+    does = f"{len(fleet.cameras)} cameras, {frames:.0f} frames/s, {detected:.0f} detected/s"
+    again = f", {restarts} restarts" if restarts else ""
+    broken = some([sentence(f"{name}: {why}") for name, why in fleet.broken_by.items()])
+    return f"{fleet.fleet:<12} {verdict}; {does}{again}{'; ' * bool(broken)}{broken}"
+
+
+def readable_missed(statistics: Statistics) -> str:
+    """One line for people: how many frames did not arrive, of which cameras, and what else happened."""
+    from pipeline.observe.words import some
+
+    cameras = sorted(statistics.missed.items(), key=lambda item: -item[1])
+    events = [
+        f"{count} {event}"
+        for count, event in (
+            (statistics.reconnects, "reconnections"),
+            (statistics.publisher_restarts, "restarts of the publisher"),
+        )
+        if count
+    ]
+    return (
+        f"{sum(statistics.missed.values())} frames were published and did not arrive: "
+        f"{some([f'{count} of {camera_id}' for camera_id, count in cameras])}"
+        f"{'; ' * bool(events)}{', '.join(events)}"
+    )
