@@ -84,8 +84,14 @@ def within() -> Callable[[float], Iterator[None]]:
 
 
 @pytest.fixture
-def runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A runtime folder of the test's own, so that no other fleet is found; a short one, since sockets lie there."""
+def short_path() -> Iterator[Path]:
+    """A folder for sockets, whose paths end at 107 bytes; with two tests at a time `tmp_path` alone may be 90 long."""
     with tempfile.TemporaryDirectory() as folder:
-        monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
         yield Path(folder)
+
+
+@pytest.fixture
+def runtime(short_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A runtime folder of the test's own, so that no other fleet is found."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(short_path))
+    return short_path

@@ -33,9 +33,9 @@ CONTEXT.set_forkserver_preload(["pipeline.camera.process"])
 
 
 @pytest.fixture
-def town(tmp_path: Path) -> Iterator[Worker]:
+def town(short_path: Path) -> Iterator[Worker]:
     """The worker of a fleet called town."""
-    with RunLease(tmp_path / "runs") as lease:
+    with RunLease(short_path) as lease:
         worker = Worker(lease.scope)
         yield worker
         worker.close()

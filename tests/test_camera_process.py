@@ -90,8 +90,8 @@ class Worker:
 
 
 @pytest.fixture
-def worker(tmp_path: Path) -> Iterator[Worker]:
-    with RunLease(tmp_path / "runs") as lease:
+def worker(short_path: Path) -> Iterator[Worker]:
+    with RunLease(short_path) as lease:
         worker = Worker(lease.scope)
         yield worker
         worker.close()

@@ -105,8 +105,8 @@ ALWAYS = ["bind UDP", "write to the run", "write shared memory", "read libraries
 
 
 @pytest.fixture
-def lease(tmp_path: Path) -> Iterator[RunLease]:
-    with RunLease(tmp_path / "runs") as lease:
+def lease(short_path: Path) -> Iterator[RunLease]:
+    with RunLease(short_path) as lease:
         yield lease
 
 

@@ -146,9 +146,9 @@ def test_channels_have_phases_of_their_own_and_a_newcomer_takes_one_that_is_free
 
 
 @contextmanager
-def relaying(tmp_path: Path, queue: int = 1000) -> Iterator[tuple[Relay, str]]:
-    inbox = f"ipc://{tmp_path}/inbox"
-    relay = Relay(RelaySpec("publisher", "tcp://127.0.0.1:0", False, inbox, queue, tmp_path), SystemClock())
+def relaying(folder: Path, queue: int = 1000) -> Iterator[tuple[Relay, str]]:
+    inbox = f"ipc://{folder}/inbox"
+    relay = Relay(RelaySpec("publisher", "tcp://127.0.0.1:0", False, inbox, queue, folder), SystemClock())
     thread = threading.Thread(target=relay.run, args=(c_int64(),))
     thread.start()
     try:
@@ -171,9 +171,9 @@ def publishing(inbox: str, camera_id: str, stop: threading.Event) -> threading.T
     return thread
 
 
-def test_relay_brings_publishers_together_and_a_deaf_subscriber_stops_nobody(tmp_path: Path):
+def test_relay_brings_publishers_together_and_a_deaf_subscriber_stops_nobody(short_path: Path):
     stop = threading.Event()
-    with relaying(tmp_path, queue=10) as (relay, inbox):
+    with relaying(short_path, queue=10) as (relay, inbox):
         deaf = zmq.Context.instance().socket(zmq.SUB)
         for option, value in ((zmq.RCVHWM, 1), (zmq.RCVBUF, 4096), (zmq.LINGER, 0)):
             deaf.set(option, value)

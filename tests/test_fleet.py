@@ -252,11 +252,11 @@ def camfleet(*arguments: str | Path) -> subprocess.Popen[str]:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_run_when_told_to_stop_leaves_nothing_behind(
-    fleet_file: Callable[..., Path], recording: Path, within: Callable, number: signal.Signals
+    fleet_file: Callable[..., Path], recording: Path, short_path: Path, within: Callable, number: signal.Signals
 ):
     path = fleet_file(
         {name: {"url": str(recording), "loop": True} for name in ("a", "b")},
-        publish={"bind": f"ipc://{recording.parent}/stop-{number}.sock"},
+        publish={"bind": f"ipc://{short_path}/stop.sock"},
     )
     endpoint = load_fleet(path).publish.bind
     with camfleet("run", path) as process:

@@ -131,10 +131,10 @@ def test_node_without_a_device_behind_it_leaves_it_to_the_cpu(tmp_path: Path, mo
     assert formats(pictures) == ["yuv420p"] * 20
 
 
-def test_sandbox_lets_the_device_be_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sandbox_lets_the_device_be_used(tmp_path: Path, short_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hardware, "_DEV", tmp_path)
     (tmp_path / "nvidia0").touch()
-    with RunLease(tmp_path) as lease:
+    with RunLease(short_path) as lease:
         allowed = [path for path, _ in _allowed(camera("gate.mp4", decode="auto"), lease.scope)]
         assert tmp_path / "nvidia0" in allowed
         assert tmp_path / "nvidia0" not in [path for path, _ in _allowed(camera("gate.mp4"), lease.scope)]

@@ -56,9 +56,9 @@ def test_a_camera_that_has_left_needs_no_note(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def inbox(tmp_path: Path) -> Iterator[str]:
+def inbox(tmp_path: Path, short_path: Path) -> Iterator[str]:
     """Where a publisher that runs in a thread takes messages; ledgers are in `tmp_path`."""
-    inbox = f"ipc://{tmp_path}/inbox"
+    inbox = f"ipc://{short_path}/inbox"
     relay = Relay(RelaySpec("publisher", "tcp://127.0.0.1:0", False, inbox, 100, tmp_path), SystemClock())
     thread = threading.Thread(target=relay.run, args=(c_int64(),))
     thread.start()

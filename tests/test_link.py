@@ -19,8 +19,8 @@ def tick(frame_id: int) -> Tick:
 
 
 @pytest.fixture
-def endpoint(tmp_path: Path) -> str:
-    return f"ipc://{tmp_path}/link"
+def endpoint(short_path: Path) -> str:
+    return f"ipc://{short_path}/link"
 
 
 @pytest.fixture

@@ -28,9 +28,9 @@ READY = b"\x05READY\x0bSocket-Type" + struct.pack("!I", 3) + b"SUB"
 
 
 @pytest.fixture
-def relay(tmp_path: Path) -> Iterator[Relay]:
+def relay(tmp_path: Path, short_path: Path) -> Iterator[Relay]:
     """A publisher's loop in a thread, and a camera `gate` that publishes all the time."""
-    inbox = f"ipc://{tmp_path}/inbox"
+    inbox = f"ipc://{short_path}/inbox"
     relay = Relay(RelaySpec("publisher", "tcp://127.0.0.1:0", False, inbox, queue=100, ledgers=tmp_path), SystemClock())
     stop = threading.Event()
 

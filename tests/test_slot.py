@@ -25,8 +25,8 @@ SPAWN = multiprocessing.get_context("spawn")
 
 
 @pytest.fixture
-def scope(tmp_path: Path) -> Iterator[RunScope]:
-    with RunLease(tmp_path) as lease:
+def scope(short_path: Path) -> Iterator[RunScope]:
+    with RunLease(short_path) as lease:
         yield lease.scope
     assert lease.scope.files() == []
 
@@ -184,8 +184,8 @@ def test_slots_of_two_cameras_do_not_mix(scope: RunScope) -> None:
             assert frame.frame_id == 7
 
 
-def test_slots_of_two_runs_with_the_same_camera_do_not_mix(tmp_path: Path) -> None:
-    with RunLease(tmp_path) as a, RunLease(tmp_path) as b:
+def test_slots_of_two_runs_with_the_same_camera_do_not_mix(short_path: Path) -> None:
+    with RunLease(short_path) as a, RunLease(short_path) as b:
         with SlotReader(a.scope, "gate") as reader, SlotWriter(b.scope, "gate", WH) as writer:
             assert not put(writer, 7)
             assert reader.take() is None
@@ -306,22 +306,22 @@ def own_a_run(base: Path, ready: Connection) -> None:
         threading.Event().wait()
 
 
-def test_run_of_a_killed_owner_is_removed_by_the_next_and_a_living_one_is_not(tmp_path: Path) -> None:
+def test_run_of_a_killed_owner_is_removed_by_the_next_and_a_living_one_is_not(short_path: Path) -> None:
     owners, scopes = [], []
     for _ in range(2):
         ours, theirs = SPAWN.Pipe()
-        owners.append(SPAWN.Process(target=own_a_run, args=(tmp_path, theirs), daemon=True))
+        owners.append(SPAWN.Process(target=own_a_run, args=(short_path, theirs), daemon=True))
         owners[-1].start()
         assert ours.poll(DEADLINE_S)
         scopes.append(ours.recv())
     kill(owners[0])
     assert scopes[0].files() and scopes[1].files()
-    with RunLease(tmp_path):
+    with RunLease(short_path):
         assert scopes[0].files() == [] and not scopes[0].directory.exists()
         assert scopes[1].files() and scopes[1].directory.exists()
     kill(owners[1])
-    with RunLease(tmp_path) as lease:
-        assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == [lease.scope.run_id]
+    with RunLease(short_path) as lease:
+        assert [path.name for path in short_path.iterdir() if path.is_dir()] == [lease.scope.run_id]
     assert scopes[1].files() == []
 
 
