@@ -128,6 +128,20 @@ def test_proof_is_asked_for_and_a_longer_one_after_doubt() -> None:
     assert shown >= HARDER * PROOF
 
 
+@pytest.mark.parametrize(
+    ("codec", "otherwise"), [("h264", "slices=2:level=41"), ("hevc", "slices=2:level-idc=41")], ids=["h264", "hevc"]
+)
+def test_after_other_parameters_the_rule_is_shown_again_by_no_longer_proof(codec: Codec, otherwise: str) -> None:
+    pictures = [*coded(codec, ""), *coded(codec, otherwise), *coded(codec, "")]
+    seen, late = Seen(codec), 0
+    for unit in nal_units(pictures):
+        seen.see(pieces([unit], codec, mtu=70))
+        late += not seen.assembler.early.believed
+    assert (differing(seen, decoded(codec, pictures)), seen.corrupt) == ([], 0)
+    assert 3 * PROOF <= late <= 3 * (PROOF + 3)
+    assert not seen.assembler.early.doubt
+
+
 @pytest.mark.parametrize("codec", ["h264", "hevc"])
 def test_with_proof_a_picture_is_given_with_its_last_piece(codec: Codec) -> None:
     units = nal_units(coded(codec, ""))

@@ -102,6 +102,7 @@ class Assembler:
         self._length = self._parsed = 0
         self._last_pts: int | None = None
         self._recent = _Recent()
+        self._sequences = _Sequences()
 
     def assemble(self, packet: av.Packet[Any], arrival: Arrival) -> Iterator[AccessUnit]:
         """The access units that are complete with this piece, which came at `arrival`.
@@ -120,6 +121,7 @@ class Assembler:
         found = list(self._scanner.scan(data))
         self._note(found, 1)
         self._units.extend(found)
+        self._sequences.note(found, data, self._length - len(data))
         for parsed in self._parser.parse(memoryview(data + PADDING)[: len(data)]):
             yield from self._settle(parsed)
         if self._length - self._parsed > MOST_BYTES:
@@ -139,7 +141,7 @@ class Assembler:
         seems_complete = self.early.guess(
             size - 4 if begins else size, begins=begins, ends_in_slice=ends_in_slice, slices=self._slices
         )
-        return seems_complete and self._coming.guessed_end is None
+        return seems_complete and self._coming.guessed_end is None and not self._sequences.has_changed
 
     def _settle(self, parsed: av.Packet[Any]) -> Iterator[AccessUnit]:
         """A picture whose end is certain: give it, unless it was given, and learn from it."""
@@ -155,6 +157,8 @@ class Assembler:
             self._recent.mend(bytes(self._coming.data[: end - self._coming.begins]))
             del self._coming.data[: end - self._coming.begins]
             self._coming.begins = end
+        if self._sequences.settle(end):
+            self.early = self.early.renewed()
         if self._parsed or key:
             # Any other first one may have begun before this connection did.
             self.early.settle(slices, right=right, key=key)
@@ -228,6 +232,35 @@ class _Recent:
             self._pictures = None
         if self._pictures is not None:
             self._pictures.append(data)
+
+
+class _Sequences:
+    """The sequence parameter sets of the newest picture that brought some: other ones code another picture.
+
+    A camera whose size is changed may code the new one in another number of slices. That is no doubt about the rule by
+    which a picture's end is guessed, but the rule has to be shown again.
+    """
+
+    def __init__(self) -> None:
+        self.has_changed = False
+        """Whether the picture that comes is coded otherwise than the one before."""
+        self._known: frozenset[bytes] = frozenset()
+        self._coming: dict[int, bytes] = {}
+
+    def note(self, units: list[NalUnit], piece: bytes, offset: int) -> None:
+        """Take in the NAL units of a piece that begins at this offset of the stream; the sets come whole."""
+        for unit, end in zip(units, [*(unit.begins for unit in units[1:]), offset + len(piece)], strict=False):
+            if unit.is_sequence and unit.begins >= offset:
+                self._coming[unit.begins] = piece[unit.begins - offset : end - offset]
+                self.has_changed |= bool(self._known) and self._coming[unit.begins] not in self._known
+
+    def settle(self, end: int) -> bool:
+        """A picture ends here; whether it is the first that is coded otherwise."""
+        told = frozenset(self._coming.pop(begins) for begins in sorted(self._coming) if begins < end)
+        changed = self.has_changed and bool(told)
+        if told:
+            self._known, self.has_changed = told, False
+        return changed
 
 
 def _slices_end(units: list[NalUnit], end: int) -> int:

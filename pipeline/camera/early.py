@@ -28,6 +28,12 @@ class EarlyEnd:
         self._right = 0
         self._key = self._fragmented = False
 
+    def renewed(self) -> EarlyEnd:
+        """For the same stream, coded otherwise from here on: nothing is known of that, and no rule was broken."""
+        fresh = EarlyEnd()
+        fresh._asked = self._asked
+        return fresh
+
     @property
     def believed(self) -> bool:
         """Whether a guess may be used before FFmpeg has confirmed it."""

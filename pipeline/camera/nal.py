@@ -25,11 +25,13 @@ class NalUnit:
         begins: Offset of its start code in the stream, bytes.
         is_slice: It holds a part of a picture.
         is_key: Decoding can begin with its picture.
+        is_sequence: It says how the pictures from here on are coded: a sequence parameter set.
     """
 
     begins: int
     is_slice: bool
     is_key: bool
+    is_sequence: bool
 
 
 class NalScanner:
@@ -54,15 +56,16 @@ class NalScanner:
         self._carried = data[-_CARRIED:]
 
 
-def _kind(codec: Codec, header: bytes) -> tuple[bool, bool]:
-    """Whether a NAL unit is part of a picture, and whether decoding can begin with it, by its first bytes.
+def _kind(codec: Codec, header: bytes) -> tuple[bool, bool, bool]:
+    """A NAL unit's `is_slice`, `is_key` and `is_sequence` by its first bytes.
 
     A picture with parameter sets or a recovery point counts as a key frame: some cameras refresh step by step and send
     no IDR picture.
     """
     if codec == "h264":
         kind = header[0] & 0x1F
-        return kind in (1, 2, 5), kind in (5, 7) or (kind == 6 and header[1:2] == bytes([_RECOVERY_POINT]))
+        is_key = kind in (5, 7) or (kind == 6 and header[1:2] == bytes([_RECOVERY_POINT]))
+        return kind in (1, 2, 5), is_key, kind == 7
     kind = header[0] >> 1 & 0x3F
     is_key = 16 <= kind <= 21 or kind == 33 or (kind == 39 and header[2:3] == bytes([_RECOVERY_POINT]))
-    return kind < 32, is_key
+    return kind < 32, is_key, kind == 33
