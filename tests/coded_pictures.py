@@ -73,12 +73,21 @@ def sets_apart(units: list[list[Nal]], codec: str, ticks: int) -> list[list[Nal]
     return [[replace(one, pts=one.pts - ticks) if one.is_set(codec) else one for one in unit] for unit in units]
 
 
-def pieces(units: Iterable[Iterable[Nal]], codec: str = "h264", mtu: int = MTU) -> Iterator[av.Packet]:
-    """Each NAL unit as FFmpeg's depacketizer hands it on: whole with a start code, or a fragment at a time."""
+def pieces(
+    units: Iterable[Iterable[Nal]], codec: str = "h264", mtu: int = MTU, *, whole: int = 0
+) -> Iterator[av.Packet]:
+    """Each NAL unit as FFmpeg's depacketizer hands it on: whole with a start code, or a fragment at a time.
+
+    Args:
+        units: NAL units of each picture.
+        codec: `h264` or `hevc`.
+        mtu: Largest payload of a packet that holds a fragment, bytes.
+        whole: Largest NAL unit that is sent whole, bytes; by default as large as a fragment's packet.
+    """
     for nal in (nal for unit in units for nal in unit):
         header = 1 if codec == "h264" else 2
         room = mtu - header - 1
-        cut = [nal.data] if len(nal.data) <= mtu else [nal.data[: header + room]]
+        cut = [nal.data] if len(nal.data) <= (whole or mtu) else [nal.data[: header + room]]
         cut += [nal.data[at : at + room] for at in range(len(cut[0]), len(nal.data), room)]
         for number, data in enumerate(cut):
             packet = av.Packet(data if number else START + data)

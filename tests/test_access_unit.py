@@ -57,6 +57,17 @@ def joined(units: list[list[Nal]], code: bytes) -> list[list[Nal]]:
     return [[Nal(code.join(one.data for one in unit), unit[0].pts)] for unit in units]
 
 
+def aggregated(units: list[list[Nal]], codec: Codec, mtu: int) -> Iterable[av.Packet]:
+    """As FFmpeg hands on aggregates: all NAL units of a picture in one piece, where they fit into a packet."""
+    for unit in units:
+        if sum(len(nal.data) + 2 for nal in unit) + (1 if codec == "h264" else 2) > mtu:
+            yield from pieces([unit], codec, mtu)
+        else:
+            packet = av.Packet(b"".join(START + nal.data for nal in unit))
+            packet.pts = unit[0].pts
+            yield packet
+
+
 def one_stamp_for_two(units: list[list[Nal]]) -> list[list[Nal]]:
     return [[Nal(one.data, one.pts // (2 * TICKS) * 2 * TICKS) for one in unit] for unit in units]
 
@@ -88,6 +99,39 @@ def test_every_picture_is_that_of_ffmpeg_however_it_was_sent(
     assert len(seen.frames) >= len(expected) - 1
     assert (differing(seen, expected), seen.corrupt) == ([], 0)
     assert seen.assembler.early.believed is early
+
+
+@pytest.mark.parametrize("codec", ["h264", "hevc"])
+def test_a_whole_nal_unit_as_large_as_a_packet_does_not_make_full_fragments_look_like_last_ones(codec: Codec) -> None:
+    pictures = coded(codec, "slices=4", lively_from=QUIET)
+    units, expected = nal_units(pictures), decoded(codec, pictures)
+    quiet = [len(nal.data) for unit in units[1:30] for nal in unit if not nal.is_set(codec)]
+    for mtu in sorted(set(quiet))[-12:]:
+        seen = Seen(codec).see(pieces(units, codec, mtu))
+        assert (mtu, differing(seen, expected), seen.corrupt) == (mtu, [], 0)
+
+
+@pytest.mark.parametrize("codec", ["h264", "hevc"])
+@pytest.mark.parametrize("smaller", [4, 60])
+def test_a_camera_that_cuts_smaller_than_what_it_sends_whole_is_not_taken_for_complete(
+    codec: Codec, smaller: int
+) -> None:
+    pictures = coded(codec, "slices=4", lively_from=QUIET)
+    units, expected = nal_units(pictures), decoded(codec, pictures)
+    whole = max(len(nal.data) for unit in units[1:30] for nal in unit)
+    seen = Seen(codec).see(pieces(units, codec, whole - smaller, whole=whole))
+    assert (differing(seen, expected), seen.corrupt) == ([], 0)
+    assert seen.assembler.early.believed
+
+
+@pytest.mark.parametrize("codec", ["h264", "hevc"])
+def test_aggregates_as_large_as_a_packet_do_not_make_full_fragments_look_like_last_ones(codec: Codec) -> None:
+    pictures = coded(codec, "slices=4", lively_from=QUIET)
+    units, expected = nal_units(pictures), decoded(codec, pictures)
+    together = [sum(len(nal.data) + 2 for nal in unit) for unit in units[1:30]]
+    for mtu in sorted(set(together))[-8:]:
+        seen = Seen(codec).see(aggregated(units, codec, mtu))
+        assert (mtu, differing(seen, expected), seen.corrupt) == (mtu, [], 0)
 
 
 @pytest.mark.parametrize("mtu", [200, 333, 1000, 1400])

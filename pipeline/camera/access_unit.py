@@ -92,7 +92,7 @@ class Assembler:
     """Pieces of one stream in, access units out. Not thread-safe."""
 
     def __init__(self, codec: Codec) -> None:
-        self.early = EarlyEnd()
+        self.early = EarlyEnd(codec)
         self._parser = av.CodecContext.create(codec, "r")
         self._scanner = NalScanner(codec)
         self._pieces: deque[_Piece] = deque()
@@ -126,7 +126,8 @@ class Assembler:
             yield from self._settle(parsed)
         if self._length - self._parsed > MOST_BYTES:
             raise SourceLost(f"a picture of more than {MOST_BYTES >> 20} MB: it has no end")
-        if self._guess(len(data), begins=bool(found) and found[0].begins == self._length - len(data)):
+        begins_here = bool(found) and found[0].begins == self._length - len(data)
+        if self._guess(len(data), begins=len(found) if begins_here else 0):
             self._coming.guessed_end = self._length
             if self.early.believed:
                 yield self._give(self._length, key=self._keys > 0)
@@ -136,7 +137,7 @@ class Assembler:
         """Whether it is a fragment of a NAL unit whose beginning was lost; all fragments have one time stamp."""
         return not data.startswith(STARTS) and (not self._length or pts != self._last_pts)
 
-    def _guess(self, size: int, *, begins: bool) -> bool:
+    def _guess(self, size: int, *, begins: int) -> bool:
         ends_in_slice = bool(self._units) and self._units[-1].is_slice
         seems_complete = self.early.guess(
             size - 4 if begins else size, begins=begins, ends_in_slice=ends_in_slice, slices=self._slices

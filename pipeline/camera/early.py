@@ -10,6 +10,8 @@ not fit into a packet. Each time the rule did not hold, eight times as long a pr
 
 from __future__ import annotations
 
+from pipeline.camera.nal import HEADER_BYTES, Codec
+
 PROOF = 16
 """So many guesses must have been right, none wrong between them, before one is used."""
 HARDER = 8
@@ -19,12 +21,13 @@ HARDER = 8
 class EarlyEnd:
     """Watches the pictures of one stream. Pure arithmetic."""
 
-    def __init__(self) -> None:
+    def __init__(self, codec: Codec = "h264") -> None:
         self.doubt = ""
         """Why the rule is not believed, in words; empty while nothing speaks against it."""
         self._asked = PROOF
         self._usual_slices: int | None = None
-        self._largest_fragment = 0
+        self._header = HEADER_BYTES[codec]
+        self._sizes = _Sizes(self._header)
         self._right = 0
         self._key = self._fragmented = False
 
@@ -39,17 +42,17 @@ class EarlyEnd:
         """Whether a guess may be used before FFmpeg has confirmed it."""
         return self._right >= self._asked and self._key and (self._fragmented or self._usual_slices != 1)
 
-    def guess(self, fragment: int, *, begins: bool, ends_in_slice: bool, slices: int) -> bool:
+    def guess(self, size: int, *, begins: int, ends_in_slice: bool, slices: int) -> bool:
         """Whether a picture seems complete with its newest piece.
 
         Args:
-            fragment: Size of the piece's payload, bytes.
-            begins: The piece begins a NAL unit, and one byte less of it is payload (RFC 6184 §5.8).
+            size: Of the piece without the start code that it begins with, bytes.
+            begins: So many NAL units begin with the piece and in it: none where it goes on with one, several in an
+                aggregate.
             ends_in_slice: The NAL unit that the piece ends in is a slice.
             slices: Of the picture so far.
         """
-        is_last = fragment < self._largest_fragment
-        self._largest_fragment = max(self._largest_fragment, fragment - 2 if begins else fragment)
+        is_last = self._sizes.is_short(size, begins)
         self._fragmented = self._fragmented or (ends_in_slice and not begins)
         return is_last and ends_in_slice and slices == self._usual_slices
 
@@ -67,5 +70,31 @@ class EarlyEnd:
 
     def _doubt(self, why: str) -> None:
         self.doubt = why
+        self._sizes = _Sizes(self._header)
         self._right, self._key = 0, False
         self._asked *= HARDER
+
+
+class _Sizes:
+    """How large a packet's payload is at most, learned from pieces; a whole NAL unit may be larger than a fragment.
+
+    A piece that another goes on with is a fragment of full size. Until there is one, NAL units that came whole tell it:
+    they may take what the headers of a fragment would (RFC 6184 §5.8, RFC 7798 §4.4.3). Cameras were seen to cut at
+    1400 bytes what does not fit into 1460.
+    """
+
+    def __init__(self, header: int) -> None:
+        self._header = header
+        self._full = self._whole = self._before = 0
+
+    def is_short(self, size: int, begins: int) -> bool:
+        """Whether a piece is shorter than a fragment that goes on would be; learns from it."""
+        if begins:
+            # Of each further unit in an aggregate, the start code is longer than the length that it stands for.
+            payload = size - self._header - 4 * (begins - 1)
+            self._whole = max(self._whole, payload - 1)
+            self._before = payload
+        else:
+            self._full = max(self._full, self._before)
+            self._before = size
+        return size < (self._full or self._whole)

@@ -8,6 +8,9 @@ from typing import Literal
 
 Codec = Literal["h264", "hevc"]
 
+HEADER_BYTES: dict[Codec, int] = {"h264": 1, "hevc": 2}
+"""Of a NAL unit's header (H.264 §7.3.1, H.265 §7.3.1.2)."""
+
 _START = b"\x00\x00\x01"
 STARTS = (_START, b"\x00" + _START)
 """Start codes (H.264 Annex B.1.1)."""
