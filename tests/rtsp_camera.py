@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import re
+import secrets
 import socket
 import struct
 import time
@@ -14,6 +17,7 @@ from tests.coded_pictures import Nal, nal_units
 
 MTU = 1000
 PAYLOAD_TYPE = 96
+USER = "viewer"
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,9 @@ class Habits:
         sets_told: Its description holds the parameter sets.
         begins: Number of the picture that a viewer gets first.
         refuses_tcp: SETUP over TCP is answered with 461.
-        challenges: It asks for a password in these ways.
+        challenges: It asks for a password in these ways; `{nonce}` in them is a new one for each connection.
+        password: That lets the user in; where there is none, nobody is let in.
+        nonce_lasts: So many requests; then it is stale.
         shape: Changes what is sent.
     """
 
@@ -34,7 +40,55 @@ class Habits:
     begins: int = 0
     refuses_tcp: bool = False
     challenges: tuple[str, ...] = ()
+    password: str = ""
+    nonce_lasts: int = 1000
     shape: Callable[[list[list[Nal]]], list[list[Nal]]] = list
+
+
+class Door:
+    """Asks one connection for its password; knows Digest as RFC 7616 writes it, independent of the package."""
+
+    def __init__(self, habits: Habits) -> None:
+        self._habits = habits
+        self._asked = 0
+        self._nonce = ""
+        self.offers: list[str] = []
+        self._renew(stale=False)
+
+    def admits(self, request: str) -> bool:
+        if not self._habits.challenges:
+            return True
+        found = re.search(r"(?im)^authorization: *(digest|basic) +(.*?)\r?$", request)
+        if found is None or not self._habits.password:
+            return False
+        if found[1].lower() == "basic":
+            return base64.b64decode(found[2]).decode() == f"{USER}:{self._habits.password}"
+        given = dict(re.findall(r'(\w+)="?([^",]*)"?', found[2]))
+        method, uri, _ = request.split(maxsplit=2)
+        right = given["response"] == self._expected(method, given) and given["uri"] == uri
+        self._asked += right
+        if right and self._asked > self._habits.nonce_lasts:
+            self._renew(stale=True)
+            return False
+        return right and given["nonce"] == self._nonce
+
+    def _renew(self, *, stale: bool) -> None:
+        self._asked, self._nonce = 0, secrets.token_hex(8)
+        offers = [offer.replace("{nonce}", self._nonce) for offer in self._habits.challenges]
+        self.offers = [f"{offer}, stale=true" if stale else offer for offer in offers]
+
+    def _expected(self, method: str, given: dict[str, str]) -> str:
+        algorithm = given.get("algorithm", "MD5").upper()
+        name = {"MD5": "md5", "SHA-256": "sha256", "SHA-512-256": "sha512_256"}[algorithm.removesuffix("-SESS")]
+
+        def digest(*words: str) -> str:
+            return hashlib.new(name, ":".join(words).encode()).hexdigest()
+
+        secret = digest(USER, given["realm"], self._habits.password)
+        if algorithm.endswith("-SESS"):
+            secret = digest(secret, given["nonce"], given["cnonce"])
+        between = [given["nc"], given["cnonce"], given["qop"]] if "qop" in given else []
+        return digest(secret, given["nonce"], *between, digest(method, given["uri"]))
 
 
 class RtspCamera(TcpServer):
@@ -42,29 +96,33 @@ class RtspCamera(TcpServer):
 
     def __init__(self, pictures: Sequence[bytes], habits: Habits = Habits()) -> None:
         self._units, self._habits = nal_units(pictures), habits
+        self.requests: list[str] = []
         super().__init__()
 
     @property
     def url(self) -> str:
-        return f"rtsp://viewer:hunter2@127.0.0.1:{self.port}/live"
+        return f"rtsp://{USER}:hunter2@127.0.0.1:{self.port}/live"
 
     def serve(self, connection: socket.socket) -> None:
         received = b""
+        door = Door(self._habits)
         while data := connection.recv(65536):
             received += data
             while b"\r\n\r\n" in received:
                 head, _, received = received.partition(b"\r\n\r\n")
                 request = head.decode()
-                connection.sendall(self._answer(request))
-                if request.startswith("PLAY"):
+                self.requests.append(request)
+                answer = self._answer(request, door)
+                connection.sendall(answer)
+                if request.startswith("PLAY") and b" 200 " in answer:
                     self._send(connection)
                     return
 
-    def _answer(self, request: str) -> bytes:
+    def _answer(self, request: str, door: Door) -> bytes:
         method = request.split(maxsplit=1)[0]
         number = next(line.split(":")[1].strip() for line in request.splitlines() if line.lower().startswith("cseq"))
-        if method == "DESCRIBE" and self._habits.challenges:
-            offers = "".join(f"WWW-Authenticate: {offer}\r\n" for offer in self._habits.challenges)
+        if method != "OPTIONS" and not door.admits(request):
+            offers = "".join(f"WWW-Authenticate: {offer}\r\n" for offer in door.offers)
             return f"RTSP/1.0 401 Unauthorized\r\nCSeq: {number}\r\n{offers}\r\n".encode()
         if method == "SETUP" and self._habits.refuses_tcp and "TCP" in request:
             return f"RTSP/1.0 461 Unsupported Transport\r\nCSeq: {number}\r\n\r\n".encode()

@@ -20,7 +20,6 @@ from pipeline.camera.even import Playout
 from pipeline.camera.picture import Picture
 from pipeline.camera.probe import probe
 from pipeline.camera.source import Source, open_source
-from pipeline.camera.unauthorized import offered
 from pipeline.clock import NS_PER_S, SystemClock
 from pipeline.config.camera import Camera
 from pipeline.errors import SourceError
@@ -29,10 +28,6 @@ from tests.camera_media import Clip, HttpCamera, camera
 from tests.coded_pictures import TICKS, Nal, coded, decoded, sets_apart
 from tests.rtsp_camera import Habits, RtspCamera
 from tests.waiting import DEADLINE_S
-
-BASIC = 'Basic realm="cam"'
-MD5 = 'Digest realm="cam", nonce="1"'
-SHA_256 = 'Digest realm="cam", nonce="1", algorithm=SHA-256'
 
 
 class Pulse:
@@ -116,28 +111,6 @@ def test_transport_auto_takes_what_the_camera_offers(tmp_path: Path) -> None:
     options = ReplayOptions((recording,))
     with serve_recordings(options) as server, opened(camera(server.urls[0], transport="auto")) as source:
         assert seen(source, 5)
-
-
-@pytest.mark.parametrize("offers", [(SHA_256,), (MD5, SHA_256), (BASIC, MD5, SHA_256)])
-def test_a_camera_that_asks_for_sha_256_is_not_said_to_have_another_password(offers: tuple[str, ...]) -> None:
-    with RtspCamera(coded("h264"), Habits(challenges=offers)) as server, pytest.raises(SourceError) as caught:
-        open_source(camera(server.url), SystemClock())
-    assert "asks for Digest SHA-256, which FFmpeg does not speak" in str(caught.value)
-    assert "hunter2" not in str(caught.value)
-
-
-@pytest.mark.parametrize("offers", [(MD5,), (BASIC,), (SHA_256, MD5)])
-def test_a_wrong_password_is_said_to_be_one(offers: tuple[str, ...]) -> None:
-    with RtspCamera(coded("h264"), Habits(challenges=offers)) as server, pytest.raises(SourceError) as caught:
-        open_source(camera(server.url), SystemClock())
-    assert "it wants another user or password" in str(caught.value)
-
-
-def test_offers_are_read_in_any_case_and_with_any_quotes() -> None:
-    head = (
-        b'RTSP/1.0 401 No\r\nwww-authenticate: DIGEST realm="a", algorithm="sha-256"\r\nWWW-Authenticate: basic\r\n\r\n'
-    )
-    assert offered(head) == ["other", "basic"]
 
 
 @pytest.mark.parametrize(

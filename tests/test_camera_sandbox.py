@@ -21,6 +21,8 @@ from pipeline.camera.sandbox import missing, ports, tell_missing
 from pipeline.replay import ReplayOptions, serve_recordings
 from pipeline.runscope import RunLease
 from tests.camera_media import CannedServer, Clip, HttpCamera, TcpServer, camera
+from tests.coded_pictures import coded
+from tests.rtsp_camera import Habits, RtspCamera
 from tests.test_camera_limits import start
 from tests.test_camera_process import DEADLINE_S, QUICK, Worker
 
@@ -343,3 +345,15 @@ def test_rtsp_camera_in_the_sandbox_is_live_over_either_transport(town: Worker, 
         process.kill()
         process.join(DEADLINE_S)
     assert town.words() == ["connecting", "live"]
+
+
+@needs_landlock
+def test_rtsp_camera_that_is_logged_in_to_for_ffmpeg_is_live_in_the_sandbox(town: Worker) -> None:
+    asks = Habits(challenges=('Digest realm="cam", nonce="{nonce}", algorithm=SHA-256',), password="hunter2")
+    with RtspCamera(coded("h264", frames=250), asks) as server:
+        process = start(town, camera(server.url, reconnect=QUICK))
+        town.listen(lambda w: len(w.ticks) >= 10 and len(w.pictures) >= 3)
+        threads = confined(process.pid)
+        process.kill()
+        process.join(DEADLINE_S)
+    assert town.words() == ["connecting", "live"] and all(threads)

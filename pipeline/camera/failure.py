@@ -12,15 +12,15 @@ from pipeline.camera.unauthorized import DEFAULT_PORTS, why_unauthorized
 from pipeline.config.camera import Camera
 from pipeline.redact import redact
 
-_REASONS: tuple[tuple[type[av.FFmpegError], str], ...] = (
+_REASONS: tuple[tuple[type[Exception], str], ...] = (
     (av.HTTPUnauthorizedError, "it wants another user or password (401); check those in the address"),
     (av.HTTPForbiddenError, "it refuses access (403); check what this user may see"),
     (av.HTTPNotFoundError, "it has no such stream (404); check the path in the address"),
     (av.HTTPTooManyRequestsError, "it has too many viewers (429); close others or use its second stream"),
     (av.HTTPClientError, "it refuses the request (4xx); check path and transport of the address"),
     (av.HTTPServerError, "it has an error of its own (5xx); it may have too many viewers, or need a restart"),
-    (av.ConnectionRefusedError, "nothing listens there; check host and port, and that the camera is on"),
-    (av.ConnectionResetError, "it broke off the connection"),
+    (ConnectionRefusedError, "nothing listens there; check host and port, and that the camera is on"),
+    (ConnectionResetError, "it broke off the connection"),
     (av.FileNotFoundError, "there is no such file or device"),
     (av.PermissionError, "reading it is not permitted"),
     (av.IsADirectoryError, "it is a directory, not a recording"),
@@ -35,7 +35,7 @@ _REASONS: tuple[tuple[type[av.FFmpegError], str], ...] = (
 )
 
 
-_TIMEOUTS = (av.TimeoutError, av.ExitError)
+_TIMEOUTS = (TimeoutError, av.ExitError)
 _KNOCK_S = 1.0
 
 
@@ -52,7 +52,7 @@ def why_not_opened(camera: Camera, error: Exception, waited_s: float) -> str:
     if camera.url.kind == "network":
         if isinstance(error, _TIMEOUTS) or (isinstance(error, av.InvalidDataError) and late):
             return _why_silent(camera)
-        if _is_io_error(error):
+        if _is_io_error(error) or isinstance(error, socket.gaierror):
             return _why_silent(camera, "the connection broke")
         return _why_refused(camera, error)
     return _known(error) or redact(getattr(error, "strerror", None) or error)

@@ -21,6 +21,7 @@ from pipeline.camera.elsewhere import (
 )
 from pipeline.camera.failure import why_lost, why_not_opened
 from pipeline.camera.limits import Said, decoder_limits, out_of_memory, talkative, watched
+from pipeline.camera.login import learns, login, stands_in
 from pipeline.camera.playlist import OPTIONS as PLAYLIST_OPTIONS
 from pipeline.camera.playlist import OwnAddresses
 from pipeline.config.camera import Camera
@@ -91,7 +92,8 @@ def open_container(camera: Camera, *, pieces: bool = False) -> av.container.Inpu
     address, playlist = _location(camera), False
     for _ in range(MOST_REDIRECTIONS):
         try:
-            container = _open(camera, address, pieces=pieces, playlist=playlist)
+            with login(camera) as nearby:
+                container = _open(camera, nearby or address, pieces=pieces, playlist=playlist)
             if container is not None:
                 return container
             playlist = True
@@ -99,6 +101,8 @@ def open_container(camera: Camera, *, pieces: bool = False) -> av.container.Inpu
             if pieces and isinstance(error, av.InvalidDataError) and not _is_late(camera, began_s):
                 # FFmpeg cannot begin with the middle of a picture.
                 pieces = False
+                continue
+            if isinstance(error, av.HTTPUnauthorizedError) and learns(camera):
                 continue
             following = _next_address(camera, address, error)
             if following is None:
@@ -183,10 +187,11 @@ def _options(camera: Camera) -> dict[str, str]:
         "analyzeduration": str(3_000_000),
     }
     if sends_pieces(camera):
+        either = camera.transport == "auto" and not stands_in(camera)
         options |= {
-            "rtsp_transport": "tcp+udp" if camera.transport == "auto" else camera.transport,
+            "rtsp_transport": "tcp+udp" if either else "tcp" if stands_in(camera) else camera.transport,
             # Over UDP anybody can send: only what comes from where the server said is believed.
-            "rtsp_flags": "filter_src+prefer_tcp" if camera.transport == "auto" else "filter_src",
+            "rtsp_flags": "filter_src+prefer_tcp" if either else "filter_src",
             "allowed_media_types": "video",
             # How long a missing UDP packet is waited for, µs; FFmpeg's default is half a second.
             "max_delay": str(100_000),

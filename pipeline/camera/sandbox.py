@@ -1,11 +1,11 @@
 """What a camera's process may do: it decodes a stranger's bytes, and a hole in a decoder shall be none in the machine.
 
 It may read the system's and Python's libraries, its own recording or device and nothing else of the user's files; use
-the device that decodes for it, if any; write
-to the run's folder and shared memory; connect by TCP to the ports of its camera's address; start no program, gain no
-rights, signal and trace no process outside; of root's rights it keeps those to read files. That is what Landlock
-(`pipeline.camera.landlock`) can say. What it cannot is not forbidden: a port is not a host, UDP is free, and so are
-sockets that are files, such as those of other services that this user may talk to.
+the device that decodes for it, if any; write to the run's folder and shared memory; connect by TCP to the ports of its
+camera's address, and to one of its own where it may have to log in for FFmpeg (`pipeline.camera.login`); start no
+program, gain no rights, signal and trace no process outside; of root's rights it keeps those to read files. That is
+what Landlock (`pipeline.camera.landlock`) can say. What it cannot is not forbidden: a port is not a host, UDP is free,
+and so are sockets that are files, such as those of other services that this user may talk to.
 
 A rule holds for a file or device as it was at the start. If another takes its place (a recording is replaced, a device
 plugged in again) the process has no right to it, and ends to be started anew.
@@ -38,6 +38,7 @@ from pipeline.camera.landlock import (
     abi,
     restrict,
 )
+from pipeline.camera.login import reserve
 from pipeline.camera.privileges import drop_capabilities, forbid_new_privileges
 from pipeline.camera.unauthorized import DEFAULT_PORTS
 from pipeline.config.camera import Camera
@@ -93,7 +94,8 @@ def confine(camera: Camera, scope: RunScope) -> Sandbox:
         forbid_new_privileges()
         drop_capabilities(_KEPT_CAPABILITIES)
         if abi():
-            restrict(_allowed(camera, scope), ports(camera))
+            own, others = reserve(camera), ports(camera)
+            restrict(_allowed(camera, scope), None if others is None else others | own)
     except OSError as error:
         log.warning(f"the sandbox could not be closed, the camera goes on without: {error.strerror}")
     return sandbox

@@ -1,74 +1,111 @@
-"""Why a camera does not let us in: a wrong password, or a way of asking for it that FFmpeg does not know.
+"""Why a camera does not let us in: a wrong password, or a way of asking for it that is not known here.
 
 FFmpeg answers Basic and Digest with MD5 (RFC 2617), and of several offers of Digest it takes the last; some cameras
-offer SHA-256 (RFC 7616) only, or last, and then a right password seems wrong.
+offer SHA-256 (RFC 7616) only, or last, and then a right password seems wrong. Those are answered by
+`pipeline.camera.login`.
 """
 
 from __future__ import annotations
 
-import re
 import socket
 import ssl
 from contextlib import suppress
-from typing import Literal
 from urllib.parse import urlsplit
 
 from pipeline.config.camera import Camera
+from pipeline.config.url import CameraUrl
+from pipeline.errors import RtspError
+from pipeline.rtsp.challenge import Challenge, best, challenges
+from pipeline.rtsp.login import Message, MessageReader
 
 DEFAULT_PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
 _ASK_S = 2.0
-_MOST_BYTES = 16 << 10
-_OFFER = re.compile(rb"(?im)^www-authenticate:\s*(basic|digest)\b(.*)$")
-_ALGORITHM = re.compile(rb"(?i)\balgorithm\s*=\s*\"?([\w-]+)")
+_OF_FFMPEG = ("", "MD5", "MD5-sess")
+"""Algorithms, as FFmpeg compares them."""
 
 _WRONG = "it wants another user or password (401); check those in the address"
-_SHA_256 = (
-    "it asks for Digest SHA-256, which FFmpeg does not speak (401); allow only Digest MD5, or Basic, in its settings, "
+_UNKNOWN = (
+    "it asks for a way of Digest that is not known here (401); allow Digest MD5 or SHA-256, or Basic, in its settings, "
     "and then check user and password"
 )
-
-Offer = Literal["basic", "md5", "other"]
+_OVER_UDP = (
+    "it asks for Digest SHA-256, which FFmpeg does not speak, and which is answered over TCP only (401); set "
+    "transport: tcp for this camera, or allow Digest MD5 in its settings"
+)
 
 
 def why_unauthorized(camera: Camera) -> str:
     """What to do about an answer of 401; asks the camera what it offers, without any password. Blocks up to 2 s."""
-    parts = urlsplit(camera.url.reveal())
-    if parts.scheme.lower() not in ("rtsp", "rtsps"):
+    offers = offered_by(camera.url) if is_rtsp(camera.url) else []
+    if not needs_login(offers):
         return _WRONG
-    with suppress(OSError):
-        answer = _describe(parts.scheme.lower(), parts.hostname or "", parts.port, parts.path)
-        digests = [offer for offer in offered(answer) if offer != "basic"]
-        if digests and digests[-1] == "other":
-            return _SHA_256
-    return _WRONG
+    if best(offers) is None:
+        return _UNKNOWN
+    return _OVER_UDP if camera.transport == "udp" else _WRONG
 
 
-def offered(answer: bytes) -> list[Offer]:
-    """The ways of authentication that an answer's head offers, in order."""
-    found: list[Offer] = []
-    for scheme, rest in _OFFER.findall(answer.replace(b"\r", b"")):
-        algorithm = _ALGORITHM.search(rest)
-        is_md5 = algorithm is None or algorithm[1].upper().startswith(b"MD5")
-        found.append("basic" if scheme.lower() == b"basic" else "md5" if is_md5 else "other")
-    return found
+def needs_login(offers: list[Challenge]) -> bool:
+    """Whether FFmpeg cannot answer any of these."""
+    digests = [one for one in offers if one.scheme == "digest"]
+    return bool(digests) and digests[-1].fields.get("algorithm", "") not in _OF_FFMPEG
 
 
-def _describe(scheme: str, host: str, port: int | None, path: str) -> bytes:
-    """The head of the answer to a DESCRIBE (RFC 2326 §10.2)."""
-    port = port or DEFAULT_PORTS[scheme]
-    shown_host = f"[{host}]" if ":" in host else host
-    request = f"DESCRIBE rtsp://{shown_host}:{port}{path} RTSP/1.0\r\nCSeq: 1\r\nAccept: application/sdp\r\n\r\n"
-    with socket.create_connection((host, port), _ASK_S) as plain:
-        connection = _without_check(plain, host) if scheme == "rtsps" else plain
+def is_rtsp(url: CameraUrl) -> bool:
+    """Whether it is spoken to by RTSP."""
+    return url.kind == "network" and urlsplit(url.reveal()).scheme.lower() in ("rtsp", "rtsps")
+
+
+def offered_by(url: CameraUrl) -> list[Challenge]:
+    """The ways of authentication that an RTSP camera offers, in order; none where it does not say. Blocks up to 2 s."""
+    parts = urlsplit(url.reveal())
+    target = parts.path + (f"?{parts.query}" if parts.query else "")
+    with suppress(OSError, RtspError), connected(url, _ASK_S) as connection:
+        request = f"DESCRIBE {far_end(url)}{target} RTSP/1.0\r\nCSeq: 1\r\nAccept: application/sdp\r\n\r\n"
         connection.sendall(request.encode())
-        answer = b""
-        while b"\r\n\r\n" not in answer and len(answer) < _MOST_BYTES and (more := connection.recv(4096)):
-            answer += more
-        return answer
+        return offered(_answer(connection))
+    return []
+
+
+def offered(answer: Message) -> list[Challenge]:
+    """The ways of authentication that an answer offers, in order."""
+    return list(challenges(answer.values("www-authenticate")))
+
+
+def far_end(url: CameraUrl) -> str:
+    """How a camera's own addresses begin: scheme, host and port."""
+    parts = urlsplit(url.reveal())
+    scheme, host = parts.scheme.lower(), parts.hostname or ""
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{parts.port or DEFAULT_PORTS[scheme]}"
+
+
+def connected(url: CameraUrl, timeout_s: float) -> socket.socket:
+    """A connection to an RTSP camera, by TLS where its address says so; blocks.
+
+    Raises:
+        OSError: There is none.
+    """
+    parts = urlsplit(url.reveal())
+    scheme, host = parts.scheme.lower(), parts.hostname or ""
+    plain = socket.create_connection((host, parts.port or DEFAULT_PORTS[scheme]), timeout_s)
+    try:
+        return _without_check(plain, host) if scheme == "rtsps" else plain
+    except BaseException:
+        plain.close()
+        raise
+
+
+def _answer(connection: socket.socket) -> Message:
+    """The first answer that comes."""
+    reader = MessageReader()
+    while received := connection.recv(4096):
+        for one in reader.feed(received):
+            if isinstance(one, Message):
+                return one
+    raise RtspError("no answer")
 
 
 def _without_check(plain: socket.socket, host: str) -> ssl.SSLSocket:
-    """Nothing secret is sent here, so whose certificate it is does not matter."""
+    """As FFmpeg does it: cameras sign their own certificates."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     return context.wrap_socket(plain, server_hostname=host)

@@ -101,11 +101,28 @@ class Doorkeeper:
         return hmac.compare_digest(given.get("response", "").encode(), expected.encode())
 
 
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One `name=value` of an authentication header; the name in lower case, the value without quotes around it."""
+
+    name: str
+    value: str
+    end: int
+
+
+def parameter(text: str, at: int) -> Parameter | None:
+    """The parameter that comes next from offset `at` on; None where something else does."""
+    found = _FIELD.match(text, at)
+    if found is None:
+        return None
+    name, quoted, plain = found.groups()
+    return Parameter(name.lower(), quoted or plain or "", found.end())
+
+
 def _fields(credentials: str) -> dict[str, str]:
     """The comma-separated fields of an Authorization header, up to the first that is none; names in lower case."""
     fields, at = {}, 0
-    while (found := _FIELD.match(credentials, at)) is not None:
-        name, quoted, plain = found.groups()
-        fields[name.lower()] = quoted or plain or ""
-        at = found.end()
+    while (found := parameter(credentials, at)) is not None:
+        fields[found.name] = found.value
+        at = found.end
     return fields

@@ -12,6 +12,8 @@ from structlog.testing import capture_logs
 from pipeline.replay.connection import RtspConnection, Served
 from pipeline.replay.faults import ActiveFaults
 from pipeline.rtsp.auth import Doorkeeper, Login
+from pipeline.rtsp.challenge import Credentials
+from pipeline.rtsp.login import Passage
 from pipeline.rtsp.messages import VERSION, Request, RequestReader
 from pipeline.rtsp.sdp import MediaFormat, describe
 from pipeline.rtsp.transport import ClientPorts, InterleavedChannels, wanted_transport
@@ -143,6 +145,23 @@ def transport(data: bytes) -> None:
         assert 0 <= wanted.rtp <= 255 and 0 <= wanted.rtcp <= 255
     elif isinstance(wanted, ClientPorts):
         assert 0 < wanted.rtp <= 65535 and 0 < wanted.rtcp <= 65535
+
+
+def login(data: bytes) -> None:
+    """What a camera sends while it is logged in to, and after; the player gets it bounded, and never the password."""
+    between = Passage(Credentials("bob", "hunter2"), "rtsp://127.0.0.1:9/word", "rtsp://cam.example:554")
+    size = PIECES[data[0] & 3] if data else 1
+    asked, at = 0, 1
+    while at < len(data):
+        if asked < 4:
+            asked += 1
+            between.from_player(f"DESCRIBE {between.near}/live RTSP/1.0\r\nCSeq: {asked}\r\n\r\n".encode())
+        between.from_camera(data[at : at + size])
+        at += size
+    assert len(between.to_player) <= 2 * len(data) + asked * 32, "more comes out than went in"
+    assert between.to_camera.count(b"DESCRIBE ") <= 3 * asked, "a camera has us ask again and again"
+    assert b"hunter2" not in between.to_camera + between.to_player
+    assert b"127.0.0.1" not in between.to_camera
 
 
 def sdp(data: bytes) -> None:

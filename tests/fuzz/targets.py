@@ -58,6 +58,12 @@ TARGETS: dict[str, Target] = {
     "rtsp-server": Target(rtsp.server, 60, 4 * rtsp_messages.MAX_HEADER_BYTES, words.RTSP),
     "rtsp-requests": Target(rtsp.requests, 70, 2 * rtsp_messages.MAX_HEADER_BYTES, words.RTSP),
     "rtsp-authorization": Target(rtsp.authorization, 50, rtsp_messages.MAX_HEADER_BYTES, words.AUTH),
+    "rtsp-login": Target(
+        rtsp.login,
+        40,
+        4 * rtsp_messages.MAX_HEADER_BYTES,
+        (*words.RTSP, *words.AUTH, b"WWW-Authenticate: ", b" 401 No"),
+    ),
     "rtsp-transport": Target(
         rtsp.transport, 50, rtsp_messages.MAX_HEADER_BYTES, (*words.RTSP, b"client_port=", b";", b",")
     ),

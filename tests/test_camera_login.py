@@ -1,0 +1,172 @@
+"""Cameras whose way of asking for a password FFmpeg does not know: answered in its place, or refused in words."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from contextlib import closing, suppress
+from pathlib import Path
+
+import pytest
+
+from pipeline.camera import login as login_module
+from pipeline.camera.probe import probe
+from pipeline.camera.sandbox import ports
+from pipeline.camera.source import open_source
+from pipeline.camera.unauthorized import offered
+from pipeline.clock import SystemClock
+from pipeline.errors import SourceError, SourceLost
+from pipeline.record import record
+from pipeline.rtsp.login import Message
+from tests.camera_media import camera
+from tests.coded_pictures import coded, decoded
+from tests.rtsp_camera import Habits, RtspCamera
+from tests.test_camera_habits import Pulse, opened, seen
+
+SECRET = "hunter2"
+BASIC = 'Basic realm="cam"'
+MD5 = 'Digest realm="cam", nonce="{nonce}"'
+SHA_256 = 'Digest realm="cam", nonce="{nonce}", algorithm=SHA-256'
+QOP = f'{SHA_256}, qop="auth,auth-int", opaque="5ccc", charset=UTF-8'
+
+
+@pytest.fixture(autouse=True)
+def nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(login_module, "_known", set())
+
+
+@pytest.mark.parametrize(
+    "offers",
+    [
+        pytest.param((SHA_256,), id="sha-256"),
+        pytest.param((QOP,), id="sha-256-counted"),
+        pytest.param((MD5, SHA_256), id="md5-first"),
+        pytest.param((BASIC, MD5, QOP), id="all"),
+        pytest.param((f"{MD5}, algorithm=MD5, {SHA_256}",), id="both-in-one-header"),
+        pytest.param((SHA_256.replace("SHA-256", "SHA-256-sess"),), id="sha-256-of-a-session"),
+        pytest.param((QOP.replace("SHA-256", "SHA-256-sess"),), id="sha-256-of-a-session-counted"),
+        pytest.param((SHA_256.replace("SHA-256", "SHA-512-256"),), id="sha-512-256"),
+        pytest.param((SHA_256.replace("SHA-256", "md5"),), id="md5-in-small-letters"),
+    ],
+)
+def test_a_camera_that_ffmpeg_cannot_log_in_to_is_seen_as_others_are(offers: tuple[str, ...]) -> None:
+    pictures = coded("h264")
+    with RtspCamera(pictures, Habits(challenges=offers, password=SECRET)) as server, opened(camera(server.url)) as one:
+        came = seen(one, 20)
+    frames = [picture.frame.to_ndarray() for picture in came if picture.frame is not None]
+    expected = decoded("h264", pictures)
+    begins = next(at for at, frame in enumerate(expected) if (frame == frames[0]).all())
+    assert all((one == two).all() for one, two in zip(frames, expected[begins:], strict=False))
+    asked = [line for request in server.requests for line in request.splitlines()[:1]]
+    assert all(f"127.0.0.1:{server.port}/live" in line for line in asked), "nothing of our own address reaches it"
+
+
+@pytest.mark.parametrize("offers", [(SHA_256, MD5), (MD5,), (BASIC,)])
+def test_a_camera_that_ffmpeg_can_log_in_to_is_left_to_it(offers: tuple[str, ...]) -> None:
+    with RtspCamera(coded("h264"), Habits(challenges=offers, password=SECRET)) as server:
+        with opened(camera(server.url)) as one:
+            assert seen(one, 3)
+        assert all("Lavf" in request for request in server.requests)
+        assert server.connections == 1
+
+
+@pytest.mark.parametrize("offers", [(MD5,), (BASIC,), (SHA_256, MD5), (SHA_256,), (MD5, SHA_256)])
+def test_a_wrong_password_is_said_to_be_one_and_tried_once(offers: tuple[str, ...]) -> None:
+    with RtspCamera(coded("h264"), Habits(challenges=offers, password="another")) as server:
+        with pytest.raises(SourceError) as caught:
+            open_source(camera(server.url), SystemClock())
+        tried = [request for request in server.requests if "Authorization: " in request]
+        assert len(tried) == 1, "a user may be locked out after a few"
+    assert "it wants another user or password" in str(caught.value)
+    assert SECRET not in str(caught.value)
+
+
+def test_a_camera_that_was_lost_is_logged_in_to_at_once_when_it_is_tried_again() -> None:
+    with RtspCamera(coded("h264"), Habits(challenges=(SHA_256,), password=SECRET)) as server:
+        for _ in range(2):
+            with opened(camera(server.url)) as one:
+                assert seen(one, 3)
+        assert server.connections == 4, "FFmpeg, the question what is offered, and two that were let in"
+
+
+def test_a_nonce_that_is_stale_is_changed() -> None:
+    habits = Habits(challenges=(QOP,), password=SECRET, nonce_lasts=1)
+    with RtspCamera(coded("h264"), habits) as server, opened(camera(server.url)) as one:
+        assert seen(one, 3)
+
+
+def test_sha_256_over_udp_is_refused_in_words() -> None:
+    habits = Habits(challenges=(SHA_256,), password=SECRET)
+    with RtspCamera(coded("h264"), habits) as server, pytest.raises(SourceError) as caught:
+        open_source(camera(server.url, transport="udp"), SystemClock())
+    assert "asks for Digest SHA-256" in str(caught.value) and "set transport: tcp" in str(caught.value)
+
+
+def test_transport_auto_means_tcp_where_ffmpeg_cannot_log_in() -> None:
+    habits = Habits(challenges=(SHA_256,), password=SECRET)
+    with RtspCamera(coded("h264"), habits) as server, opened(camera(server.url, transport="auto")) as one:
+        assert seen(one, 3)
+
+
+@pytest.mark.parametrize("offer", ['Digest realm="c", nonce="{nonce}", algorithm=BLAKE3', f'{SHA_256}, qop="auth-int"'])
+def test_a_way_that_nobody_knows_is_refused_in_words(offer: str) -> None:
+    habits = Habits(challenges=(offer,), password=SECRET)
+    with RtspCamera(coded("h264"), habits) as server, pytest.raises(SourceError) as caught:
+        open_source(camera(server.url), SystemClock())
+    assert "a way of Digest that is not known here" in str(caught.value)
+
+
+def test_probe_and_record_go_the_same_way(tmp_path: Path) -> None:
+    with RtspCamera(coded("h264", frames=200), Habits(challenges=(SHA_256,), password=SECRET)) as server:
+        assert probe(camera(server.url), timeout_s=10).assembly == "early"
+        recorded = record(camera(server.url), tmp_path / "a.mkv", duration_s=1.0, stop=threading.Event())
+    assert recorded.sessions == 1 and recorded.pictures > 10
+
+
+def test_a_camera_that_hangs_up_is_lost() -> None:
+    with RtspCamera(coded("h264"), Habits(challenges=(SHA_256,), password=SECRET)) as server:
+        source = open_source(camera(server.url), SystemClock())
+        with closing(source), pytest.raises(SourceLost):
+            for number, _ in enumerate(source.pictures(Pulse())):
+                if number == 3:
+                    server.closing.set()
+
+
+def test_strangers_at_the_port_are_sent_away() -> None:
+    address: list[str] = []
+    with RtspCamera(coded("h264"), Habits(challenges=(SHA_256,), password=SECRET)) as server:
+        gate = camera(server.url)
+        assert login_module.learns(gate)
+        with login_module.login(gate) as nearby:
+            assert nearby is not None
+            address.append(nearby)
+            port = int(nearby.split(":")[2].split("/")[0])
+            for said in (b"DESCRIBE rtsp://127.0.0.1/x RTSP/1.0\r\n\r\n", b"\r\n"):
+                with socket.create_connection(("127.0.0.1", port), 5) as stranger:
+                    stranger.sendall(said)
+                    with suppress(ConnectionResetError):
+                        assert stranger.recv(100) == b""
+            with socket.create_connection(("127.0.0.1", port), 5) as player:
+                player.sendall(f"OPTIONS {nearby} RTSP/1.0\r\nCSeq: 7\r\n\r\n".encode())
+                assert b"CSeq: 7\r\n" in player.recv(1000)
+        assert all("/x " not in request for request in server.requests)
+    assert SECRET not in address[0] and "viewer" not in address[0]
+
+
+def test_ports_are_bound_before_the_sandbox_for_cameras_with_a_password_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(login_module, "_reserved", reserved := [])
+    assert not login_module.reserve(camera("rtsp://cam.example/1"))
+    assert not login_module.reserve(camera("http://bob:x@cam.example/1"))
+    two = camera("rtsp://bob:x@cam.example/1", evidence_url="rtsps://bob:x@cam.example/2")
+    bound = login_module.reserve(two)
+    assert len(bound) == 2 and ports(two) is not None and not bound & (ports(two) or set())
+    for one in reserved:
+        one.close()
+
+
+def test_offers_are_read_in_any_case_and_with_any_quotes() -> None:
+    head = Message(
+        "RTSP/1.0 401 No",
+        [("www-authenticate", 'DIGEST realm="a", algorithm="sha-256"'), ("WWW-Authenticate", "basic")],
+    )
+    assert [(one.scheme, one.algorithm) for one in offered(head)] == [("digest", "SHA-256"), ("basic", "MD5")]
