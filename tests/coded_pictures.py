@@ -33,7 +33,15 @@ class Nal:
 
 
 @cache
-def coded(codec: str, options: str = "", *, frames: int = 90, lively_from: int = 0, gop: int = 30) -> tuple[bytes, ...]:
+def coded(
+    codec: str,
+    options: str = "",
+    *,
+    frames: int = 90,
+    lively_from: int = 0,
+    gop: int = 30,
+    wh: tuple[int, int] = (128, 96),
+) -> tuple[bytes, ...]:
     """Coded pictures, Annex B; a square moves over stripes, which is covered with noise from `lively_from` on.
 
     Args:
@@ -42,10 +50,11 @@ def coded(codec: str, options: str = "", *, frames: int = 90, lively_from: int =
         frames: How many.
         lively_from: Frame number.
         gop: A key frame every so many pictures.
+        wh: Size, px.
     """
     encoder = av.CodecContext.create(_ENCODERS[codec], "w")
     assert isinstance(encoder, av.VideoCodecContext)
-    encoder.width, encoder.height, encoder.pix_fmt = 128, 96, "yuv420p"
+    encoder.width, encoder.height, encoder.pix_fmt = *wh, "yuv420p"
     encoder.time_base = Fraction(1, 25)
     common = f"keyint={gop}:min-keyint={gop}:scenecut=0:bframes=0:repeat-headers=1:log-level=none"
     parameters = f"{common}:{options}" if options else common
@@ -53,7 +62,7 @@ def coded(codec: str, options: str = "", *, frames: int = 90, lively_from: int =
     encoder.options = {"preset": "ultrafast", "tune": "zerolatency", name: parameters}
     packets: list[av.Packet] = []
     for number in range(frames):
-        frame = av.VideoFrame.from_ndarray(_picture(number, lively=number >= lively_from), format="rgb24")
+        frame = av.VideoFrame.from_ndarray(_picture(number, wh, lively=number >= lively_from), format="rgb24")
         frame.pts = number
         packets += encoder.encode(frame)
     packets += encoder.encode(None)
@@ -71,6 +80,34 @@ def nal_units(pictures: Sequence[bytes]) -> list[list[Nal]]:
 def sets_apart(units: list[list[Nal]], codec: str, ticks: int) -> list[list[Nal]]:
     """The same, parameter sets with a time stamp so many ticks before that of their picture."""
     return [[replace(one, pts=one.pts - ticks) if one.is_set(codec) else one for one in unit] for unit in units]
+
+
+def joined(units: list[list[Nal]], code: bytes) -> list[list[Nal]]:
+    """All NAL units of a picture in one RTP unit, Annex B codes between them."""
+    return [[Nal(code.join(one.data for one in unit), unit[0].pts)] for unit in units]
+
+
+def one_stamp_for_two(units: list[list[Nal]]) -> list[list[Nal]]:
+    """Two pictures after each other with one time stamp."""
+    return [[Nal(one.data, one.pts // (2 * TICKS) * 2 * TICKS) for one in unit] for unit in units]
+
+
+def one_stamp_for_all(units: list[list[Nal]]) -> list[list[Nal]]:
+    """A clock that stands still."""
+    return [[Nal(one.data, TICKS) for one in unit] for unit in units]
+
+
+def stray(units: list[list[Nal]]) -> list[list[Nal]]:
+    """One time stamp of twenty is hours off."""
+    return [
+        [Nal(one.data, one.pts + (9000 * 90_000 if number % 20 == 19 else 0)) for one in unit]
+        for number, unit in enumerate(units)
+    ]
+
+
+def without_sets(units: list[list[Nal]], codec: str) -> list[list[Nal]]:
+    """No parameter sets among the pictures."""
+    return [[one for one in unit if not one.is_set(codec)] for unit in units]
 
 
 def pieces(
@@ -104,9 +141,10 @@ def decoded(codec: str, pictures: Iterable[bytes]) -> list[npt.NDArray[np.uint8]
     return [frame.to_ndarray() for frame in [*frames, *context.decode(None)]]
 
 
-def _picture(number: int, *, lively: bool) -> npt.NDArray[np.uint8]:
-    noise = np.random.default_rng(number).integers(0, 255, (96, 128, 3), np.uint8)
-    ground = (np.add.outer(np.arange(96) * 3, np.arange(128) * 2) % 200).astype(np.uint8)
+def _picture(number: int, wh: tuple[int, int], *, lively: bool) -> npt.NDArray[np.uint8]:
+    width, height = wh
+    noise = np.random.default_rng(number).integers(0, 255, (height, width, 3), np.uint8)
+    ground = (np.add.outer(np.arange(height) * 3, np.arange(width) * 2) % 200).astype(np.uint8)
     picture = noise if lively else np.repeat(ground[..., None], 3, axis=2)
     picture[20:40, (2 * number) % 100 : (2 * number) % 100 + 20] = 220
     return picture

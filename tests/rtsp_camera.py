@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from pipeline.camera.nal import Codec
 from tests.camera_media import TcpServer
 from tests.coded_pictures import Nal, nal_units
 
@@ -25,24 +26,30 @@ class Habits:
     """How a camera behaves.
 
     Attributes:
+        codec: `h264` or `hevc`.
         fps: Pictures a second that it really sends.
         sets_told: Its description holds the parameter sets.
+        told: Coded pictures of another stream whose parameter sets it tells instead.
         begins: Number of the picture that a viewer gets first.
         refuses_tcp: SETUP over TCP is answered with 461.
         challenges: It asks for a password in these ways; `{nonce}` in them is a new one for each connection.
         password: That lets the user in; where there is none, nobody is let in.
         nonce_lasts: So many requests; then it is stale.
         shape: Changes what is sent.
+        hangs_up: After the last picture.
     """
 
+    codec: Codec = "h264"
     fps: float = 25
     sets_told: bool = True
+    told: tuple[bytes, ...] = ()
     begins: int = 0
     refuses_tcp: bool = False
     challenges: tuple[str, ...] = ()
     password: str = ""
     nonce_lasts: int = 1000
     shape: Callable[[list[list[Nal]]], list[list[Nal]]] = list
+    hangs_up: bool = False
 
 
 class Door:
@@ -92,7 +99,7 @@ class Door:
 
 
 class RtspCamera(TcpServer):
-    """Serves coded H.264 pictures over RTSP and TCP (RFC 2326 §10.12), once for each viewer."""
+    """Serves coded pictures over RTSP and TCP (RFC 2326 §10.12), once for each viewer."""
 
     def __init__(self, pictures: Sequence[bytes], habits: Habits = Habits()) -> None:
         self._units, self._habits = nal_units(pictures), habits
@@ -137,12 +144,15 @@ class RtspCamera(TcpServer):
         return f"RTSP/1.0 200 OK\r\n{headers}\r\n{body}".encode()
 
     def _description(self) -> str:
-        sets = ",".join(base64.b64encode(one.data).decode() for one in self._units[0] if one.is_set("h264"))
-        told = f";sprop-parameter-sets={sets}" if self._habits.sets_told else ""
+        codec = self._habits.codec
+        told = _told(codec, nal_units(self._habits.told) if self._habits.told else self._units)
+        fmtp = [*(["packetization-mode=1"] if codec == "h264" else []), *([told] if self._habits.sets_told else [])]
         return (
             "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=lab\r\nt=0 0\r\na=control:*\r\n"
-            f"m=video 0 RTP/AVP {PAYLOAD_TYPE}\r\na=rtpmap:{PAYLOAD_TYPE} H264/90000\r\n"
-            f"a=fmtp:{PAYLOAD_TYPE} packetization-mode=1{told}\r\na=control:track1\r\n"
+            f"m=video 0 RTP/AVP {PAYLOAD_TYPE}\r\n"
+            f"a=rtpmap:{PAYLOAD_TYPE} {'H264' if codec == 'h264' else 'H265'}/90000\r\n"
+            + (f"a=fmtp:{PAYLOAD_TYPE} {';'.join(fmtp)}\r\n" if fmtp else "")
+            + "a=control:track1\r\n"
         )
 
     def _send(self, connection: socket.socket) -> None:
@@ -150,22 +160,51 @@ class RtspCamera(TcpServer):
         for number, unit in enumerate(self._habits.shape(self._units)[self._habits.begins :]):
             if self.closing.wait(max(0.0, began_s + number / self._habits.fps - time.monotonic())):
                 return
-            parts = [(part, nal.pts) for nal in unit for part in _fragments(nal.data)]
+            parts = [(part, nal.pts) for nal in unit for part in _fragments(nal.data, self._habits.codec)]
             for place, (part, pts) in enumerate(parts, start=1):
                 marker = 0x80 if place == len(parts) else 0
                 header = struct.pack(">BBHII", 0x80, marker | PAYLOAD_TYPE, sequence & 0xFFFF, pts & 0xFFFFFFFF, 99)
                 connection.sendall(struct.pack(">BBH", 0x24, 0, len(header) + len(part)) + header + part)
                 sequence += 1
-        self.closing.wait()
+        if not self._habits.hangs_up:
+            self.closing.wait()
 
 
-def _fragments(nal: bytes) -> list[bytes]:
-    """As RFC 6184 §5.8 has it."""
+def aggregated(units: list[list[Nal]], codec: Codec) -> list[list[Nal]]:
+    """The parameter sets and messages of each picture in one packet (RFC 6184 §5.7.1, RFC 7798 §4.4.2)."""
+    return [
+        [_together(unit[:-1], codec), unit[-1]] if len(unit) > 1 and _size(unit[:-1]) < MTU else unit for unit in units
+    ]
+
+
+def _together(nals: Sequence[Nal], codec: Codec) -> Nal:
+    header = bytes([24]) if codec == "h264" else bytes([48 << 1, 1])
+    return Nal(header + b"".join(struct.pack(">H", len(one.data)) + one.data for one in nals), nals[0].pts)
+
+
+def _size(nals: Sequence[Nal]) -> int:
+    return sum(2 + len(one.data) for one in nals) + 2
+
+
+def _told(codec: Codec, units: list[list[Nal]]) -> str:
+    """The parameter sets as a description has them (RFC 6184 §8.1, RFC 7798 §7.1)."""
+    sets = [one.data for one in units[0] if one.is_set(codec)]
+    coded = [base64.b64encode(one).decode() for one in sets]
+    if codec == "h264":
+        return f"sprop-parameter-sets={','.join(coded)}"
+    names = {32: "vps", 33: "sps", 34: "pps"}
+    return ";".join(f"sprop-{names[one[0] >> 1 & 0x3F]}={text}" for one, text in zip(sets, coded, strict=True))
+
+
+def _fragments(nal: bytes, codec: Codec) -> list[bytes]:
+    """As RFC 6184 §5.8 and RFC 7798 §4.4.3 have it."""
     if len(nal) <= MTU:
         return [nal]
-    body, room = nal[1:], MTU - 2
+    size = 1 if codec == "h264" else 2
+    body, room = nal[size:], MTU - size - 1
+    kind = nal[0] & 0x1F if codec == "h264" else nal[0] >> 1 & 0x3F
+    head = bytes([nal[0] & 0xE0 | 28]) if codec == "h264" else bytes([nal[0] & 0x81 | 49 << 1, nal[1]])
     return [
-        bytes([nal[0] & 0xE0 | 28, (0x80 * (at == 0)) | (0x40 * (at + room >= len(body))) | nal[0] & 0x1F])
-        + body[at : at + room]
+        head + bytes([(0x80 * (at == 0)) | (0x40 * (at + room >= len(body))) | kind]) + body[at : at + room]
         for at in range(0, len(body), room)
     ]

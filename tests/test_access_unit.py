@@ -17,7 +17,20 @@ from pipeline.camera.decode import Decoder
 from pipeline.camera.early import HARDER, PROOF
 from pipeline.camera.nal import Codec
 from tests.camera_media import camera
-from tests.coded_pictures import START, TICKS, Nal, coded, decoded, nal_units, pieces, sets_apart
+from tests.coded_pictures import (
+    START,
+    TICKS,
+    Nal,
+    coded,
+    decoded,
+    joined,
+    nal_units,
+    one_stamp_for_all,
+    one_stamp_for_two,
+    pieces,
+    sets_apart,
+    without_sets,
+)
 
 QUIET = 40
 """Pictures before something happens."""
@@ -52,11 +65,6 @@ def differing(seen: Seen, expected: list[npt.NDArray[np.uint8]]) -> list[int]:
     return [number for number, (one, two) in enumerate(zip(seen.frames, expected, strict=False)) if (one != two).any()]
 
 
-def joined(units: list[list[Nal]], code: bytes) -> list[list[Nal]]:
-    """All NAL units of a picture in one RTP unit, Annex B codes between them."""
-    return [[Nal(code.join(one.data for one in unit), unit[0].pts)] for unit in units]
-
-
 def aggregated(units: list[list[Nal]], codec: Codec, mtu: int) -> Iterable[av.Packet]:
     """As FFmpeg hands on aggregates: all NAL units of a picture in one piece, where they fit into a packet."""
     for unit in units:
@@ -66,14 +74,6 @@ def aggregated(units: list[list[Nal]], codec: Codec, mtu: int) -> Iterable[av.Pa
             packet = av.Packet(b"".join(START + nal.data for nal in unit))
             packet.pts = unit[0].pts
             yield packet
-
-
-def one_stamp_for_two(units: list[list[Nal]]) -> list[list[Nal]]:
-    return [[Nal(one.data, one.pts // (2 * TICKS) * 2 * TICKS) for one in unit] for unit in units]
-
-
-def one_stamp_for_all(units: list[list[Nal]]) -> list[list[Nal]]:
-    return [[Nal(one.data, TICKS) for one in unit] for unit in units]
 
 
 @pytest.mark.parametrize("codec", ["h264", "hevc"])
@@ -144,13 +144,28 @@ def test_slices_limited_to_a_packets_size_make_no_picture_corrupt(mtu: int) -> N
     assert not seen.assembler.early.believed
 
 
-def test_a_wrong_guess_costs_one_picture_and_none_after_it() -> None:
+@pytest.mark.parametrize("codec", ["h264", "hevc"])
+def test_slices_limited_to_more_than_a_night_fills_are_told_at_the_first_that_is_full(codec: Codec) -> None:
     # One slice each and larger than a packet, until the night is over: nothing told that there could be more.
-    night, day = coded("h264", "slice-max-size=3000", gop=500, lively_from=QUIET), QUIET
-    seen = Seen().see(pieces(nal_units(night)[:day], mtu=40))
+    night, day = coded(codec, frames=QUIET, lively_from=QUIET), coded(codec, "slices=2", frames=50)
+    units = nal_units(night + day)
+    seen = Seen(codec).see(pieces(units[:QUIET], codec, mtu=100))
     assert seen.assembler.early.believed, "all its pictures are one slice, and the key frame did not fit into a packet"
-    seen.see(pieces(nal_units(night)[day:], mtu=40))
-    assert differing(seen, decoded("h264", night)) == [day], "the picture that was taken for complete too early"
+    first = sum(len(nal.data) for nal in units[QUIET][:-1])
+    assert first > len(night[0]), "with its first slice alone it is larger than any picture before"
+    seen.see(pieces(units[QUIET:], codec, mtu=100))
+    assert (differing(seen, decoded(codec, night + day)), seen.corrupt) == ([], 0)
+    assert "varying numbers of slices" in seen.assembler.early.doubt
+
+
+def test_a_wrong_guess_costs_one_picture_and_none_after_it() -> None:
+    # Settings that change in midstream, with pictures no larger than before.
+    one, two = coded("h264", "", frames=QUIET, gop=500), coded("h264", "slices=2", frames=50, gop=500)
+    units = nal_units(one + two)
+    seen = Seen().see(pieces(units[:QUIET], mtu=40))
+    assert seen.assembler.early.believed
+    seen.see(pieces(units[QUIET:], mtu=40))
+    assert differing(seen, decoded("h264", one + two)) == [QUIET], "the picture that was taken for complete too early"
     assert seen.corrupt == 1, "FFmpeg tells that it is not whole, so it is not shown to a detector"
     assert "varying numbers of slices" in seen.assembler.early.doubt
     assert not seen.assembler.early.believed
@@ -230,7 +245,7 @@ def test_a_lost_packet_costs_its_picture_and_no_trust(lost: str) -> None:
 
 def test_refresh_step_by_step_without_a_key_frame_begins_at_a_recovery_point() -> None:
     pictures = coded("h264", "intra-refresh=1", frames=120)
-    units = [[one for one in unit if not one.is_set("h264")] for unit in nal_units(pictures)]
+    units = without_sets(nal_units(pictures), "h264")
     sets = b"".join(START + one.data for one in nal_units(pictures)[0] if one.is_set("h264"))
     seen = Seen(sets=sets).see(pieces(units[10:]))
     assert [unit.packet.pts for unit in seen.units if unit.key], "a recovery point is as good as a key frame"

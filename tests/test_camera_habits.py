@@ -25,7 +25,7 @@ from pipeline.config.camera import Camera
 from pipeline.errors import SourceError
 from pipeline.replay import ReplayOptions, serve_recordings
 from tests.camera_media import Clip, HttpCamera, camera
-from tests.coded_pictures import TICKS, Nal, coded, decoded, sets_apart
+from tests.coded_pictures import TICKS, coded, decoded, sets_apart, stray
 from tests.rtsp_camera import Habits, RtspCamera
 from tests.waiting import DEADLINE_S
 
@@ -55,13 +55,6 @@ def opened(source_camera: Camera) -> Iterator[Source]:
 
 def seen(source: Source, count: int) -> list[Picture]:
     return list(itertools.islice((one for one in source.pictures(Pulse()) if one is not None), count))
-
-
-def stray(units: list[list[Nal]]) -> list[list[Nal]]:
-    return [
-        [Nal(one.data, one.pts + (9000 * 90_000 if number % 20 == 19 else 0)) for one in unit]
-        for number, unit in enumerate(units)
-    ]
 
 
 @pytest.mark.parametrize(

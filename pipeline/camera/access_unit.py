@@ -129,7 +129,7 @@ class Assembler:
         begins_here = bool(found) and found[0].begins == self._length - len(data)
         if self._guess(len(data), begins=len(found) if begins_here else 0):
             self._coming.guessed_end = self._length
-            if self.early.believed:
+            if self.early.holds_for(self._length - self._parsed):
                 yield self._give(self._length, key=self._keys > 0)
                 self._coming.given = True
 
@@ -162,7 +162,7 @@ class Assembler:
             self.early = self.early.renewed()
         if self._parsed or key:
             # Any other first one may have begun before this connection did.
-            self.early.settle(slices, right=right, key=key)
+            self.early.settle(slices, parsed.size, right=right, key=key)
         self._forget(units, end)
         self._coming.guessed_end, self._coming.given = None, False
         self._parsed = end

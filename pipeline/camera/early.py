@@ -5,7 +5,8 @@ number of slices. So the picture is complete with the small last fragment of its
 tells, one picture later, whether it was right. Cameras that limit slices by size code quiet pictures in one slice and
 lively ones in several: what holds for a hundred quiet pictures is wrong for the first one in which something happens.
 So proof has to include a key frame, the largest of all pictures, and where pictures are one slice each, one that did
-not fit into a packet. Each time the rule did not hold, eight times as long a proof is asked for.
+not fit into a packet; and a guess is not used for a picture that is larger than any for which the rule held, because
+there another slice may begin. Each time the rule did not hold, eight times as long a proof is asked for.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class EarlyEnd:
         self._usual_slices: int | None = None
         self._header = HEADER_BYTES[codec]
         self._sizes = _Sizes(self._header)
-        self._right = 0
+        self._right = self._largest = 0
         self._key = self._fragmented = False
 
     def renewed(self) -> EarlyEnd:
@@ -41,6 +42,10 @@ class EarlyEnd:
     def believed(self) -> bool:
         """Whether a guess may be used before FFmpeg has confirmed it."""
         return self._right >= self._asked and self._key and (self._fragmented or self._usual_slices != 1)
+
+    def holds_for(self, size: int) -> bool:
+        """Whether a guess may be used of a picture of so many bytes."""
+        return self.believed and size <= self._largest
 
     def guess(self, size: int, *, begins: int, ends_in_slice: bool, slices: int) -> bool:
         """Whether a picture seems complete with its newest piece.
@@ -56,14 +61,22 @@ class EarlyEnd:
         self._fragmented = self._fragmented or (ends_in_slice and not begins)
         return is_last and ends_in_slice and slices == self._usual_slices
 
-    def settle(self, slices: int, *, right: bool | None, key: bool) -> None:
-        """Learn from a picture whose end is certain; `right` says what became of the guess, None of none."""
+    def settle(self, slices: int, size: int, *, right: bool | None, key: bool) -> None:
+        """Learn from a picture whose end is certain.
+
+        Args:
+            slices: Of the picture.
+            size: Of the picture, bytes.
+            right: What became of the guess; None of none.
+            key: It is a key frame.
+        """
         if self._usual_slices is not None and slices != self._usual_slices:
             self._doubt("its pictures are coded in varying numbers of slices")
         elif right is False:
             self._doubt("its pictures go on after short packets")
         else:
             self._right += right is True
+            self._largest = max(self._largest, size)
             self._key = self._key or key
             self.doubt = "" if self.believed else self.doubt
         self._usual_slices = slices
@@ -71,7 +84,7 @@ class EarlyEnd:
     def _doubt(self, why: str) -> None:
         self.doubt = why
         self._sizes = _Sizes(self._header)
-        self._right, self._key = 0, False
+        self._right, self._largest, self._key = 0, 0, False
         self._asked *= HARDER
 
 
