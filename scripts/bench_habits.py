@@ -65,28 +65,32 @@ class Outcome:
         share: Of those that FFmpeg shows from the first one that camfleet shows on.
         wrong: Pictures shown that are none of those sent.
         corrupt: Pictures counted as corrupt.
+        late: Pictures left out because this machine was late.
         assembly: How pictures were put together at the end.
         plugged_key_s: Until the first detected frame, joined with a key frame; None if none came.
         plugged_between_s: The same, joined seven pictures after one.
+        ffmpeg_joins: Whether FFmpeg alone shows anything, joined so; where it does not, there is no goal.
     """
 
     habit: str
     codec: Codec
     sent: int
-    ffmpeg: int
-    shown: int
-    share: float
-    wrong: int
-    corrupt: int
-    assembly: str
+    ffmpeg: int = 0
+    shown: int = 0
+    share: float = 0.0
+    wrong: int = 0
+    corrupt: int = 0
+    late: int = 0
+    assembly: str = ""
     plugged_key_s: float | None = None
     plugged_between_s: float | None = None
+    ffmpeg_joins: bool = True
 
     @property
     def is_good(self) -> bool:
         """Whether every goal was reached."""
         plugged = (self.plugged_key_s, self.plugged_between_s)
-        soon = all(one is not None and one <= PLUGGED_GOAL_S for one in plugged)
+        soon = all(one is not None and one <= PLUGGED_GOAL_S for one in plugged) or not self.ffmpeg_joins
         return self.share >= LEAST_SHARE and not self.wrong and not self.corrupt and soon
 
 
@@ -124,24 +128,24 @@ def _watched(habit: str, codec: Codec, pictures: int) -> Outcome:
     right = {frame.tobytes() for frame in decoded(codec, stream.pictures)}
     with _served(stream, 0, hangs_up=True) as server, ThreadPoolExecutor(1) as pool:
         alone = pool.submit(_by_ffmpeg, server.url)
-        shown, corrupt, assembly = _by_camfleet(server.url)
+        shown, outcome = _by_camfleet(server.url, Outcome(habit, codec, len(stream.pictures)))
         by_ffmpeg = alone.result()
     begins = by_ffmpeg.index(shown[0]) if shown and shown[0] in by_ffmpeg else 0
     share = min(1.0, len(shown) / max(1, len(by_ffmpeg) - begins))
     wrong = sum(one not in right for one in shown)
-    told = Outcome(habit, codec, len(stream.pictures), len(by_ffmpeg), len(shown), share, wrong, corrupt, assembly)
     print(f"{habit}, {codec}: {len(shown)} of {len(by_ffmpeg) - begins}", file=sys.stderr, flush=True)
-    return told
+    return replace(outcome, ffmpeg=len(by_ffmpeg), shown=len(shown), share=share, wrong=wrong)
 
 
-def _by_camfleet(url: str) -> tuple[list[bytes], int, str]:
-    """The pictures shown, how many counted as corrupt, and how they were put together at the end."""
-    shown, corrupt, assembly = [], 0, ""
+def _by_camfleet(url: str, outcome: Outcome) -> tuple[list[bytes], Outcome]:
+    """The pictures shown, and what is told of the others."""
+    shown, corrupt, late, assembly = [], 0, 0, ""
     try:
         with closing(open_source(camera(url), SystemClock())) as source:
             for picture in source.pictures(Pulse()):
                 assembly = source.assembly
                 if picture is None or picture.behind:
+                    late += picture is not None
                     continue
                 corrupt += picture.corrupt or picture.frame is None
                 if picture.frame is not None and not picture.corrupt:
@@ -149,7 +153,7 @@ def _by_camfleet(url: str) -> tuple[list[bytes], int, str]:
     except SourceError as error:
         if not shown:
             print(error, file=sys.stderr)
-    return shown, corrupt, assembly
+    return shown, replace(outcome, corrupt=corrupt, late=late, assembly=assembly)
 
 
 def _by_ffmpeg(url: str) -> list[bytes]:
@@ -201,7 +205,13 @@ def _plugged(fleet: Fleet, heard: Subscriber[FrameResult], outcome: Outcome, num
         with _served(stream, begins, hangs_up=False) as server:
             took.append(_first_detected(fleet, heard, f"cam{number}-{place}", server.url))
     print(f"{outcome.habit}, {outcome.codec}: {took}", file=sys.stderr, flush=True)
-    return replace(outcome, plugged_key_s=took[0], plugged_between_s=took[1])
+    joins = None not in took or bool(_joined_by_ffmpeg(stream))
+    return replace(outcome, plugged_key_s=took[0], plugged_between_s=took[1], ffmpeg_joins=joins)
+
+
+def _joined_by_ffmpeg(stream: Untidy) -> list[bytes]:
+    with _served(stream, GOP, hangs_up=True) as server:
+        return _by_ffmpeg(server.url)
 
 
 def _first_detected(fleet: Fleet, heard: Subscriber[FrameResult], name: str, url: str) -> float | None:
@@ -223,12 +233,33 @@ def _first_detected(fleet: Fleet, heard: Subscriber[FrameResult], name: str, url
 def _print(outcomes: list[Outcome]) -> None:
     table = Table(box=None, header_style="bold")
     table.add_column("habit")
-    for heading in ("codec", "sent", "FFmpeg", "shown", "share %", "wrong", "corrupt", "plugged s", "between s"):
+    for heading in (
+        "codec",
+        "sent",
+        "FFmpeg",
+        "shown",
+        "share %",
+        "wrong",
+        "corrupt",
+        "late",
+        "plugged s",
+        "between s",
+    ):
         table.add_column(heading, justify="right")
     table.add_column("put together")
     for one in outcomes:
-        figures = (one.codec, one.sent, one.ffmpeg, one.shown, f"{100 * one.share:.1f}", one.wrong, one.corrupt)
-        plugged = ("-" if took is None else f"{took:.2f}" for took in (one.plugged_key_s, one.plugged_between_s))
+        figures = (
+            one.codec,
+            one.sent,
+            one.ffmpeg,
+            one.shown,
+            f"{100 * one.share:.1f}",
+            one.wrong,
+            one.corrupt,
+            one.late,
+        )
+        none = "-" if one.ffmpeg_joins else "nor FFmpeg"
+        plugged = (none if took is None else f"{took:.2f}" for took in (one.plugged_key_s, one.plugged_between_s))
         style = "" if one.is_good else "bold red"
         table.add_row(one.habit, *map(str, figures), *plugged, one.assembly, style=style)
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
