@@ -13,11 +13,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pipeline.clock import NS_PER_S
 from pipeline.detections import Detections
 from pipeline.link import Hello, Introduce, Settings
 from pipeline.plan import CameraPlan, StrideBounds
 from pipeline.wire import CameraState, FrameResult
 from pipeline.worker.core import FLOOR_SHARE, Serving
+from pipeline.worker.health import Health, Limits
 from pipeline.worker.virtual import VirtualCamera, VirtualLanes, VirtualWorker
 
 SERVICE_S = 0.0267
@@ -388,6 +390,14 @@ def test_core_states(what: str, service_s: float, state: str, detail: str):
     last = states(fleet)[-1]
     assert last.state == state
     assert re.search(detail, last.detail), last.detail
+
+
+def test_health_of_a_camera_that_is_being_opened_says_so_and_nothing_of_its_process():
+    health = Health(Limits(deadline_s=DEADLINE_S, boxes_live_s=1.0), 0)
+    health.hear(CameraState(fleet="town", camera_id="a", session_id="", state="connecting"), 0)
+    state = health.state(None, 8 * NS_PER_S, 0)
+    assert state is not None
+    assert (state.state, state.detail) == ("connecting", "no picture 8 s after it was asked; it is waited for")
 
 
 def test_core_camera_is_live_again_a_second_after_its_trouble():

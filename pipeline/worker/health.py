@@ -180,10 +180,13 @@ class Health:
         told = self._heard
         assert told is not None, "asked only after a word"
         silent_s = (now_ns - max(self._heard_ns, self._frame_ns or 0)) / NS_PER_S
-        if silent_s > SILENT_S and told.state not in ("ended", "failed", "paused"):
+        if silent_s > SILENT_S and told.state == "connecting":
+            # FFmpeg says nothing while it waits for an answer.
+            return "connecting", told.detail or f"no picture {silent_s:.0f} s after it was asked; it is waited for"
+        if silent_s > SILENT_S and told.state in ("live", "degraded", "blind"):
             return (
                 "blind",
-                f"its process has been silent for {silent_s:.0f} s; it is stopped, or the machine overloaded",
+                f"silent for {silent_s:.0f} s: it sends nothing, its process is stopped, or the machine overloaded",
             )
         if told.state != "live":
             return told.state, told.detail
