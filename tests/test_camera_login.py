@@ -18,7 +18,7 @@ from pipeline.clock import SystemClock
 from pipeline.errors import SourceError, SourceLost
 from pipeline.record import record
 from pipeline.rtsp.login import Message
-from tests.camera_media import camera
+from tests.camera_media import CannedServer, camera
 from tests.coded_pictures import coded, decoded
 from tests.rtsp_camera import Habits, RtspCamera
 from tests.test_camera_habits import Pulse, opened, seen
@@ -100,6 +100,14 @@ def test_sha_256_over_udp_is_refused_in_words() -> None:
     with RtspCamera(coded("h264"), habits) as server, pytest.raises(SourceError) as caught:
         open_source(camera(server.url, transport="udp"), SystemClock())
     assert "asks for Digest SHA-256" in str(caught.value) and "set transport: tcp" in str(caught.value)
+
+
+def test_sha_256_over_http_is_refused_in_words() -> None:
+    offer = SHA_256.replace("{nonce}", "1")
+    refused = f"HTTP/1.1 401 No\r\nWWW-Authenticate: {offer}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    with CannedServer(refused.encode()) as server, pytest.raises(SourceError) as caught:
+        open_source(camera(f"http://viewer:{SECRET}@127.0.0.1:{server.port}/video.mjpg"), SystemClock())
+    assert "asks for Digest SHA-256" in str(caught.value) and "take its rtsp:// address" in str(caught.value)
 
 
 def test_transport_auto_means_tcp_where_ffmpeg_cannot_log_in() -> None:

@@ -7,6 +7,7 @@ offer SHA-256 (RFC 7616) only, or last, and then a right password seems wrong. T
 
 from __future__ import annotations
 
+import http.client
 import socket
 import ssl
 from contextlib import suppress
@@ -34,11 +35,19 @@ _OVER_UDP = (
 )
 
 
+_OVER_HTTP = (
+    "it asks for Digest SHA-256, which FFmpeg does not speak, and which is answered over RTSP only (401); take its "
+    "rtsp:// address, or allow only Digest MD5, or Basic, in its settings"
+)
+
+
 def why_unauthorized(camera: Camera) -> str:
     """What to do about an answer of 401; asks the camera what it offers, without any password. Blocks up to 2 s."""
-    offers = offered_by(camera.url) if is_rtsp(camera.url) else []
+    offers = offered_by(camera.url)
     if not needs_login(offers):
         return _WRONG
+    if not is_rtsp(camera.url):
+        return _OVER_HTTP
     if best(offers) is None:
         return _UNKNOWN
     return _OVER_UDP if camera.transport == "udp" else _WRONG
@@ -56,13 +65,16 @@ def is_rtsp(url: CameraUrl) -> bool:
 
 
 def offered_by(url: CameraUrl) -> list[Challenge]:
-    """The ways of authentication that an RTSP camera offers, in order; none where it does not say. Blocks up to 2 s."""
+    """The ways of authentication that a camera offers, in order; none where it does not say. Blocks up to 2 s."""
     parts = urlsplit(url.reveal())
     target = parts.path + (f"?{parts.query}" if parts.query else "")
-    with suppress(OSError, RtspError), connected(url, _ASK_S) as connection:
-        request = f"DESCRIBE {far_end(url)}{target} RTSP/1.0\r\nCSeq: 1\r\nAccept: application/sdp\r\n\r\n"
-        connection.sendall(request.encode())
-        return offered(_answer(connection))
+    with suppress(OSError, RtspError, http.client.HTTPException):
+        if not is_rtsp(url):
+            return list(challenges(_asked_by_http(url, target or "/")))
+        with connected(url, _ASK_S) as connection:
+            request = f"DESCRIBE {far_end(url)}{target} RTSP/1.0\r\nCSeq: 1\r\nAccept: application/sdp\r\n\r\n"
+            connection.sendall(request.encode())
+            return offered(_answer(connection))
     return []
 
 
@@ -79,7 +91,7 @@ def far_end(url: CameraUrl) -> str:
 
 
 def connected(url: CameraUrl, timeout_s: float) -> socket.socket:
-    """A connection to an RTSP camera, by TLS where its address says so; blocks.
+    """A connection to a camera, by TLS where its address says so; blocks.
 
     Raises:
         OSError: There is none.
@@ -88,10 +100,20 @@ def connected(url: CameraUrl, timeout_s: float) -> socket.socket:
     scheme, host = parts.scheme.lower(), parts.hostname or ""
     plain = socket.create_connection((host, parts.port or DEFAULT_PORTS[scheme]), timeout_s)
     try:
-        return _without_check(plain, host) if scheme == "rtsps" else plain
+        return _without_check(plain, host) if scheme in ("rtsps", "https") else plain
     except BaseException:
         plain.close()
         raise
+
+
+def _asked_by_http(url: CameraUrl, target: str) -> list[str]:
+    """The WWW-Authenticate headers of the answer to a GET."""
+    with connected(url, _ASK_S) as connection:
+        asking = http.client.HTTPConnection(urlsplit(url.reveal()).hostname or "")
+        asking.sock = connection
+        asking.request("GET", target, headers={"Connection": "close"})
+        with asking.getresponse() as answer:
+            return answer.headers.get_all("WWW-Authenticate", [])
 
 
 def _answer(connection: socket.socket) -> Message:
