@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 from contextlib import closing, suppress
@@ -18,16 +19,18 @@ from pipeline.clock import SystemClock
 from pipeline.errors import SourceError, SourceLost
 from pipeline.record import record
 from pipeline.rtsp.login import Message
-from tests.camera_media import CannedServer, camera
+from tests.camera_media import CannedServer, TcpServer, camera
 from tests.coded_pictures import coded, decoded
 from tests.rtsp_camera import Habits, RtspCamera
 from tests.test_camera_habits import Pulse, opened, seen
+from tests.waiting import DEADLINE_S
 
 SECRET = "hunter2"
 BASIC = 'Basic realm="cam"'
 MD5 = 'Digest realm="cam", nonce="{nonce}"'
 SHA_256 = 'Digest realm="cam", nonce="{nonce}", algorithm=SHA-256'
 QOP = f'{SHA_256}, qop="auth,auth-int", opaque="5ccc", charset=UTF-8'
+MOST_TAKEN = 200 << 20
 
 
 @pytest.fixture(autouse=True)
@@ -138,6 +141,52 @@ def test_a_camera_that_hangs_up_is_lost() -> None:
             for number, _ in enumerate(source.pictures(Pulse())):
                 if number == 3:
                     server.closing.set()
+
+
+class Torrent(TcpServer):
+    """Asks for a password, then sends without end what it is told to, until nobody takes any more."""
+
+    def __init__(self, head: bytes, more: bytes) -> None:
+        self._head, self._more = head, more
+        self.sent, self.stuck = 0, threading.Event()
+        super().__init__()
+
+    def serve(self, connection: socket.socket) -> None:
+        request = connection.recv(65536)
+        if (number := re.search(rb"CSeq: (\d+)", request)) is None:
+            return
+        asks = f"WWW-Authenticate: {SHA_256.replace('{nonce}', '1')}\r\n".encode()
+        connection.sendall(b"RTSP/1.0 401 No\r\nCSeq: " + number[1] + b"\r\n" + asks + b"\r\n")
+        if not connection.recv(65536):
+            return
+        connection.settimeout(2.0)
+        try:
+            connection.sendall(self._head)
+            while self.sent < MOST_TAKEN:
+                connection.sendall(self._more)
+                self.sent += len(self._more)
+        finally:
+            self.stuck.set()
+
+
+def test_a_camera_that_sends_without_end_is_read_no_further_than_its_pictures_are_taken() -> None:
+    packet = b"$\x00" + (1000).to_bytes(2, "big") + b"x" * 1000
+    with Torrent(b"RTSP/1.0 200 OK\r\nCSeq: 2\r\n\r\n", 60 * packet) as server:
+        gate = camera(f"rtsp://viewer:{SECRET}@127.0.0.1:{server.port}/live")
+        assert login_module.learns(gate)
+        with login_module.login(gate) as nearby:
+            assert nearby is not None
+            port = int(nearby.split(":")[2].split("/")[0])
+            with socket.create_connection(("127.0.0.1", port), 5) as player:
+                player.sendall(f"PLAY {nearby} RTSP/1.0\r\nCSeq: 1\r\n\r\n".encode())
+                assert server.stuck.wait(DEADLINE_S)
+    assert server.sent < MOST_TAKEN, "beyond what the system's buffers hold, it has to wait"
+
+
+def test_a_camera_whose_answer_has_no_end_is_refused() -> None:
+    with Torrent(b"RTSP/1.0 200 OK\r\nX: ", b"a" * 60_000) as server, pytest.raises(SourceError, match="cannot open"):
+        open_source(camera(f"rtsp://viewer:{SECRET}@127.0.0.1:{server.port}/live"), SystemClock())
+    assert server.sent < MOST_TAKEN
 
 
 def test_strangers_at_the_port_are_sent_away() -> None:

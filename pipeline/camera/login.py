@@ -227,7 +227,8 @@ def _ready(player: _End, camera: _End, *, ended: bool) -> dict[int, int]:
         events = select.POLLOUT if end.waiting else 0
         if not (ended or other.is_full):
             events |= select.POLLIN
-        if end is player or not ended:
+        # One that hung up is told of again and again, whatever was asked for.
+        if events and (end is player or not ended):
             poll.register(end.connection, events)
     return dict(poll.poll(0 if camera.holds_more and not player.is_full else None))
 
