@@ -16,7 +16,8 @@ from pipeline.rtsp.challenge import Challenge, Credentials, best, challenges
 from pipeline.rtsp.messages import MAX_BODY_BYTES, MAX_HEADER_BYTES
 
 MOST_UNANSWERED = 16
-"""Requests; a player waits for each answer but those that keep a session alive."""
+"""Requests; a player waits for each answer but those that keep a session alive, and some cameras answer none of these.
+The oldest is forgotten."""
 _TRIES = 3
 """Of one request: without a password, with one, and with a nonce that is not stale."""
 _INTERLEAVED = ord("$")
@@ -212,7 +213,7 @@ class Passage:
     def _ask(self, asked: _Asked) -> None:
         """Once more, or for the first time."""
         if len(self._asked) >= MOST_UNANSWERED:
-            raise RtspError(f"{MOST_UNANSWERED} requests without an answer")
+            del self._asked[next(iter(self._asked))]
         self._last_number += 1
         number = str(self._last_number)
         headers = [("CSeq", number), *asked.message.headers]
