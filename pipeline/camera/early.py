@@ -27,6 +27,7 @@ class EarlyEnd:
         """Why the rule is not believed, in words; empty while nothing speaks against it."""
         self._asked = PROOF
         self._usual_slices: int | None = None
+        self._codec = codec
         self._header = HEADER_BYTES[codec]
         self._sizes = _Sizes(self._header)
         self._right = self._largest = 0
@@ -34,7 +35,7 @@ class EarlyEnd:
 
     def renewed(self) -> EarlyEnd:
         """For the same stream, coded otherwise from here on: nothing is known of that, and no rule was broken."""
-        fresh = EarlyEnd()
+        fresh = EarlyEnd(self._codec)
         fresh._asked = self._asked
         return fresh
 
