@@ -312,7 +312,7 @@ class _CameraLoop:
             self._reconnects += 1
         if source.blind:
             return
-        if (self._reporter.state.assembly, source.assembly) == ("early", "next"):
+        if (self._reporter.state.assembly, source.assembly) == ("early", "next") and source.concern:
             log.warning("pictures wait for the next one again", why=source.concern)
         self._reporter.change(
             "blind" if self._is_frozen else "live",
