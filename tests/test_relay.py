@@ -60,8 +60,8 @@ def running(folder: Path, **spec: object) -> Iterator[Running]:
 
 
 @pytest.fixture
-def publisher(tmp_path: Path) -> Iterator[Running]:
-    with running(tmp_path) as it:
+def publisher(short_path: Path) -> Iterator[Running]:
+    with running(short_path) as it:
         yield it
 
 
@@ -121,8 +121,8 @@ def test_fleet_says_how_it_is_once_a_second_also_with_nothing_to_say(publisher: 
     assert (second.p95_ms, second.kept, set(second.cameras)) == (80.0, None, {"gate"})
 
 
-def test_subscriber_to_json_gets_the_same_messages(tmp_path: Path):
-    with running(tmp_path, json_bind="tcp://127.0.0.1:0") as it:
+def test_subscriber_to_json_gets_the_same_messages(short_path: Path):
+    with running(short_path, json_bind="tcp://127.0.0.1:0") as it:
         it.worker.publish(FRAME)
         with Subscriber(it.relay.endpoint, timeout_s=DEADLINE_S) as results:
             plain = results.receive()
@@ -148,7 +148,7 @@ def test_subscriber_to_compact_frames_gets_the_same_to_a_tenth_of_a_pixel(publis
     assert second.number == 2
 
 
-def test_member_that_was_away_is_given_what_it_missed_once_and_in_order(publisher: Running, tmp_path: Path):
+def test_member_that_was_away_is_given_what_it_missed_once_and_in_order(publisher: Running, short_path: Path):
     with Subscriber(publisher.relay.endpoint, timeout_s=DEADLINE_S) as results:
         for frame_id in range(500):
             publisher.worker.publish(frame("gate", frame_id))
@@ -156,17 +156,18 @@ def test_member_that_was_away_is_given_what_it_missed_once_and_in_order(publishe
         while results.receive().frame_id != 499:
             pass
     given = [
-        decode(*parts) for parts in missed(tmp_path, last.publisher, {"detections/gate/": last.number, "fleet/": 9999})
+        decode(*parts)
+        for parts in missed(short_path, last.publisher, {"detections/gate/": last.number, "fleet/": 9999})
     ]
     frames = [message.frame_id for message in given if isinstance(message, FrameResult)]
     assert frames == list(range(last.frame_id + 1, 500))
 
 
-def test_member_of_another_publishers_time_is_given_all_there_is(publisher: Running, tmp_path: Path):
+def test_member_of_another_publishers_time_is_given_all_there_is(publisher: Running, short_path: Path):
     publisher.worker.publish(frame("gate", 3))
     with Subscriber(publisher.relay.endpoint, timeout_s=DEADLINE_S) as results:
         results.receive()
-    given = [decode(*parts) for parts in missed(tmp_path, "of before", {"detections/gate/": 77})]
+    given = [decode(*parts) for parts in missed(short_path, "of before", {"detections/gate/": 77})]
     assert [message.frame_id for message in given if isinstance(message, FrameResult)] == [3]
 
 
@@ -283,15 +284,15 @@ def successor_at(endpoint: str, inbox: str, folder: Path) -> Relay:
             threading.Event().wait(0.01)
 
 
-def test_publisher_that_begins_anew_numbers_anew_under_another_name(tmp_path: Path, within):
+def test_publisher_that_begins_anew_numbers_anew_under_another_name(short_path: Path, within):
     heard: list[FrameResult] = []
-    with running(tmp_path) as before:
+    with running(short_path) as before:
         endpoint = before.relay.endpoint
         results = Subscriber(endpoint, timeout_s=DEADLINE_S)
         before.worker.publish(frame("gate", 0))
         heard.append(results.receive())
-    inbox = f"ipc://{tmp_path}/inbox"
-    successor = successor_at(endpoint, inbox, tmp_path)
+    inbox = f"ipc://{short_path}/inbox"
+    successor = successor_at(endpoint, inbox, short_path)
     thread = threading.Thread(target=successor.run, args=(c_int64(),))
     thread.start()
     worker = Publisher(inbox)
