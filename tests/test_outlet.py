@@ -156,12 +156,13 @@ def test_message_that_is_no_subscription_is_ignored(relay: Relay):
             assert results.receive().camera_id == "gate"
 
 
+@pytest.mark.parametrize("share", [1, 3])
 def test_no_more_connections_are_accepted_than_there_are_descriptors_for(
-    monkeypatch: pytest.MonkeyPatch, within: Callable
+    monkeypatch: pytest.MonkeyPatch, within: Callable, share: int
 ):
-    monkeypatch.setattr("pipeline.relay.outlet.descriptor_limit", lambda: 10)
+    monkeypatch.setattr("pipeline.relay.outlet.descriptor_limit", lambda: 10 * share)
     poller = zmq.Poller()
-    outlet = Outlet("tcp://127.0.0.1:0", queue=10, poller=poller)
+    outlet = Outlet("tcp://127.0.0.1:0", queue=10, poller=poller, share=share)
 
     def accepted(count: int) -> bool:
         poller.poll(20)

@@ -22,6 +22,7 @@ from pipeline.cli import (
     control,
     discover,
     evaluate,
+    keys,
     record,
     render,
     replay,
@@ -47,6 +48,7 @@ app.command()(control.reload)
 app.add_typer(control.camera, name="camera")
 app.command()(clip.clip)
 app.command()(subscribe.subscribe)
+app.add_typer(keys.app, name="keys")
 app.command()(replay.replay)
 app.command()(record.record)
 app.command()(render.render)

@@ -78,8 +78,7 @@ def run(
         _tell(f"loading {fleet.model.path or fleet.model.backend} …")
         ready = _opened(supervisor, received)
         stack.enter_context(_controlled(supervisor, fleet_file, watch_file))
-        also = f", as JSON {ready.json_endpoint}" if ready.json_endpoint else ""
-        _tell(f"{len(fleet.cameras)} cameras → {_workers(ready)} → {ready.endpoint}{also}")
+        _tell(f"{len(fleet.cameras)} cameras → {_workers(ready)} → {_endpoints(ready)}")
         with FleetWatch(ready.inside, list(fleet.cameras), fleet.slo.p95_ms) as watch:
             with _table(terminal, watch, supervisor):
                 supervisor.run(duration or None)
@@ -90,6 +89,12 @@ def run(
     if summary is not None:
         _write_summary(summary, fleet, whole)
     _report(fleet, whole)
+
+
+def _endpoints(ready: FleetReady) -> str:
+    """Where subscribers connect; also those who may not hear everything."""
+    limited = [f"{name}: {endpoint}" for name, endpoint in ready.limited.items()]
+    return ready.endpoint + (f" ({', '.join(limited)})" if limited else "")
 
 
 def _workers(ready: FleetReady) -> str:

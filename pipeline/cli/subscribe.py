@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,7 +10,7 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pipeline.client import Statistics, Subscriber
+    from pipeline.client import Key, Statistics, Subscriber
     from pipeline.wire import CameraState, FleetState, FrameResult, Message
 
 DEFAULT = "tcp://127.0.0.1:5555"
@@ -61,6 +62,16 @@ def subscribe(
         typer.Option("--compact", help="Let frames travel in a sixth of the bytes, rounded to tenths of a pixel."),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, the keys of the wire.")] = False,
+    key: Annotated[
+        Path | None,
+        typer.Option(
+            "--key", metavar="FILE", envvar="CAMFLEET_KEY", help="Your NAME.key_secret, where the fleet wants a key."
+        ),
+    ] = None,
+    server_key: Annotated[
+        Path | None,
+        typer.Option("--server-key", metavar="FILE", envvar="CAMFLEET_SERVER_KEY", help="The fleet's server.key."),
+    ] = None,
 ) -> None:
     """Print a line for every frame that a fleet publishes.
 
@@ -80,6 +91,7 @@ def subscribe(
         min_score=min_score,
         states="all",
         compact=compact,
+        key=_key(key, server_key),
     ) as subscriber:
         try:
             for message in _messages(subscriber, timeout or None):
@@ -96,6 +108,18 @@ def _tell_missed(statistics: Statistics) -> None:
 
     if statistics.missed:
         print(f"camfleet: {readable_missed(statistics)}", file=sys.stderr)
+
+
+def _key(own: Path | None, server: Path | None) -> Key | None:
+    """What opens the endpoint, if anything was given for that."""
+    from pipeline.client import Key
+    from pipeline.errors import ConfigError
+
+    if own is None and server is None:
+        return None
+    if own is None or server is None:
+        raise ConfigError("--key and --server-key belong together: yours, and the public one of the fleet")
+    return Key(own, server)
 
 
 def _messages(subscriber: Subscriber[Message], timeout_s: float | None) -> Iterator[Message]:

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import zmq
+from zmq.utils import z85
 from zmq.utils.monitor import recv_monitor_message
 
-from pipeline.errors import PublishError
+from pipeline.errors import ConfigError, PublishError
+from pipeline.keys import read_certificate
 from pipeline.redact import redact
 from pipeline.wire import prefixes
 
@@ -105,18 +107,11 @@ class Connection:
 
 
 def _use_key(socket: zmq.Socket[bytes], key: Key) -> None:
-    public, secret = _certificate(key.own)
-    server, _ = _certificate(key.server)
-    if secret is None:
-        raise PublishError(f"{key.own} has no secret key; give the file that ends in .key_secret")
-    socket.curve_publickey, socket.curve_secretkey, socket.curve_serverkey = public, secret, server
-
-
-def _certificate(file: Path) -> tuple[bytes, bytes | None]:
-    from zmq.auth.certs import load_certificate
-
     try:
-        return load_certificate(file)
-    except (OSError, ValueError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) and error.strerror else "it is no key of camfleet keys new"
-        raise PublishError(f"the key {file} cannot be read: {why}") from None
+        own, server = read_certificate(key.own), read_certificate(key.server)
+    except ConfigError as error:
+        raise PublishError(f"cannot subscribe: {error}") from None
+    if own.secret is None:
+        raise PublishError(f"cannot subscribe: {key.own} has no secret; give the file that ends in .key_secret")
+    socket.curve_publickey, socket.curve_secretkey = z85.encode(own.public), own.secret
+    socket.curve_serverkey = z85.encode(server.public)

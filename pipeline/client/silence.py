@@ -36,7 +36,7 @@ def hint(endpoints: Sequence[str], *, connected: bool, has_key: bool) -> str:
             f"nothing heard for {HINT_S:.0f} s from {where}, which answers; is it a fleet's endpoint, and does it have "
             "the cameras asked for?"
         )
-    key = "is the key allowed there?" if has_key else "does it want a key?"
+    key = "is the key allowed there, and the other the fleet's?" if has_key else "does it want a key?"
     return (
         f"nothing heard for {HINT_S:.0f} s, and no connection to {where}; is the fleet running, is this its "
         f"publish.bind, does a firewall stand between, {key}"

@@ -28,9 +28,14 @@ _SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]{0,20}://")
 _GAP = re.compile(r"[\s'\"]")
 
 
-def mistake(text: str) -> PydanticCustomError:
-    """An error of a value that says in its own words what was found and what is allowed."""
-    return PydanticCustomError("mistake", "{text}", {"text": text})
+def mistake(text: str, *, at: tuple[str | int, ...] = ()) -> PydanticCustomError:
+    """An error of a value that says in its own words what was found and what is allowed.
+
+    Args:
+        text: The words.
+        at: Which part of the value they speak of; the value itself by default.
+    """
+    return PydanticCustomError("mistake", "{text}", {"text": text, "at": at})
 
 
 def mask_value(value: str) -> str:

@@ -49,7 +49,7 @@ def _recording(url: Tree, path: KeyPath, document: Document) -> Tree:
     if found is None:
         hint = "" if scheme_of(url) else "; the address of a network camera begins with a scheme such as rtsp://"
         document.report(
-            path, f"there is no recording “{mask_value(written)}” in {_places(written, document.file)}{hint}"
+            path, f"there is no recording “{mask_value(written)}” in {places(written, document.file)}{hint}"
         )
     elif found.is_dir() and (why := _why_no_pictures(found)):
         document.report(path, why)
@@ -75,15 +75,15 @@ def _model(written: str, backend: Tree, document: Document) -> str:
     # A bare name may be one that Ultralytics fetches, and a plug-in may call its models as it likes.
     plugged_in = isinstance(backend, str) and ":" in backend
     if len(Path(written).parts) > 1 and not plugged_in:
-        document.report(("model", "path"), f"there is no model “{written}” in {_places(written, document.file)}")
+        document.report(("model", "path"), f"there is no model “{written}” in {places(written, document.file)}")
     return written
 
 
 def _pictures(written: str, document: Document) -> str:
     found = look_up(written, document.file) if written.strip() else None
     if written.strip() and (found is None or not found.is_dir()):
-        places = _places(written, document.file)
-        document.report(("model", "openvino", "int8_from"), f"there is no folder “{mask_value(written)}” in {places}")
+        where = places(written, document.file)
+        document.report(("model", "openvino", "int8_from"), f"there is no folder “{mask_value(written)}” in {where}")
     return str(found) if found else written
 
 
@@ -103,7 +103,8 @@ def look_up(written: str, fleet_file: Path) -> Path | None:
     return None
 
 
-def _places(written: str, fleet_file: Path) -> str:
+def places(written: str, fleet_file: Path) -> str:
+    """Where `look_up` has looked, in words."""
     if written.startswith(("/", "~/")):
         return "this machine"
     beside, current = fleet_file.absolute().parent, Path.cwd()

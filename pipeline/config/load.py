@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 
 from pipeline.config.base import mask_value
 from pipeline.config.files import resolve_files
+from pipeline.config.keyfiles import resolve_keys
 from pipeline.config.locate import Document, KeyPath, Tree, read_document
 from pipeline.config.schema import json_schema
 from pipeline.config.values import Fleet
@@ -39,6 +40,7 @@ def load_fleet(path: str | Path, environ: Mapping[str, str] | None = None) -> Fl
         raise ConfigError(f"{path}:1: a fleet file is a mapping with “model” and “cameras”, this one is not")
     substitute(document, os.environ if environ is None else environ)
     resolve_files(document)
+    resolve_keys(document)
     complete = _complete(document)
     try:
         fleet = Fleet.model_validate(complete)
@@ -91,7 +93,7 @@ def _name_of(file: Path) -> str:
 def _report(errors: list[ErrorDetails], document: Document) -> None:
     schema = json_schema()
     for error in errors:
-        path = _path(error["loc"], document, schema)
+        path = _path((*error["loc"], *error.get("ctx", {}).get("at", ())), document, schema)
         place = document.places.get(path)
         text = describe(error, path, place.text if place else None, schema)
         document.report(path, text, at_key=error["type"] == "extra_forbidden")

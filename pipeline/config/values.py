@@ -10,14 +10,13 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, mod
 
 from pipeline.config.base import Name, Number, Value, Whole, mask_value, mistake, not_bool
 from pipeline.config.camera import Camera, CameraSettings
+from pipeline.config.endpoint import Endpoint, is_private
 from pipeline.config.engine import Cuda, OpenVino
+from pipeline.config.keys import Keys
 
 BACKENDS = ("auto", "openvino", "ultralytics", "stub")
 
 _FACTORY = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
-_TCP = re.compile(r"tcp://(\*|\[[0-9A-Fa-f:.%\w]+\]|[A-Za-z0-9_.-]+):(?P<port>\d{1,5})")
-_IPC_PATH_BYTES = 107
-"""The longest path of a UNIX socket on Linux, `sun_path` of unix(7) less its closing zero."""
 
 
 def _backend(value: str) -> str:
@@ -28,26 +27,10 @@ def _backend(value: str) -> str:
     raise mistake(f"found “{mask_value(value)}”, expected {', '.join(BACKENDS)} or package.module:factory{hint}")
 
 
-def _endpoint(value: str) -> str:
-    found = _TCP.fullmatch(value)
-    if found and int(found["port"]) <= 65535:
-        return value
-    path = value.removeprefix("ipc://")
-    if value.startswith("ipc://") and 0 < len(path.encode()) <= _IPC_PATH_BYTES:
-        return value
-    raise mistake(
-        f"found “{mask_value(value)}”, expected tcp://ADDRESS:PORT with a port of 0 to 65535 "
-        f"(tcp://127.0.0.1:5555, tcp://*:5555) or ipc://PATH with a path of at most {_IPC_PATH_BYTES} bytes"
-    )
-
-
 Backend = Annotated[
     str,
     AfterValidator(_backend),
     WithJsonSchema({"anyOf": [{"enum": list(BACKENDS)}, {"type": "string", "pattern": f"^{_FACTORY.pattern}$"}]}),
-]
-Endpoint = Annotated[
-    str, AfterValidator(_endpoint), WithJsonSchema({"type": "string", "pattern": r"^(tcp://.+:.+|ipc://.+)$"})
 ]
 SidePx = Annotated[int, Field(ge=32, le=8192), BeforeValidator(not_bool)]
 Device = Annotated[str, WithJsonSchema({"type": ["string", "integer"]})]
@@ -184,7 +167,17 @@ class Publish(Value):
     bind: Endpoint = Field(
         default="tcp://127.0.0.1:5555",
         description="The ZeroMQ endpoint to subscribe to. tcp://127.0.0.1:0 takes a free port, ipc:///run/fleet.sock "
-        "stays on the machine, tcp://*:5555 serves everybody who reaches it: there is no password.",
+        "stays on the machine. tcp://*:5555 serves other machines; it needs `keys`, or `insecure: true`.",
+    )
+    keys: Keys | None = Field(
+        default=None,
+        description="Who may subscribe: readers with a key of their own (CURVE), and by key which cameras. Without it, "
+        "everybody who reaches `bind`.",
+    )
+    insecure: bool = Field(
+        default=False,
+        description="Let everybody who reaches `bind` from other machines read all, without a key and unencrypted. "
+        "For networks that are closed by other means; said at every start.",
     )
     encoding: Literal["msgpack", "json"] = Field(
         default="msgpack",
@@ -211,6 +204,27 @@ class Publish(Value):
         "for it. Raise it for readers that pause.",
     )
 
+    @property
+    def exposed(self) -> dict[str, str]:
+        """The endpoints that other machines may reach without a key, by what the file calls them."""
+        named = {"bind": self.bind, "json_bind": self.json_bind}
+        return {
+            name: endpoint
+            for name, endpoint in named.items()
+            if endpoint and self.keys is None and not is_private(endpoint)
+        }
+
+    @model_validator(mode="after")
+    def _closed(self) -> Publish:
+        for name, endpoint in self.exposed.items():
+            if not self.insecure:
+                raise mistake(
+                    f"found “{endpoint}”, which other machines may reach, and no `keys`: whoever does could read all. "
+                    "Make keys (camfleet keys new server), or stay on tcp://127.0.0.1:PORT, or say “insecure: true”",
+                    at=(name,),
+                )
+        return self
+
 
 class Fleet(Value):
     """Cameras, the model that watches them, and where the results go."""
@@ -226,3 +240,16 @@ class Fleet(Value):
         default=CameraSettings(), description="Settings of all cameras; a camera's own go before them."
     )
     cameras: dict[Name, Camera] = Field(min_length=1, description="The cameras by name.")
+
+    @model_validator(mode="after")
+    def _limits_name_cameras(self) -> Fleet:
+        for name, limited in (self.publish.keys.limited if self.publish.keys else {}).items():
+            for number, camera_id in enumerate(limited.cameras):
+                if camera_id not in self.cameras:
+                    close = difflib.get_close_matches(camera_id, self.cameras, 1)
+                    raise mistake(
+                        f"found “{camera_id}”, which is no camera of this file"
+                        + (f"; did you mean “{close[0]}”?" if close else ""),
+                        at=("publish", "keys", "limited", name, "cameras", number),
+                    )
+        return self

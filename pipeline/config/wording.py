@@ -115,6 +115,7 @@ def _sections_with(key: str, schema: Schema) -> list[str]:
     """The sections of a fleet file in which `key` would be right."""
     sections: dict[str, KeyPath] = {
         **{name: (name,) for name in ("model", "publish", "worker", "slo", "defaults")},
+        "publish.keys": ("publish", "keys"),
         "model.openvino": ("model", "openvino"),
         "model.cuda": ("model", "cuda"),
         "a camera": ("cameras", "*"),

@@ -6,7 +6,9 @@ ZeroMQ keeps each of them: beyond a bound all connections are closed and the soc
 connect again by themselves. And only so many connections are accepted.
 
 ZMQ_XPUB_MANUAL, which is there for choosing among subscriptions, keeps those not chosen as well (libzmq 4.3.5: 485 MB
-after 50,000 of 120 bytes, chosen or not), and mixes up whose is whose when one peer sends something else.
+after 50,000 of 120 bytes, chosen or not). It mixes up whose is whose when one peer sends something else; and when one
+leaves whose subscription is still to be read, the next to come may be taken for it, as peers are known by where they
+lie in memory. Readers that may not hear the same therefore have outlets of their own (`audience`).
 """
 
 from __future__ import annotations
@@ -20,10 +22,11 @@ from urllib.parse import urlsplit
 
 import structlog
 import zmq
-from zmq.utils.monitor import recv_monitor_message
 
 from pipeline.errors import PublishError
+from pipeline.relay.comings import Comings, lately_closed
 from pipeline.relay.gate import Gate
+from pipeline.relay.guard import Lock
 from pipeline.relay.repeats import Repeats
 from pipeline.wire import CompactFrame, FrameResult, to_json
 
@@ -50,11 +53,20 @@ class Outlet:
 
     Attributes:
         endpoint: Where it is bound, with its port.
-        connections: How many there are.
+        domain: What a `Guard` calls it; empty where nobody needs a key.
         repeats: What those who have just subscribed are to get.
     """
 
-    def __init__(self, bind: str, queue: int, poller: zmq.Poller | None = None, encoding: Encoding = "msgpack") -> None:
+    def __init__(
+        self,
+        bind: str,
+        queue: int,
+        poller: zmq.Poller | None = None,
+        encoding: Encoding = "msgpack",
+        *,
+        lock: Lock | None = None,
+        share: int = 1,
+    ) -> None:
         """Bind; port 0 takes a free one.
 
         Args:
@@ -62,18 +74,22 @@ class Outlet:
             queue: Messages kept for each subscriber that does not read fast enough (ZMQ_SNDHWM).
             poller: Is told which sockets to wait for before `look`.
             encoding: Of what is sent; `send` takes msgpack.
+            lock: Which keys it asks for, a `Guard` being there; None lets everybody in.
+            share: How many outlets strangers can reach: together they take half of the descriptors.
 
         Raises:
             PublishError: The address is in use, not of this machine, or not allowed.
         """
         self._queue, self._poller = queue, poller or zmq.Poller()
-        self._encoding = encoding
+        self._encoding, self._lock = encoding, lock
+        self.domain = "" if lock is None else lock.domain
+        self._refused: list[str] = []
         self.repeats = Repeats()
         self._compact = 0
         self._topics: set[bytes] = set()
         self._unknown: Counter[bytes] = Counter()
         self._unknown_bytes = 0
-        self._most = min(MOST_CONNECTIONS, descriptor_limit() // 2)
+        self._most = min(MOST_CONNECTIONS, descriptor_limit() // 2 // share)
         self._open(bind)
 
     def send(self, topic: bytes, body: bytes) -> None:
@@ -87,6 +103,11 @@ class Outlet:
         self._socket.send(body, zmq.NOBLOCK)
 
     @property
+    def connections(self) -> int:
+        """How many there are."""
+        return self._comings.count
+
+    @property
     def wants_compact(self) -> bool:
         """Whether somebody subscribes to `compact/…` by name."""
         return self._compact > 0
@@ -98,26 +119,58 @@ class Outlet:
 
     def look(self) -> bool:
         """Read who came, who left and who subscribed; False if everybody has just been sent away."""
-        self._count_connections()
+        self._look_at_connections()
         for _ in range(MOST_AT_ONCE):
             try:
                 asked = self._socket.recv(zmq.NOBLOCK, copy=False)
             except zmq.Again:
                 return True
             if self._too_much(asked.bytes):
-                self._renew(_address(asked))
+                log.warning(
+                    "subscribers asked for more than any camera publishes; all connections are closed, and those who "
+                    "listen come back by themselves",
+                    subscriptions=self._unknown.total(),
+                    last_from=_address(asked),
+                )
+                self.send_away()
                 return False
             self._note(asked.bytes)
         return True
 
+    def take_refused(self) -> list[str]:
+        """The addresses of those who tried to come in without a key, since the last time; empty where not known."""
+        refused, self._refused = self._refused, []
+        return refused
+
+    def complete(self, address: str) -> str:
+        """An address that was taken here; where it is empty, that of who has left last, as far as the system knows."""
+        port = urlsplit(self.endpoint).port
+        return address or (lately_closed(port) if port else "") or "unknown"
+
+    def send_away(self, linger_ms: int = 0) -> None:
+        """Close all connections, after so long for what is queued; those who may come back do so by themselves."""
+        self.close(linger_ms)
+        self._compact = 0
+        self._unknown.clear()
+        self._unknown_bytes = 0
+        give_up_s = time.monotonic() + REBIND_S
+        while True:
+            try:
+                self._open(self.endpoint)
+                break
+            except PublishError:
+                # The address is free a moment after its socket was closed.
+                if time.monotonic() > give_up_s:
+                    raise
+                time.sleep(REBIND_EVERY_S)
+        _give_memory_back()
+
     def close(self, linger_ms: int = 0) -> None:
         """Leave; messages that are still queued have so long to go out."""
         self._poller.unregister(self._socket)
-        self._poller.unregister(self._events)
         if self._gate is not None:
             self._gate.close()
-        self._socket.disable_monitor()
-        self._events.close(linger=0)
+        self._comings.close()
         self._socket.close(linger=linger_ms)
 
     def _open(self, bind: str) -> None:
@@ -131,18 +184,19 @@ class Outlet:
         self._socket.set(zmq.TCP_KEEPALIVE, 1)
         self._socket.set(zmq.TCP_KEEPALIVE_IDLE, 30)
         self._socket.set(zmq.BACKLOG, BACKLOG)
+        if self._lock is not None:
+            self._lock.put_on(self._socket)
         self.endpoint = bind_results(self._socket, bind)
         port = urlsplit(self.endpoint).port
         self._gate = Gate(port) if port else None
-        self._events: zmq.Socket[bytes] = self._socket.get_monitor_socket(zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED)
-        self.connections, self._full = 0, False
+        self._comings = Comings(self._socket, self._poller, port)
+        self._full = False
         self._poller.register(self._socket, zmq.POLLIN)
-        self._poller.register(self._events, zmq.POLLIN)
 
-    def _count_connections(self) -> None:
-        while self._events.poll(0):
-            event = recv_monitor_message(self._events)["event"]
-            self.connections += 1 if event == zmq.EVENT_ACCEPTED else -1
+    def _look_at_connections(self) -> None:
+        refused = self._comings.look()
+        if self._lock is not None:
+            self._refused += refused
         if self._gate is not None and self._full != (self.connections >= self._most):
             self._full = not self._full
             if self._full:
@@ -175,29 +229,6 @@ class Outlet:
             self._unknown[topic] += 1
             self._unknown_bytes += len(topic)
         return self._unknown_bytes > UNKNOWN_BYTES
-
-    def _renew(self, address: str) -> None:
-        log.warning(
-            "subscribers asked for more than any camera publishes; all connections are closed, and those who listen "
-            "come back by themselves",
-            subscriptions=self._unknown.total(),
-            last_from=address,
-        )
-        self.close()
-        self._compact = 0
-        self._unknown.clear()
-        self._unknown_bytes = 0
-        give_up_s = time.monotonic() + REBIND_S
-        while True:
-            try:
-                self._open(self.endpoint)
-                break
-            except PublishError:
-                # The address is free a moment after its socket was closed.
-                if time.monotonic() > give_up_s:
-                    raise
-                time.sleep(REBIND_EVERY_S)
-        _give_memory_back()
 
 
 def bind_results(socket: zmq.Socket[bytes], endpoint: str) -> str:

@@ -7,7 +7,8 @@ import os
 import secrets
 import signal
 from ctypes import c_int64
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -17,16 +18,18 @@ import zmq
 from pipeline import ledger
 from pipeline.child import end_with_parent, ignore_terminal, raise_descriptor_limit
 from pipeline.clock import NS_PER_MS, NS_PER_S, Clock, SystemClock
+from pipeline.config.keys import Keys
 from pipeline.errors import PublishError
 from pipeline.logs import configure_logs
 from pipeline.publish import FAREWELL_MS, INBOX_QUEUE, QUEUE_TOPIC, ROSTER_TOPIC, Roster
+from pipeline.relay.audience import Audience
+from pipeline.relay.guard import domain_of, make_guard
 from pipeline.relay.history import History
 from pipeline.relay.inside import Inside
 from pipeline.relay.outlet import Encoding, Outlet
 from pipeline.relay.overview import EVERY_S, Overview
-from pipeline.wire import CameraState, FrameResult, camera_of, compact, decode, encode
+from pipeline.wire import camera_of
 
-_FRAMES, _STATES = f"{FrameResult.kind}/".encode(), f"{CameraState.kind}/".encode()
 REFUSED = 2
 """Exit code of a relay that cannot publish where it should."""
 COME_BACK_MS = 250
@@ -56,6 +59,7 @@ class RelaySpec:
         inside: A folder for the fleet's own members: `results` there is as `bind`, `history` answers what was missed;
             None for none.
         history_mb: How much of the last minute is kept for them, MB.
+        keys: Who may subscribe, and where those who may not hear everything; None for everybody.
     """
 
     name: str
@@ -70,6 +74,7 @@ class RelaySpec:
     json_bind: str = ""
     inside: Path | None = None
     history_mb: int = 32
+    keys: Keys | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +84,12 @@ class RelayReady:
     Attributes:
         endpoint: Where subscribers connect, with its port.
         json_endpoint: The same for JSON; empty where there is none.
+        limited: The same for those who may not hear everything, by the names of their limits.
     """
 
     endpoint: str
     json_endpoint: str = ""
+    limited: dict[str, str] = field(default_factory=dict)
 
 
 def run_relay(spec: RelaySpec, report: Connection, beat: c_int64) -> None:
@@ -119,9 +126,17 @@ class Relay:
         """
         self._clock = clock
         self._poller = zmq.Poller()
-        self._public = Outlet(spec.bind, spec.queue, self._poller, spec.encoding)
-        self._json = Outlet(spec.json_bind, spec.queue, self._poller, "json") if spec.json_bind else None
+        self._guard, locks = make_guard(spec.keys, self._poller)
+        limited = {} if spec.keys is None else spec.keys.limited
+        share = 1 + bool(spec.json_bind) + len(limited)
+
+        def outlet(bind: str, encoding: Encoding, domain: str) -> Outlet:
+            return Outlet(bind, spec.queue, self._poller, encoding, lock=locks.get(domain), share=share)
+
+        self._public = outlet(spec.bind, spec.encoding, "bind")
+        self._json = outlet(spec.json_bind, "json", "json_bind") if spec.json_bind else None
         self._inside = None if spec.inside is None else Inside(spec.inside, self._poller)
+        self._limited = {name: outlet(one.bind, one.encoding, domain_of(name)) for name, one in limited.items()}
         self._address, self._returns = spec.inbox, spec.returns
         self._ledgers = spec.ledgers
         self._inbox: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.PULL)
@@ -129,14 +144,14 @@ class Relay:
         self._stop_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._stopping = False
         self._poller.register(self._stop_fd, zmq.POLLIN)
-        self._history = History(secrets.token_hex(6), spec.history_mb << 20)
-        self._overview = Overview(spec.fleet, spec.p95_ms, self._now_s(), clock.wall_ns())
+        self._audiences = self._make_audiences(spec, secrets.token_hex(6))
         self._told_s = self._now_s()
 
     @property
     def ready(self) -> RelayReady:
         """Where subscribers connect."""
-        return RelayReady(self._public.endpoint, self._json.endpoint if self._json is not None else "")
+        limited = {name: outlet.endpoint for name, outlet in self._limited.items()}
+        return RelayReady(self._public.endpoint, self._json.endpoint if self._json is not None else "", limited)
 
     @property
     def endpoint(self) -> str:
@@ -171,18 +186,43 @@ class Relay:
 
     @property
     def _outlets(self) -> list[Outlet]:
-        inside = [] if self._inside is None else [self._inside.outlet]
-        return [self._public, *([] if self._json is None else [self._json]), *inside]
+        return [outlet for audience in self._audiences for outlet in audience.outlets]
+
+    def _make_audiences(self, spec: RelaySpec, publisher: str) -> list[Audience]:
+        """Those who hear everything first, then each group that does not."""
+
+        def overview() -> Overview:
+            return Overview(spec.fleet, spec.p95_ms, self._now_s(), self._clock.wall_ns())
+
+        inside = None if self._inside is None else self._inside.outlet
+        whole = [outlet for outlet in (self._public, self._json, inside) if outlet is not None]
+        audiences = [Audience(whole, History(publisher, spec.history_mb << 20), overview())]
+        for name, outlet in self._limited.items():
+            assert spec.keys is not None
+            cameras = spec.keys.limited[name].cameras
+            audiences.append(Audience([outlet], History(publisher, 0), overview(), cameras))
+        return audiences
 
     def _look(self) -> bool:
         """Read who came and what members have missed; False if everybody has just been sent away."""
-        stay = [outlet.look() for outlet in self._outlets]
-        for outlet in self._outlets:
-            for topic, body in self._history.newest(outlet.repeats.take(self._now_s())):
-                self._send(outlet, topic, body)
+        stay = [self._admit(), *(outlet.look() for outlet in self._outlets)]
+        for audience in self._audiences:
+            audience.repeat(self._now_s())
         if self._inside is not None:
-            self._inside.answer(self._history)
+            self._inside.answer(self._audiences[0].history)
         return all(stay)
+
+    def _admit(self) -> bool:
+        """Say who may come in; False if those of an outlet have just been sent away."""
+        if self._guard is None:
+            return True
+        gone = self._guard.answer(self._now_s())
+        for outlet in self._outlets:
+            for address in outlet.take_refused():
+                self._guard.refuse(self._now_s(), outlet.domain, partial(outlet.complete, address))
+            if outlet.domain in gone:
+                outlet.send_away(FAREWELL_MS)
+        return not gone
 
     def _await_subscribers(self, beat: c_int64, for_ms: int) -> None:
         """Let messages wait until subscribers that were here before are back."""
@@ -190,6 +230,7 @@ class Relay:
         while not self._stopping and (left_ns := end_ns - self._clock.monotonic_ns()) > 0:
             self._poller.poll(-(-left_ns // NS_PER_MS))
             beat.value = self._clock.monotonic_ns()
+            self._admit()
             for outlet in self._outlets:
                 outlet.look()
         self._poller.register(self._inbox, zmq.POLLIN)
@@ -208,42 +249,27 @@ class Relay:
             except zmq.Again:
                 break
             if topic == QUEUE_TOPIC:
-                self._public.resize(int(body))
+                for outlet in (self._public, *self._limited.values()):
+                    outlet.resize(int(body))
             elif topic == ROSTER_TOPIC:
-                self._overview.know(msgspec.msgpack.decode(body, type=Roster))
+                roster = msgspec.msgpack.decode(body, type=Roster)
+                for audience in self._audiences:
+                    audience.know(roster)
             else:
-                self._publish(topic, body)
+                for audience in self._audiences:
+                    audience.publish(topic, body, self._now_s())
                 if receipt:
                     received[topic] = receipt
         for topic, receipt in received.items():
             ledger.note(self._ledgers / camera_of(topic), receipt)
-
-    def _publish(self, topic: bytes, body: bytes) -> None:
-        """Number a message, send it, and see what it says."""
-        numbered = self._history.add(topic, body, self._now_s())
-        for outlet in self._outlets:
-            self._send(outlet, topic, numbered)
-        if topic.startswith(_FRAMES):
-            self._overview.hear_frame(body, self._now_s())
-        elif topic.startswith(_STATES) and (gone := self._overview.hear_state(body)) is not None:
-            self._history.forget(gone)
-
-    @staticmethod
-    def _send(outlet: Outlet, topic: bytes, body: bytes) -> None:
-        outlet.send(topic, body)
-        if outlet.wants_compact and topic.startswith(_FRAMES):
-            frame = decode(topic, body)
-            assert isinstance(frame, FrameResult)
-            short = compact(frame)
-            outlet.send(short.topic, encode(short))
 
     def _tell(self) -> None:
         """Once a second: how the fleet is."""
         now_s = self._now_s()
         if now_s - self._told_s >= EVERY_S:
             self._told_s = now_s
-            state = self._overview.tell(now_s, self._clock.wall_ns())
-            self._publish(state.topic, encode(state))
+            for audience in self._audiences:
+                audience.tell(now_s, self._clock.wall_ns())
 
     def _close(self) -> None:
         self._inbox.close(linger=0)
@@ -251,6 +277,8 @@ class Relay:
             self._inside.close()
         for outlet in self._outlets:
             outlet.close(linger_ms=FAREWELL_MS)
+        if self._guard is not None:
+            self._guard.close()
 
     def _now_s(self) -> float:
         return self._clock.monotonic_ns() / NS_PER_S

@@ -14,6 +14,8 @@ FIXED = (
     "publish.bind",
     "publish.encoding",
     "publish.json_bind",
+    "publish.keys",
+    "publish.insecure",
     "publish.history_mb",
     "model.device",
     "model.devices",

@@ -69,6 +69,7 @@ class Requests:
             "endpoint": None if ready is None else ready.endpoint,
             "json_endpoint": ready.json_endpoint or None if ready is not None else None,
             "inside": None if ready is None else ready.inside,
+            "limited": {} if ready is None else ready.limited,
             "slo_p95_ms": running.fleet.slo.p95_ms,
             "cameras": list(running.fleet.cameras),
             "paused": sorted(running.paused),

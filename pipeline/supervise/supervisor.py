@@ -101,6 +101,8 @@ class Supervisor:
             DetectorError: The model cannot be loaded or cannot serve this fleet, on one of its devices.
             PublishError: The results cannot be published where the fleet file says.
         """
+        for key, endpoint in self._fleet.publish.exposed.items():
+            log.warning(f"publish.{key}: whoever reaches {endpoint} can read all: there are no keys (insecure: true)")
         for service in self._workers.services:
             service.child.start()
         return self._await_workers()

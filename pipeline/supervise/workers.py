@@ -7,7 +7,7 @@ turned to another: ZeroMQ connects again by that path, and the camera goes on, i
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import structlog
 
 from pipeline.client.history import RESULTS
 from pipeline.config.camera import Camera
+from pipeline.config.keys import Keys
 from pipeline.config.values import Fleet
 from pipeline.errors import DetectorError, PublishError
 from pipeline.relay.process import RelayReady, RelaySpec, run_relay
@@ -44,12 +45,14 @@ class FleetReady:
         inside: The same for the fleet's own members, whatever keys `endpoint` wants.
         json_endpoint: Where they are in JSON; empty where they are not.
         workers: The words of its workers, by their names.
+        limited: Where readers connect that may not hear everything, by the names of their limits.
     """
 
     endpoint: str
     inside: str
     json_endpoint: str
     workers: dict[str, WorkerReady]
+    limited: dict[str, str] = field(default_factory=dict)
 
 
 class Workers:
@@ -84,7 +87,7 @@ class Workers:
         publisher = self._publisher.ready
         if publisher is None or len(words) < len(self._workers):
             return None
-        return FleetReady(publisher.endpoint, self.inside, publisher.json_endpoint, words)
+        return FleetReady(publisher.endpoint, self.inside, publisher.json_endpoint, words, publisher.limited)
 
     @property
     def inside(self) -> str:
@@ -184,6 +187,7 @@ class Workers:
                 json_bind=self._json_bind(before),
                 inside=self._scope.directory,
                 history_mb=self._fleet.publish.history_mb,
+                keys=self._keys(before),
             )
             return (spec,)
 
@@ -198,6 +202,16 @@ class Workers:
             ends_within_s=PUBLISHER_END_S,
         )
         return service
+
+    def _keys(self, before: RelayReady | None) -> Keys | None:
+        """As the fleet file says, at the very endpoints of the publisher before."""
+        keys = self._fleet.publish.keys
+        if keys is None or before is None:
+            return keys
+        limited = {
+            name: limited.model_copy(update={"bind": before.limited[name]}) for name, limited in keys.limited.items()
+        }
+        return keys.model_copy(update={"limited": limited})
 
     def _json_bind(self, before: RelayReady | None) -> str:
         return before.json_endpoint if before is not None else self._fleet.publish.json_bind or ""

@@ -9,7 +9,7 @@ from typing import Literal
 
 from pipeline.config import locate
 from pipeline.rtsp import messages as rtsp_messages
-from tests.fuzz import camera, discovery, files, messages, pages, rtsp, words
+from tests.fuzz import camera, discovery, doors, files, messages, pages, rtsp, words
 
 CORPUS = Path(__file__).with_name("corpus")
 KIB = 1024
@@ -72,6 +72,9 @@ TARGETS: dict[str, Target] = {
     "camera-times": Target(camera.times, 50, 64 * KIB, (b"\xff" * 8, b"\x00" * 7 + b"\x80", b"\xff" * 7 + b"\x7f")),
     "probe-matches": Target(discovery.matches, 20, 64 * KIB, words.SOAP),
     "stream-address": Target(discovery.address, 20, 4 * KIB, (*words.ADDRESS, b"${", b"$", b"hunter2", b"%3d", b"_a=")),
+    "zap": Target(doors.zap, 60, 4 * KIB, words.ZAP),
+    "key-file": Target(doors.key_file, 40, 80 * KIB, words.KEY_FILE),
+    "subscription": Target(doors.subscription, 10, KIB, words.TOPICS),
     "page": Target(pages.document, 5, 4 * KIB, words.HTML),
     "chart": Target(pages.drawing, 1, KIB, words.HTML),
 }

@@ -177,3 +177,15 @@ SOAP = (
     b"%1b%0a",
     b"xmlns:a='",
 )
+ZAP = (
+    b"\x031.0",
+    b"\x05CURVE",
+    b"\x05PLAIN",
+    b"\x04NULL",
+    b"\x04bind",
+    b"\x11keys.limited.team",
+    b"\x00",
+    bytes(range(32)),
+)
+KEY_FILE = (b"public-key = ", b"secret-key = ", b"curve\n", b"metadata\n", b'"', b"#", b"=", b"\n", b"#####", b"0" * 40)
+TOPICS = (b"\x01", b"\x00", b"\x02", b"detections/", b"cameras/", b"compact/", b"fleet/", b"vault/", b"gate/")
