@@ -79,9 +79,14 @@ Word = Unit | Shown | Still
 _encoder, _decoder = msgspec.msgpack.Encoder(), msgspec.msgpack.Decoder(Word)
 
 
+def socket_of(directory: Path, camera_id: str) -> Path:
+    """The socket of a camera of the run in this directory; a short name, as `sun_path` ends at 107 bytes."""
+    return directory / f"v-{hashlib.blake2s(camera_id.encode(), digest_size=4).hexdigest()}"
+
+
 def endpoint(directory: Path, camera_id: str) -> str:
-    """Where a camera of the run in this directory shows itself; a short name, as `sun_path` ends at 107 bytes."""
-    return f"ipc://{directory / ('view-' + hashlib.blake2s(camera_id.encode(), digest_size=6).hexdigest())}"
+    """The same for ZeroMQ."""
+    return f"ipc://{socket_of(directory, camera_id)}"
 
 
 def pack(word: Word) -> bytes:

@@ -5,6 +5,7 @@ Nothing is made, copied or kept while nobody looks: to know that, a socket is as
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import cv2
@@ -18,7 +19,7 @@ from pipeline.errors import SlotError
 from pipeline.geometry import Letterbox, WidthHeight
 from pipeline.link import Tick
 from pipeline.runscope import RunScope
-from pipeline.viewing import FULL, STILLS, UNITS, Shown, Still, Unit, Word, endpoint, pack
+from pipeline.viewing import FULL, STILLS, UNITS, Shown, Still, Unit, Word, pack, socket_of
 
 if TYPE_CHECKING:
     from pipeline.camera.opening import Description
@@ -46,11 +47,16 @@ class Viewers:
         self._socket.set(zmq.XPUB_VERBOSER, 1)
         self._socket.set(zmq.SNDHWM, QUEUE)
         self._socket.set(zmq.LINGER, 0)
+        path = socket_of(scope.directory, camera_id)
+        # Bound elsewhere and moved: a process that is still ending would take its successor's socket with it, as ZeroMQ
+        # removes what it has bound, by its name.
+        own = path.with_name(f"{path.name}.{os.getpid()}")
         try:
-            self._socket.bind(endpoint(scope.directory, camera_id))
-        except zmq.ZMQError as error:
+            self._socket.bind(f"ipc://{own}")
+            own.replace(path)
+        except (OSError, zmq.ZMQError) as error:
             self._socket.close()
-            raise SlotError(f"cannot show pictures in {scope.directory}: {error.strerror.lower()}") from error
+            raise SlotError(f"cannot show pictures in {scope.directory}: {str(error.strerror).lower()}") from error
         self._watching = {UNITS: 0, STILLS: 0}
         self._full = False
         self._resizer = Resizer()

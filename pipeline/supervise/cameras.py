@@ -25,6 +25,7 @@ from pipeline.supervise.changes import needs_new_process
 from pipeline.supervise.child import Child, ProcessHost, exit_words
 from pipeline.supervise.members import Member, Members
 from pipeline.supervise.workers import Workers
+from pipeline.viewing import socket_of
 from pipeline.wire import CameraState, State
 
 GRACE_S = 5.0
@@ -124,6 +125,7 @@ class Cameras:
         self._paused.discard(camera_id)
         del self._cameras[camera_id]
         self._scope.ledger(camera_id).unlink(missing_ok=True)
+        socket_of(self._scope.directory, camera_id).unlink(missing_ok=True)
 
     def change(self, camera: Camera) -> None:
         """Serve a camera otherwise; its session goes on unless its source is concerned."""
