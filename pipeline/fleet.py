@@ -49,7 +49,7 @@ class Fleet:
         """
         file = None if isinstance(fleet, FleetConfig) else Path(fleet)
         config = fleet if isinstance(fleet, FleetConfig) else load_fleet(fleet)
-        self._supervisor = Supervisor(config)
+        self._supervisor = Supervisor(config, directory=None if file is None else file.absolute().parent)
         self._requests = Requests(self._supervisor, file)
         self._control: ControlServer | None = None
         self._error: Exception | None = None
@@ -142,7 +142,7 @@ class Fleet:
         return ended
 
     def close(self) -> None:
-        """End every process within three seconds, and leave nothing behind. May be called again."""
+        """End every process within three seconds (four with slow sinks); leave nothing behind. May be called again."""
         if self._control is not None:
             self._control.close()
             self._control = None

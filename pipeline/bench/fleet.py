@@ -38,14 +38,14 @@ def measure_fleet(fleet: Fleet, span: Span, turn: Callable[[float], None]) -> Fl
     """The fleet's figures; blocks until it has been started, measured and ended.
 
     Args:
-        fleet: Published on a free local port, whatever the file says.
+        fleet: Published on a free local port and kept in no sink, whatever the file says.
         span: How long.
         turn: Called several times a second with the seconds that are over, settling included; for progress.
 
     Raises:
         PipelineError: The fleet cannot be started, or ended before the time was over.
     """
-    private = fleet.model_copy(update={"publish": Publish(bind=PRIVATE)})
+    private = fleet.model_copy(update={"publish": Publish(bind=PRIVATE), "sinks": {}})
     with Supervisor(private) as supervisor:
         endpoint = supervisor.open().inside
         supervisor.run(0)  # Starts the cameras, which takes seconds with sixty; settling is what comes after.

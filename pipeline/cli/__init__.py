@@ -28,6 +28,7 @@ from pipeline.cli import (
     replay,
     run,
     schema,
+    sink,
     subscribe,
 )
 from pipeline.cli.argv import mask_arguments
@@ -48,6 +49,7 @@ app.command()(control.reload)
 app.add_typer(control.camera, name="camera")
 app.command()(clip.clip)
 app.command()(subscribe.subscribe)
+app.command()(sink.sink)
 app.add_typer(keys.app, name="keys")
 app.command()(replay.replay)
 app.command()(record.record)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pipeline.cli.settings import read_settings
+
 if TYPE_CHECKING:
     from pipeline.observe.tally import FleetTally
 
@@ -69,7 +71,11 @@ def add(
 
     Example: camfleet camera add yard --url rtsp://cam.example/1 --set stride=2 --set track.fill=interpolate
     """
-    request = {"command": "camera-add", "name": name, "settings": {"url": _absolute(url), **_read(settings or [])}}
+    request = {
+        "command": "camera-add",
+        "name": name,
+        "settings": {"url": _absolute(url), **read_settings(settings or [])},
+    }
     _change(request, fleet, as_json)
 
 
@@ -109,28 +115,6 @@ def _absolute(url: str) -> str:
     return str(Path(url).absolute()) if Path(url).is_file() else url
 
 
-def _read(settings: list[str]) -> dict[str, Any]:
-    """`track.fill=none` as a fleet file would nest it; values are YAML."""
-    import yaml
-
-    from pipeline.errors import ConfigError
-
-    read: dict[str, Any] = {}
-    for setting in settings:
-        key, equals, value = setting.partition("=")
-        if not key or not equals:
-            raise ConfigError(f"--set {setting}: expected KEY=VALUE, such as --set stride=2")
-        *sections, last = key.split(".")
-        inside = read
-        for section in sections:
-            inside = inside.setdefault(section, {})
-        try:
-            inside[last] = yaml.safe_load(value)
-        except (yaml.YAMLError, ValueError, RecursionError):  # such as a date that does not exist
-            raise ConfigError(f"--set {setting}: the value is no YAML; put it in quotes") from None
-    return read
-
-
 def _listen(found: dict[str, Any]) -> FleetTally:
     """What the cameras and their frames say meanwhile."""
     import threading
@@ -156,4 +140,6 @@ def _print(found: dict[str, Any], tally: FleetTally) -> None:
     console.print(FleetTable(tally, found["fleet"], promise))
     for process in found["processes"]:
         restarts = f", started again {process['restarts']} times" if process["restarts"] else ""
-        console.print(f"{process['name']}: {process['condition']}, pid {process['pid']}{restarts}", highlight=False)
+        detail = f"; {process['detail']}" if process["detail"] else ""
+        line = f"{process['name']}: {process['condition']}, pid {process['pid']}{restarts}{detail}"
+        console.print(line, highlight=False, markup=False)

@@ -73,7 +73,8 @@ def run(
     if log_format is not None:
         choose_log_format(log_format)
     configure_logs("fleet")
-    with _terminal(quiet) as terminal, Supervisor(fleet) as supervisor, ExitStack() as stack:
+    supervisor = Supervisor(fleet, directory=fleet_file.absolute().parent)
+    with _terminal(quiet) as terminal, supervisor, ExitStack() as stack:
         received = _stop_on_signals(supervisor)
         _tell(f"loading {fleet.model.path or fleet.model.backend} …")
         ready = _opened(supervisor, received)

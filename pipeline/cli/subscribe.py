@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipeline.cli.settings import key_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pipeline.client import Key, Statistics, Subscriber
+    from pipeline.client import Statistics, Subscriber
     from pipeline.wire import CameraState, FleetState, FrameResult, Message
 
 DEFAULT = "tcp://127.0.0.1:5555"
@@ -91,7 +93,7 @@ def subscribe(
         min_score=min_score,
         states="all",
         compact=compact,
-        key=_key(key, server_key),
+        key=key_of(key, server_key),
     ) as subscriber:
         try:
             for message in _messages(subscriber, timeout or None):
@@ -108,18 +110,6 @@ def _tell_missed(statistics: Statistics) -> None:
 
     if statistics.missed:
         print(f"camfleet: {readable_missed(statistics)}", file=sys.stderr)
-
-
-def _key(own: Path | None, server: Path | None) -> Key | None:
-    """What opens the endpoint, if anything was given for that."""
-    from pipeline.client import Key
-    from pipeline.errors import ConfigError
-
-    if own is None and server is None:
-        return None
-    if own is None or server is None:
-        raise ConfigError("--key and --server-key belong together: yours, and the public one of the fleet")
-    return Key(own, server)
 
 
 def _messages(subscriber: Subscriber[Message], timeout_s: float | None) -> Iterator[Message]:

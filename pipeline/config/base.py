@@ -22,6 +22,9 @@ from pipeline.redact import MASK, redact
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$"
 NAME_RULE = "1 to 63 letters, digits, “_”, “.” or “-”, beginning with a letter or digit"
 
+FACTORY = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
+"""What names a part of the user's own: package.module:factory."""
+
 _NAME = re.compile(NAME_PATTERN)
 _SECRET_KEY = re.compile(r"(?i)pass|pwd|secret|token|auth|credential|header|cookie|signature|key$")
 _SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]{0,20}://")
@@ -49,13 +52,14 @@ def mask_value(value: str) -> str:
     return redact(value)
 
 
-def _mask_tree(value: Any) -> Any:
+def mask_tree(value: Any) -> Any:
+    """`value` with what is secret in it masked, whatever it is made of."""
     if isinstance(value, str):
         return mask_value(value)
     if isinstance(value, dict):
-        return {key: MASK if _is_secret(key, item) else _mask_tree(item) for key, item in value.items()}
+        return {key: MASK if _is_secret(key, item) else mask_tree(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return type(value)(_mask_tree(item) for item in value)
+        return type(value)(mask_tree(item) for item in value)
     return value
 
 
@@ -83,11 +87,11 @@ class Value(BaseModel):
 
     @model_serializer(mode="wrap")
     def _masked(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        masked: dict[str, Any] = _mask_tree(serialize(self))
+        masked: dict[str, Any] = mask_tree(serialize(self))
         return masked
 
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
-        return [(name, _mask_tree(value)) for name, value in super().__repr_args__()]
+        return [(name, mask_tree(value)) for name, value in super().__repr_args__()]
 
 
 def not_bool(value: object) -> object:

@@ -15,6 +15,7 @@ from pipeline.config.files import resolve_files
 from pipeline.config.keyfiles import resolve_keys
 from pipeline.config.locate import Document, KeyPath, Tree, read_document
 from pipeline.config.schema import json_schema
+from pipeline.config.sinks.mistakes import as_written, check_sinks, report_kind, report_missing
 from pipeline.config.values import Fleet
 from pipeline.config.variables import substitute
 from pipeline.config.wording import Schema, describe
@@ -41,11 +42,14 @@ def load_fleet(path: str | Path, environ: Mapping[str, str] | None = None) -> Fl
     substitute(document, os.environ if environ is None else environ)
     resolve_files(document)
     resolve_keys(document)
+    check_sinks(document)
     complete = _complete(document)
     try:
         fleet = Fleet.model_validate(complete)
     except ValidationError as error:
         _report(error.errors(include_url=False, include_input=False), document)
+    else:
+        report_missing(fleet.sinks, document)
     if document.mistakes:
         raise ConfigError(told(document))
     return fleet
@@ -94,8 +98,13 @@ def _report(errors: list[ErrorDetails], document: Document) -> None:
     schema = json_schema()
     for error in errors:
         path = _path((*error["loc"], *error.get("ctx", {}).get("at", ())), document, schema)
+        if error["type"].startswith("union_tag"):
+            report_kind(path, document)
+            continue
         place = document.places.get(path)
-        text = describe(error, path, place.text if place else None, schema)
+        # What is allowed in a sink depends on its kind, which pydantic names and the file does not.
+        allowed_at = (*path[:2], error["loc"][2], *path[2:]) if path[:1] == ("sinks",) and len(path) > 2 else path
+        text = describe(error, allowed_at, place.text if place else None, schema)
         document.report(path, text, at_key=error["type"] == "extra_forbidden")
 
 
@@ -106,6 +115,8 @@ def _path(loc: KeyPath, document: Document, schema: Schema) -> KeyPath:
     if loc[:1] == ("model",) and loc[1:2] == ("options",):
         # Pydantic adds which of the allowed types it tried.
         return loc[:3]
+    if loc[:1] == ("sinks",):
+        return as_written(loc)
     inherited = ("defaults", *loc[2:])
     if loc[:1] == ("cameras",) and len(loc) > 2 and loc not in document.places and inherited in document.places:
         return inherited

@@ -22,7 +22,8 @@ def json_schema() -> dict[str, Any]:
     del camera["properties"]["camera_id"]
     camera["required"].remove("camera_id")
     schema["required"].remove("name")
-    schema["properties"]["cameras"]["additionalProperties"] = False
+    for named in ("cameras", "sinks"):
+        schema["properties"][named]["additionalProperties"] = False
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **schema,

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import difflib
-import re
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
-from pipeline.config.base import Name, Number, Value, Whole, mask_value, mistake, not_bool
+from pipeline.config.base import FACTORY, Name, Number, Value, Whole, mask_value, mistake, not_bool
 from pipeline.config.camera import Camera, CameraSettings
 from pipeline.config.endpoint import Endpoint, is_private
 from pipeline.config.engine import Cuda, OpenVino
 from pipeline.config.keys import Keys
+from pipeline.config.sinks.choice import AnySink
 
 BACKENDS = ("auto", "openvino", "ultralytics", "stub")
 
-_FACTORY = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
-
 
 def _backend(value: str) -> str:
-    if value in BACKENDS or _FACTORY.fullmatch(value):
+    if value in BACKENDS or FACTORY.fullmatch(value):
         return value
     close = difflib.get_close_matches(value, BACKENDS, 1)
     hint = f"; did you mean “{close[0]}”?" if close else ""
@@ -30,7 +28,7 @@ def _backend(value: str) -> str:
 Backend = Annotated[
     str,
     AfterValidator(_backend),
-    WithJsonSchema({"anyOf": [{"enum": list(BACKENDS)}, {"type": "string", "pattern": f"^{_FACTORY.pattern}$"}]}),
+    WithJsonSchema({"anyOf": [{"enum": list(BACKENDS)}, {"type": "string", "pattern": f"^{FACTORY.pattern}$"}]}),
 ]
 SidePx = Annotated[int, Field(ge=32, le=8192), BeforeValidator(not_bool)]
 Device = Annotated[str, WithJsonSchema({"type": ["string", "integer"]})]
@@ -240,6 +238,11 @@ class Fleet(Value):
         default=CameraSettings(), description="Settings of all cameras; a camera's own go before them."
     )
     cameras: dict[Name, Camera] = Field(min_length=1, description="The cameras by name.")
+    sinks: dict[Name, AnySink] = Field(
+        default_factory=dict,
+        description="Where results are kept or sent on to, by names of yours; each is a process of its own, and what "
+        "it cannot get rid of waits on disk.",
+    )
 
     @model_validator(mode="after")
     def _limits_name_cameras(self) -> Fleet:

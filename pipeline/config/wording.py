@@ -33,6 +33,9 @@ def at(schema: Schema, path: KeyPath) -> Schema:
     """The part of the schema that speaks of the value at `path`; empty where the schema knows nothing."""
     node = _resolve(schema, schema)
     for step in path:
+        if "oneOf" in node:
+            node = _of_kind(str(step), node["oneOf"], schema)
+            continue
         if isinstance(step, int):
             places = node.get("prefixItems", [])
             node = places[step] if step < len(places) else node.get("items", {})
@@ -65,6 +68,12 @@ def expected(node: Schema, schema: Schema) -> str:
 def _mapping(node: Schema) -> Schema:
     """Of several things that a value may be, the one with keys."""
     return next((choice for choice in node.get("anyOf", ()) if "properties" in choice), node)
+
+
+def _of_kind(kind: str, choices: list[Schema], schema: Schema) -> Schema:
+    """Of the kinds of a sink, the one that is named, else the one that takes any other name."""
+    kinds = [_resolve(choice, schema) for choice in choices]
+    return next((one for one in kinds if one["properties"]["kind"].get("const") == kind), kinds[-1])
 
 
 def _list(node: Schema, schema: Schema) -> str:

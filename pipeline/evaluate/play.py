@@ -37,7 +37,7 @@ def play(fleet: Fleet, turn: Callable[[int], None]) -> dict[str, list[FrameResul
     """Every frame that was published of each camera, in order; blocks until all recordings have ended.
 
     Args:
-        fleet: Published on a free local port, whatever its file says.
+        fleet: Published on a free local port and kept in no sink, whatever its file says.
         turn: Called from another thread with the number of frames so far; for progress.
 
     Raises:
@@ -45,7 +45,7 @@ def play(fleet: Fleet, turn: Callable[[int], None]) -> dict[str, list[FrameResul
         EvaluationError: A camera delivered nothing, began anew on the way, or was not heard from its first frame on.
     """
     require_recordings(fleet)
-    with Supervisor(fleet.model_copy(update={"publish": PRIVATE})) as supervisor:
+    with Supervisor(fleet.model_copy(update={"publish": PRIVATE, "sinks": {}})) as supervisor:
         endpoint = supervisor.open().inside
         kept = _Kept(turn)
         with Listener(endpoint, kept.hear, drain_s=QUIET_S):

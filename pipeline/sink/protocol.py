@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from pipeline.errors import SinkError
 from pipeline.wire import Message
 
 
@@ -58,3 +59,15 @@ class Sink(Protocol):
     def close(self) -> None:
         """Finish what is open; never raises for a place that is gone."""
         ...
+
+
+class Refused(SinkError):
+    """The place will never take some messages of this batch; the rest of it is safe.
+
+    They are counted as lost, with the reason, and the next batch comes.
+    """
+
+    def __init__(self, reason: str, messages: int) -> None:
+        """Say why, and how many."""
+        super().__init__(reason)
+        self.messages = messages

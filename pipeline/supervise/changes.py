@@ -36,6 +36,9 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
         restarted: Cameras whose source is another; each begins a new session.
         adjusted: Cameras that are served otherwise; their sessions and track ids go on.
         settings: What holds for all cameras and has changed, such as `slo.p95_ms`.
+        sinks_added: Sinks that joined.
+        sinks_removed: Sinks that left.
+        sinks_restarted: Sinks that go on with other settings.
         model: Whether another model has taken over.
         kept: Keys that were changed in the file and stay as they were until the fleet is started again.
     """
@@ -45,6 +48,9 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
     restarted: tuple[str, ...] = ()
     adjusted: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
+    sinks_added: tuple[str, ...] = ()
+    sinks_removed: tuple[str, ...] = ()
+    sinks_restarted: tuple[str, ...] = ()
     model: bool = False
     kept: tuple[str, ...] = ()
 
@@ -62,6 +68,9 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
             "started anew": self.restarted,
             "adjusted": self.adjusted,
             "changed": self.settings,
+            "added sink": self.sinks_added,
+            "removed sink": self.sinks_removed,
+            "started anew sink": self.sinks_restarted,
         }
         parts = [f"{what} {', '.join(names)}" for what, names in named.items() if names]
         parts += ["another model has taken over"] if self.model else []
@@ -80,6 +89,10 @@ def compare(old: Fleet, new: Fleet) -> Changes:
         restarted=tuple(restarted),
         adjusted=tuple(name for name in changed if name not in restarted),
         settings=tuple(key for key in _SETTINGS if _value(old, key) != _value(new, key)),
+        sinks_added=tuple(name for name in new.sinks if name not in old.sinks),
+        sinks_removed=tuple(name for name in old.sinks if name not in new.sinks),
+        # The values and not their dumps: those show no secret, and one may be all that differs.
+        sinks_restarted=tuple(name for name in new.sinks if name in old.sinks and new.sinks[name] != old.sinks[name]),
         model=old.model != keep_fixed(old, new).model,
         kept=tuple(key for key in FIXED if _value(old, key) != _value(new, key)),
     )

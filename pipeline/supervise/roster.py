@@ -39,4 +39,10 @@ class RosterTeller:
 
 
 def _figures(process: ProcessStatus) -> ProcessFigures:
-    return ProcessFigures(name=process.name, role=process.role, condition=process.condition, restarts=process.restarts)
+    return ProcessFigures(
+        name=process.name,
+        role=process.role,
+        condition=process.condition,
+        restarts=process.restarts,
+        detail=process.detail,
+    )

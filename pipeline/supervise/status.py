@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, cast, get_args
 
+from pipeline.sink.report import SinkFigures
 from pipeline.supervise.child import Condition
 
-Role = Literal["worker", "publisher", "camera"]
+Role = Literal["worker", "publisher", "camera", "sink"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,11 +17,13 @@ class ProcessStatus:
 
     Attributes:
         name: Its role, and which of several it is: `worker` (`worker cuda:0` and `worker cuda:1` where there are two
-            devices), `publisher`, `camera gate`.
+            devices), `publisher`, `camera gate`, `sink archive`.
         condition: What is going on with it.
         pid: Its process id while it runs.
         restarts: How often it was started again.
         role: What it does.
+        detail: What it says of itself, in one sentence; empty where it has nothing to say.
+        sink: How it does, of a sink that has said so.
     """
 
     name: str
@@ -28,6 +31,8 @@ class ProcessStatus:
     pid: int | None
     restarts: int
     role: Role
+    detail: str = ""
+    sink: SinkFigures | None = None
 
 
 def role_of(name: str) -> Role | None:

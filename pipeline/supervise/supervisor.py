@@ -1,4 +1,4 @@
-"""A running fleet: a worker for each device, a process for every camera, and what happens when one dies or joins.
+"""A running fleet: a worker for each device, a process for every camera and sink, and what happens when one dies.
 
 The workers come first, so that a model that cannot serve the fleet is known before a camera is opened. From then on
 nobody depends on anybody: each process is started again when it dies or when its heart stops, and the others go on.
@@ -35,6 +35,7 @@ from pipeline.supervise.child import ProcessHost
 from pipeline.supervise.inbox import Inbox
 from pipeline.supervise.members import Members
 from pipeline.supervise.roster import RosterTeller
+from pipeline.supervise.sinks import Sinks, require_libraries
 from pipeline.supervise.status import ProcessStatus
 from pipeline.supervise.swap import ModelSwap
 from pipeline.supervise.workers import FleetReady, Workers
@@ -72,13 +73,26 @@ class Supervisor:
         all_ended: Set while no camera will deliver another picture.
     """
 
-    def __init__(self, fleet: Fleet, clock: Clock | None = None) -> None:
+    def __init__(self, fleet: Fleet, clock: Clock | None = None, directory: Path | None = None) -> None:
+        """Prepare; nothing runs yet.
+
+        Args:
+            fleet: What the fleet file says.
+            clock: The time; the system's by default.
+            directory: The fleet file's folder, where relative paths of its sinks begin; the current one by default.
+
+        Raises:
+            ConfigError: A sink needs a library that is not installed.
+            SlotError: There is no place for the run.
+        """
+        require_libraries(fleet)
         self._fleet = fleet
         self._clock = clock or SystemClock()
         _keep_fork_server_in(process_folder())
         context = multiprocessing.get_context("forkserver")
         # Imported once, in the server: a camera then starts in milliseconds and shares the memory of these modules.
-        context.set_forkserver_preload(["pipeline.camera.process"])
+        sinks = ["pipeline.sink.process"] if fleet.sinks else []
+        context.set_forkserver_preload(["pipeline.camera.process", *sinks])
         self._lease = RunLease()
         host = ProcessHost(context, self._clock, self._lease.scope)
         self._begun = self._stopping = False
@@ -91,9 +105,10 @@ class Supervisor:
         self._workers = Workers(fleet, self._lease.scope, self._members, host)
         self._roster = RosterTeller(self._workers.inbox, self._clock)
         self._cameras = Cameras(fleet, self._lease.scope, self._workers, self._members, host)
+        self._sinks = Sinks(fleet, self._lease.scope, self._members, host, directory or Path.cwd())
 
     def open(self) -> FleetReady:
-        """Start the workers; returns once they can serve the fleet.
+        """Start the workers, the publisher and the sinks; returns once the workers can serve the fleet.
 
         Cameras start with `run`, so that whoever subscribes in between hears each from its first frame on.
 
@@ -105,7 +120,9 @@ class Supervisor:
             log.warning(f"publish.{key}: whoever reaches {endpoint} can read all: there are no keys (insecure: true)")
         for service in self._workers.services:
             service.child.start()
-        return self._await_workers()
+        ready = self._await_workers()
+        self._sinks.start(ready.inside)
+        return ready
 
     def run(self, duration_s: float | None = None, *, stays: bool = False) -> None:
         """Keep the fleet alive until `stop`, until `duration_s` is over, or until every recording has ended.
@@ -163,7 +180,9 @@ class Supervisor:
 
         Raises:
             ControlError: Another model is being loaded.
+            ConfigError: A sink needs a library that is not installed.
         """
+        require_libraries(fleet)
         if self._swap is not None:
             raise ControlError("another model is being loaded; try again when it has taken over")
         changes, wanted = compare(self._fleet, fleet), keep_fixed(self._fleet, fleet)
@@ -211,11 +230,11 @@ class Supervisor:
         self._nudge()
 
     def status(self) -> list[ProcessStatus]:
-        """The workers first, then the publisher, then the cameras in the order of the fleet file."""
+        """The workers first, then the publisher, then the cameras and the sinks in the order of the fleet file."""
         return self._members.status
 
     def close(self) -> None:
-        """End every process within three seconds, and leave nothing behind. May be called again."""
+        """End every process within three seconds (four with slow sinks); leave nothing behind. May be called again."""
         self._inbox.close()
         # Whatever fails on the way: the run's folder and shared memory do not stay.
         with ExitStack() as last:
@@ -276,6 +295,7 @@ class Supervisor:
             self._cameras.change(fleet.cameras[camera_id])
         for camera_id in changes.added:
             self._cameras.add(fleet.cameras[camera_id])
+        self._sinks.change(fleet)
         self._note_ended()
         log.info("the fleet has changed", what=changes.words)
 

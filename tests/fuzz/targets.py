@@ -9,7 +9,7 @@ from typing import Literal
 
 from pipeline.config import locate
 from pipeline.rtsp import messages as rtsp_messages
-from tests.fuzz import camera, discovery, doors, files, messages, pages, rtsp, words
+from tests.fuzz import camera, discovery, doors, files, messages, pages, rtsp, sinks, words
 
 CORPUS = Path(__file__).with_name("corpus")
 KIB = 1024
@@ -55,6 +55,9 @@ TARGETS: dict[str, Target] = {
         values="json",
     ),
     "text": Target(messages.text, 60, 64 * KIB, words.ADDRESS),
+    "spool": Target(sinks.spool, 8, 64 * KIB),
+    "sink-journal": Target(sinks.journal, 40, 64 * KIB, (*words.PACK, b"\x00\x00\x00")),
+    "sink-lines": Target(sinks.lines, 30, 64 * KIB, (*words.JSON, *words.ROWS, b'"frame_id":', b"\r\n")),
     "rtsp-server": Target(rtsp.server, 60, 4 * rtsp_messages.MAX_HEADER_BYTES, words.RTSP),
     "rtsp-requests": Target(rtsp.requests, 70, 2 * rtsp_messages.MAX_HEADER_BYTES, words.RTSP),
     "rtsp-authorization": Target(rtsp.authorization, 50, rtsp_messages.MAX_HEADER_BYTES, words.AUTH),

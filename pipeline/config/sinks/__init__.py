@@ -1,1 +1,8 @@
-"""What a fleet file says of its sinks: one kind a file, known by its class."""
+"""What a fleet file says of its sinks: one kind a file, known by its class.
+
+A kind is there once its module is named here; `choice.py` makes of all of them what a fleet file may say.
+"""
+
+from pipeline.config.sinks import file, webhook
+
+__all__ = ["file", "webhook"]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from pydantic import Field
+from pydantic import Field, GetJsonSchemaHandler, SerializerFunctionWrapHandler, model_serializer
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
-from pipeline.config.base import Name, Number, Value, Whole
+from pipeline.config.base import Name, Number, Value, Whole, mask_tree
 
 KINDS: dict[str, type[SinkSettings]] = {}
 """The settings of each kind, by its name in the fleet file; a class that has a `kind` registers itself."""
@@ -55,3 +57,28 @@ class SinkSettings(Value):
         super().__init_subclass__(**options)  # type: ignore[arg-type]
         if cls.kind:
             KINDS[cls.kind] = cls
+
+    @property
+    def named(self) -> str:
+        """What the fleet file says at `kind`."""
+        return self.kind
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """The modules that must be importable for what these settings ask."""
+        return self.needs
+
+    @model_serializer(mode="wrap")
+    def _masked(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        masked: dict[str, Any] = mask_tree(serialize(self))
+        return {"kind": self.named, **masked}
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        made = handler(schema)
+        keys = handler.resolve_ref_schema(made)
+        if cls.kind:
+            kind = {"const": cls.kind, "type": "string", "description": "What kind of sink it is."}
+            keys["properties"] = {"kind": kind, **keys["properties"]}
+            keys["required"] = ["kind", *keys.get("required", ())]
+        return made
