@@ -26,6 +26,7 @@ from pipeline.cli import (
     record,
     render,
     replay,
+    results,
     run,
     schema,
     sink,
@@ -53,6 +54,7 @@ app.command()(sink.sink)
 app.add_typer(keys.app, name="keys")
 app.command()(replay.replay)
 app.command()(record.record)
+app.command()(results.results)
 app.command()(render.render)
 app.command()(check.check)
 app.command()(discover.discover)

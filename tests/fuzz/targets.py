@@ -9,7 +9,7 @@ from typing import Literal
 
 from pipeline.config import locate
 from pipeline.rtsp import messages as rtsp_messages
-from tests.fuzz import camera, discovery, doors, files, messages, pages, rtsp, sinks, words
+from tests.fuzz import camera, discovery, doors, files, kept, messages, pages, rtsp, sinks, words
 
 CORPUS = Path(__file__).with_name("corpus")
 KIB = 1024
@@ -73,6 +73,8 @@ TARGETS: dict[str, Target] = {
     "sdp": Target(rtsp.sdp, 40, 256 * KIB, words.NAL),
     "access-units": Target(camera.access_units, 50, 64 * KIB, (*words.NAL, b"\x05", b"\x04", b"\x01\xff")),
     "camera-times": Target(camera.times, 50, 64 * KIB, (b"\xff" * 8, b"\x00" * 7 + b"\x80", b"\xff" * 7 + b"\x7f")),
+    "kept-lines": Target(kept.lines, 10, 64 * KIB, (*words.JSON, *words.ROWS, b'"kind":"detections"', b"fleet,")),
+    "kept-database": Target(kept.database, 10, 128 * KIB, (b"SQLite format 3\x00", b"frames", b"boxes", b"\xff" * 8)),
     "probe-matches": Target(discovery.matches, 20, 64 * KIB, words.SOAP),
     "stream-address": Target(discovery.address, 20, 4 * KIB, (*words.ADDRESS, b"${", b"$", b"hunter2", b"%3d", b"_a=")),
     "zap": Target(doors.zap, 60, 4 * KIB, words.ZAP),

@@ -1,0 +1,1 @@
+"""What is in results that a sink has kept: read from files or databases, counted, and shown."""

@@ -1,0 +1,67 @@
+"""Results by a path or an address, whatever they are kept in."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from pydantic_core import PydanticCustomError
+
+from pipeline.config.sinks.database import SUFFIXES, DatabaseUrl
+from pipeline.config.url import scheme_of
+from pipeline.errors import SinkError
+from pipeline.redact import redact
+from pipeline.results.databases import duckdb_file, postgresql, sqlite_file
+from pipeline.results.files import Kind, files_at
+from pipeline.results.tables import Opened
+
+
+def open_results(source: str) -> Opened:
+    """Results that can be asked.
+
+    Args:
+        source: A file or folder that a file sink has written, a file of SQLite or DuckDB, or the address of a
+            PostgreSQL server.
+
+    Raises:
+        SinkError: There is nothing, it is none of camfleet's, it is damaged, or its library is not installed.
+    """
+    if scheme_of(source):
+        return Opened(redact(source), postgresql(_address(source)))
+    path = Path(source).expanduser()
+    engine = SUFFIXES.get(path.suffix.lower())
+    if engine is None or path.is_dir():
+        return _files(path)
+    if not path.exists():
+        raise SinkError(f"{path}: there is no such file")
+    if engine == "duckdb":
+        _require("duckdb", f"{path}: reading a DuckDB file")
+        return Opened(str(path), duckdb_file(path))
+    return Opened(str(path), sqlite_file(path))
+
+
+def _address(source: str) -> DatabaseUrl:
+    try:
+        url = DatabaseUrl.parse(source)
+    except PydanticCustomError as error:
+        raise SinkError(f"{redact(source)}: {error}") from None
+    _require("psycopg", f"{url}: reading from PostgreSQL")
+    return url
+
+
+def _files(path: Path) -> Opened:
+    found = files_at(path)
+    if found.kind is Kind.PARQUET:
+        _require("duckdb", f"{path}: reading Parquet")
+    if found.kind is not Kind.MOT and find_spec("duckdb"):
+        from pipeline.results.columns import read_by_duckdb
+
+        return Opened(str(path), read_by_duckdb(found), found.notes)
+    from pipeline.results.lines import read_by_python
+
+    return Opened(str(path), read_by_python(found), found.notes)
+
+
+def _require(module: str, what: str) -> None:
+    if find_spec(module) is None:
+        raise SinkError(f"{what} needs {module}, which is not installed: pip install 'camfleet[sinks]'")

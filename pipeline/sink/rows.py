@@ -1,0 +1,254 @@
+"""Messages as rows of tables: what the columns of `schema/*.sql` are filled with, without any database.
+
+The fields of each row are the columns, by name and in order. PostgreSQL has no text with a zero character in it, and no
+database has half of a surrogate pair: both become the sign that stands for what cannot be read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import NamedTuple, get_args, get_type_hints
+
+import msgspec
+
+from pipeline.wire import CameraState, FrameResult, Message, TrackedBox
+
+_REPLACEMENT = "\ufffd"
+_SHORT = 64
+"""Names of classes and sessions come again with each object; longer texts are not worth their memory."""
+
+
+class FrameRow(NamedTuple):
+    """A row of `frames`."""
+
+    fleet: str
+    camera_id: str
+    session_id: str
+    session: int
+    frame_id: int
+    pts_s: float
+    captured_at_ns: int
+    capture_clock: str
+    published_at_ns: int
+    age_ms: float
+    frame_width: int
+    frame_height: int
+    origin: str
+    filled_because: str | None
+    detection_age_ms: float | None
+    stride: int
+    objects: int
+    lost: str
+    latency_ms: str
+
+
+class BoxRow(NamedTuple):
+    """A row of `boxes`."""
+
+    fleet: str
+    camera_id: str
+    session_id: str
+    frame_id: int
+    track_id: int
+    captured_at_ns: int
+    class_id: int
+    class_name: str
+    score: float
+    x1: float
+    y1: float
+    x2: float
+    y2: float
+    box_origin: str
+    since_detected_ms: float
+    uncertainty_px: float
+
+
+class StateRow(NamedTuple):
+    """A row of `camera_states`."""
+
+    fleet: str
+    camera_id: str
+    told_at_ns: int
+    state: str
+    detail: str
+    since_ns: int
+    session_id: str
+    reconnects: int
+    codec: str
+    decoder: str
+    frame_width: int
+    frame_height: int
+    detection_age_ms: float | None
+
+
+class Standing(NamedTuple):
+    """What of a camera's state makes a row where it changes."""
+
+    session_id: str
+    state: str
+    detail: str
+
+
+Row = FrameRow | BoxRow | StateRow
+KINDS: dict[str, type[Row]] = {"frames": FrameRow, "boxes": BoxRow, "camera_states": StateRow}
+"""The tables, in the order in which they are filled."""
+
+TIME_COLUMN = {table: "told_at_ns" if "told_at_ns" in row._fields else "captured_at_ns" for table, row in KINDS.items()}
+"""The column of each table by which rows become too old."""
+
+
+def column_types(row: type[Row]) -> dict[str, type]:
+    """`str`, `int` or `float` by column; whether it may be None is not told."""
+    hints = get_type_hints(row)
+    return {name: (get_args(hint) or (hint,))[0] for name, hint in hints.items()}
+
+
+LastStanding = Callable[[str, str], Standing | None]
+"""How a camera of a fleet stood by the newest row about it; None where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """What a batch of messages adds to each table, without repeats."""
+
+    frames: list[FrameRow] = field(default_factory=list)
+    boxes: list[BoxRow] = field(default_factory=list)
+    camera_states: list[StateRow] = field(default_factory=list)
+
+    def tables(self) -> list[tuple[str, list[Row]]]:
+        """The tables that get any."""
+        named = (("frames", self.frames), ("boxes", self.boxes), ("camera_states", self.camera_states))
+        return [(name, list(rows)) for name, rows in named if rows]
+
+
+class Book:
+    """Turns messages into rows; of the states of a camera only those that differ from the one before."""
+
+    def __init__(self, last: LastStanding) -> None:
+        """Begin with what is written already.
+
+        Args:
+            last: Asked once for each camera.
+        """
+        self._last = last
+        self._standings: dict[tuple[str, str], Standing | None] = {}
+
+    def rows(self, batch: Iterable[Message]) -> Rows:
+        """The rows of these messages; kinds that have no table are left out."""
+        rows = Rows()
+        seen: set[tuple[str, str, str, int]] = set()
+        for message in batch:
+            if isinstance(message, FrameResult):
+                row = frame_row(message)
+                key = (row.fleet, row.camera_id, row.session_id, row.frame_id)
+                if key not in seen:
+                    seen.add(key)
+                    rows.frames.append(row)
+                    rows.boxes.extend(box_rows(message))
+            elif isinstance(message, CameraState) and self._is_news(message):
+                rows.camera_states.append(state_row(message))
+        return rows
+
+    def _is_news(self, state: CameraState) -> bool:
+        key = (state.fleet, state.camera_id)
+        if key not in self._standings:
+            self._standings[key] = self._last(*key)
+        standing = Standing(readable(state.session_id), state.state, readable(state.detail))
+        before, self._standings[key] = self._standings[key], standing
+        return before != standing
+
+
+def frame_row(frame: FrameResult) -> FrameRow:
+    """A frame without its objects."""
+    return FrameRow(
+        fleet=frame.fleet,
+        camera_id=frame.camera_id,
+        session_id=readable(frame.session_id),
+        session=frame.session,
+        frame_id=frame.frame_id,
+        pts_s=frame.pts_s,
+        captured_at_ns=frame.captured_at_ns,
+        capture_clock=frame.capture_clock,
+        published_at_ns=frame.published_at_ns,
+        age_ms=frame.age_ms,
+        frame_width=frame.frame_wh[0],
+        frame_height=frame.frame_wh[1],
+        origin=frame.origin,
+        filled_because=None if frame.filled_because is None else readable(frame.filled_because),
+        detection_age_ms=frame.detection_age_ms,
+        stride=frame.stride,
+        objects=len(_once(frame.tracks)),
+        lost=_json(frame.lost),
+        latency_ms=_json(frame.latency_ms),
+    )
+
+
+def box_rows(frame: FrameResult) -> list[BoxRow]:
+    """The objects of a frame; one that is in it twice is taken once."""
+    fleet, camera_id, session_id = frame.fleet, frame.camera_id, readable(frame.session_id)
+    frame_id, captured_at_ns = frame.frame_id, frame.captured_at_ns
+    return [
+        BoxRow(
+            fleet,
+            camera_id,
+            session_id,
+            frame_id,
+            box.track_id,
+            captured_at_ns,
+            box.class_id,
+            readable(box.class_name),
+            box.score,
+            *box.xyxy,
+            box.origin,
+            box.since_detected_ms,
+            box.uncertainty_px,
+        )
+        for box in _once(frame.tracks)
+    ]
+
+
+def state_row(state: CameraState) -> StateRow:
+    """How a camera was told to be."""
+    return StateRow(
+        fleet=state.fleet,
+        camera_id=state.camera_id,
+        told_at_ns=state.at_ns,
+        state=state.state,
+        detail=readable(state.detail),
+        since_ns=state.since_ns,
+        session_id=readable(state.session_id),
+        reconnects=state.reconnects,
+        codec=readable(state.codec),
+        decoder=readable(state.decoder),
+        frame_width=state.frame_wh[0],
+        frame_height=state.frame_wh[1],
+        detection_age_ms=state.detection_age_ms,
+    )
+
+
+def readable(text: str) -> str:
+    r"""`text` as every database keeps it.
+
+    Example:
+        >>> readable("per\0son")
+        'per�son'
+    """
+    return _remembered(text) if len(text) <= _SHORT else _replaced(text)
+
+
+def _replaced(text: str) -> str:
+    return text.replace("\0", _REPLACEMENT).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+_remembered = lru_cache(maxsize=4096)(_replaced)
+
+
+def _once(tracks: tuple[TrackedBox, ...]) -> tuple[TrackedBox, ...]:
+    by_id = {box.track_id: box for box in tracks}
+    return tracks if len(by_id) == len(tracks) else tuple(by_id.values())
+
+
+def _json(values: Mapping[str, float]) -> str:
+    return msgspec.json.encode({readable(key): value for key, value in values.items()}).decode() if values else "{}"
