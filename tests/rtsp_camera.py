@@ -10,6 +10,7 @@ import socket
 import struct
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from pipeline.camera.nal import Codec
@@ -99,11 +100,16 @@ class Door:
 
 
 class RtspCamera(TcpServer):
-    """Serves coded pictures over RTSP and TCP (RFC 2326 §10.12), once for each viewer."""
+    """Serves coded pictures over RTSP, once for each viewer: over TCP (RFC 2326 §10.12), or UDP for one at a time.
+
+    Nobody listens at its RTCP port.
+    """
 
     def __init__(self, pictures: Sequence[bytes], habits: Habits = Habits()) -> None:
         self._units, self._habits = nal_units(pictures), habits
         self.requests: list[str] = []
+        self._client_port = 0
+        self._udp_port = _two_free_ports()
         super().__init__()
 
     @property
@@ -122,7 +128,9 @@ class RtspCamera(TcpServer):
                 answer = self._answer(request, door)
                 connection.sendall(answer)
                 if request.startswith("PLAY") and b" 200 " in answer:
-                    self._send(connection)
+                    with socket.socket(type=socket.SOCK_DGRAM) as datagrams:
+                        datagrams.bind(("127.0.0.1", self._udp_port))
+                        self._send(connection, datagrams)
                     return
 
     def _answer(self, request: str, door: Door) -> bytes:
@@ -139,7 +147,11 @@ class RtspCamera(TcpServer):
         if method == "DESCRIBE":
             body = self._description()
             headers += f"Content-Type: application/sdp\r\nContent-Length: {len(body)}\r\n"
-        if method == "SETUP":
+        if method == "SETUP" and (ports := re.search(r"RTP/AVP(?:/UDP)?;unicast;client_port=(\d+)-\d+", request)):
+            self._client_port = int(ports[1])
+            own = f"{self._udp_port}-{self._udp_port + 1}"
+            headers += f"Transport: RTP/AVP;unicast;client_port={ports[1]}-{int(ports[1]) + 1};server_port={own}\r\n"
+        elif method == "SETUP":
             headers += "Transport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n"
         return f"RTSP/1.0 200 OK\r\n{headers}\r\n{body}".encode()
 
@@ -155,7 +167,7 @@ class RtspCamera(TcpServer):
             + "a=control:track1\r\n"
         )
 
-    def _send(self, connection: socket.socket) -> None:
+    def _send(self, connection: socket.socket, datagrams: socket.socket) -> None:
         sequence, began_s = 0, time.monotonic()
         for number, unit in enumerate(self._habits.shape(self._units)[self._habits.begins :]):
             if self.closing.wait(max(0.0, began_s + number / self._habits.fps - time.monotonic())):
@@ -164,7 +176,10 @@ class RtspCamera(TcpServer):
             for place, (part, pts) in enumerate(parts, start=1):
                 marker = 0x80 if place == len(parts) else 0
                 header = struct.pack(">BBHII", 0x80, marker | PAYLOAD_TYPE, sequence & 0xFFFF, pts & 0xFFFFFFFF, 99)
-                connection.sendall(struct.pack(">BBH", 0x24, 0, len(header) + len(part)) + header + part)
+                if self._client_port:
+                    datagrams.sendto(header + part, ("127.0.0.1", self._client_port))
+                else:
+                    connection.sendall(struct.pack(">BBH", 0x24, 0, len(header) + len(part)) + header + part)
                 sequence += 1
         if not self._habits.hangs_up:
             self.closing.wait()
@@ -175,6 +190,17 @@ def aggregated(units: list[list[Nal]], codec: Codec) -> list[list[Nal]]:
     return [
         [_together(unit[:-1], codec), unit[-1]] if len(unit) > 1 and _size(unit[:-1]) < MTU else unit for unit in units
     ]
+
+
+def _two_free_ports() -> int:
+    """The first of two that follow each other."""
+    while True:
+        with socket.socket(type=socket.SOCK_DGRAM) as one, socket.socket(type=socket.SOCK_DGRAM) as two:
+            one.bind(("127.0.0.1", 0))
+            port: int = one.getsockname()[1]
+            with suppress(OSError, OverflowError):
+                two.bind(("127.0.0.1", port + 1))
+                return port
 
 
 def _together(nals: Sequence[Nal], codec: Codec) -> Nal:

@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 import pytest
 
+from pipeline.camera.backlog import waits_of_this_thread
 from pipeline.camera.even import Playout
 from pipeline.camera.picture import Picture
 from pipeline.camera.probe import probe
@@ -104,6 +105,14 @@ def test_transport_auto_takes_what_the_camera_offers(tmp_path: Path) -> None:
     options = ReplayOptions((recording,))
     with serve_recordings(options) as server, opened(camera(server.urls[0], transport="auto")) as source:
         assert seen(source, 5)
+
+
+def test_a_camera_that_does_not_listen_for_rtcp_over_udp_is_waited_for_and_not_asked_again_and_again() -> None:
+    with RtspCamera(coded("h264")) as server, opened(camera(server.url, transport="udp")) as source:
+        seen(source, 5)
+        before = waits_of_this_thread()
+        assert not any(one.behind for one in seen(source, 50))
+        assert waits_of_this_thread() - before > 25, "once for each picture, but where several come at once"
 
 
 @pytest.mark.parametrize(

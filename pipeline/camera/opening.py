@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import av
 from av.stream import Discard
 
+from pipeline.camera.datagrams import Datagrams
 from pipeline.camera.elsewhere import (
     is_http,
     is_playlist,
@@ -265,8 +266,11 @@ def packets(
         SourceError: The file cannot be read on.
     """
     came = False
+    datagrams = Datagrams() if sends_pieces(camera) and camera.transport != "tcp" else None
     try:
         for packet in container.demux(stream):
+            if datagrams is not None:
+                datagrams.forget_errors()
             # At the end PyAV gives an empty one, to flush the decoder with.
             if packet.size:
                 came = True
@@ -276,6 +280,9 @@ def packets(
     except (av.FFmpegError, OSError) as error:
         words = f"{camera.url} broke off: {why_lost(camera, error, ever_came=came)}"
         raise (SourceError(words) if camera.url.kind == "file" else SourceLost(words)) from None
+    finally:
+        if datagrams is not None:
+            datagrams.close()
 
 
 def tick_s(stream: av.VideoStream) -> float:
