@@ -129,7 +129,7 @@ class RtspCamera(TcpServer):
                 connection.sendall(answer)
                 if request.startswith("PLAY") and b" 200 " in answer:
                     with socket.socket(type=socket.SOCK_DGRAM) as datagrams:
-                        datagrams.bind(("127.0.0.1", self._udp_port))
+                        datagrams.bind(("127.0.0.1", self._udp_port if self._client_port else 0))
                         self._send(connection, datagrams)
                     return
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 import threading
+from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -34,8 +35,11 @@ MOST_TAKEN = 200 << 20
 
 
 @pytest.fixture(autouse=True)
-def nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
+def nothing_known(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(login_module, "_known", set())
+    yield
+    while login_module._reserved:
+        login_module._reserved.pop().close()
 
 
 @pytest.mark.parametrize(
