@@ -21,6 +21,8 @@ QUEUE_TOPIC = b"queue"
 """Not for subscribers: the body says how many messages the publisher keeps for each of them."""
 ROSTER_TOPIC = b"roster"
 """Not for subscribers: the body is a `Roster`."""
+LANES_TOPIC = b"lanes"
+"""Not for subscribers: the body is a `LanesInUse`."""
 
 
 class Roster(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,6 +37,20 @@ class Roster(msgspec.Struct, frozen=True, kw_only=True):
     p95_ms: float
     cameras: tuple[str, ...] = ()
     processes: tuple[ProcessFigures, ...] = ()
+
+
+class LanesInUse(msgspec.Struct, frozen=True, kw_only=True):
+    """What a worker tells the publisher once a second.
+
+    Attributes:
+        process: The worker's name among the processes.
+        lanes: How many detections may run at once.
+        busy: How many ran, on average over the last second.
+    """
+
+    process: str
+    lanes: int
+    busy: float
 
 
 class Publisher:
@@ -59,6 +75,10 @@ class Publisher:
     def tell(self, roster: Roster) -> None:
         """Say who belongs to the fleet."""
         self._send(ROSTER_TOPIC, msgspec.msgpack.encode(roster), b"")
+
+    def tell_lanes(self, use: LanesInUse) -> None:
+        """Say how much of the detector is used."""
+        self._send(LANES_TOPIC, msgspec.msgpack.encode(use), b"")
 
     def close(self) -> None:
         """Leave; messages that are still queued have a moment to go out."""

@@ -17,7 +17,7 @@ from pipeline import Subscriber
 from pipeline.client.history import missed
 from pipeline.clock import SystemClock
 from pipeline.errors import PublishError, WireError
-from pipeline.publish import Publisher, Roster
+from pipeline.publish import LanesInUse, Publisher, Roster
 from pipeline.relay.history import KEPT_S, History
 from pipeline.relay.overview import Overview
 from pipeline.relay.process import Relay, RelaySpec
@@ -119,6 +119,16 @@ def test_fleet_says_how_it_is_once_a_second_also_with_nothing_to_say(publisher: 
     assert second.number == first.number + 1
     assert second.processes == (process,)
     assert (second.p95_ms, second.kept, set(second.cameras)) == (80.0, None, {"gate"})
+
+
+def test_fleet_says_how_much_of_its_detectors_is_used(publisher: Running):
+    process = ProcessFigures(name="worker", role="worker", condition="running", restarts=0)
+    publisher.worker.tell(Roster(p95_ms=80.0, processes=(process, replace(process, name="worker cuda:1"))))
+    publisher.worker.tell_lanes(LanesInUse(process="worker", lanes=2, busy=1.25))
+    with Subscriber(publisher.relay.endpoint, states="all", timeout_s=DEADLINE_S) as messages:
+        told = messages.receive()
+    assert isinstance(told, FleetState)
+    assert [(one.lanes, one.lanes_busy) for one in told.processes] == [(2, 1.25), (None, None)]
 
 
 def test_subscriber_to_json_gets_the_same_messages(short_path: Path):

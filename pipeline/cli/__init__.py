@@ -31,6 +31,7 @@ from pipeline.cli import (
     schema,
     sink,
     subscribe,
+    top,
 )
 from pipeline.cli.argv import mask_arguments
 from pipeline.errors import PipelineError
@@ -50,6 +51,7 @@ app.command()(control.reload)
 app.add_typer(control.camera, name="camera")
 app.command()(clip.clip)
 app.command()(subscribe.subscribe)
+app.command()(top.top)
 app.command()(sink.sink)
 app.add_typer(keys.app, name="keys")
 app.command()(replay.replay)

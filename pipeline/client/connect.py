@@ -44,6 +44,7 @@ class Connection:
         *,
         queue: int,
         compact: bool = False,
+        frames: bool = True,
         key: Key | None = None,
     ) -> None:
         """Subscribe and connect.
@@ -53,6 +54,7 @@ class Connection:
             cameras: Names of cameras; None for all.
             queue: Messages kept while nobody receives; 0 for any number.
             compact: Frames as `compact/` instead of `detections/`.
+            frames: Whether frames are wanted at all.
             key: What opens the endpoints.
 
         Raises:
@@ -68,7 +70,7 @@ class Connection:
             if key is not None:
                 _use_key(self.socket, key)
             for camera_id in [None] if cameras is None else cameras:
-                for prefix in prefixes(camera_id, compact=compact):
+                for prefix in prefixes(camera_id, compact=compact, frames=frames):
                     self.socket.subscribe(prefix)
             for endpoint in self.endpoints:
                 self._connect(endpoint)

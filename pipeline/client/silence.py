@@ -9,6 +9,8 @@ from pipeline.wire import SEEING, CameraState
 
 HINT_S = 5.0
 """A subscriber that has heard nothing at all for so long says where it listens; a fleet says something every second."""
+HEARTBEAT_S = 3.0
+"""A fleet says how it is once a second; of one that has been silent for so long, nothing of now is known."""
 TOLD = 4
 """Cameras that an error explains; the rest is counted."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rich.style import Style
@@ -13,6 +13,10 @@ from pipeline.observe.tally import CameraTally, FleetTally
 from pipeline.observe.words import age, percent, whole
 
 GOOD, BAD = "green", "bold red"
+MOST_WANTED_FIRST = (
+    "p95 ms", "det age", "det/s", "stride", "kept %", "objects", "dec/s", "missed", "lost", "p50 ms", "pub/s", "again",
+)  # fmt: skip
+"""Headings of all figures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +47,15 @@ def missed(camera: CameraTally) -> int:
     return sum(frames for reason, frames in camera.filled.items() if reason != "stride")
 
 
-def columns(room: int) -> list[Column]:
-    """As many figures as fit into so many cells, one cell before each; the less important ones go first."""
+def columns(room: int, wanted: Sequence[str] = MOST_WANTED_FIRST) -> list[Column]:
+    """As many figures as fit into so many cells, one cell before each.
+
+    Args:
+        room: Cells.
+        wanted: Headings, the most important one first.
+    """
     chosen: set[str] = set()
-    for heading in _MOST_WANTED_FIRST:
+    for heading in wanted:
         room -= _ALL[heading].width + 1
         if room < 0:
             break
@@ -118,6 +127,3 @@ _ALL = {
         _plain("again", 5, lambda camera: str(camera.reconnects), _sum(lambda camera: camera.reconnects)),
     )
 }
-_MOST_WANTED_FIRST = (
-    "p95 ms", "det age", "det/s", "stride", "kept %", "objects", "dec/s", "missed", "lost", "p50 ms", "pub/s", "again",
-)  # fmt: skip

@@ -10,7 +10,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from pipeline.observe.books import RESTING
-from pipeline.observe.columns import GOOD, Column, columns, is_well
+from pipeline.observe.columns import GOOD, MOST_WANTED_FIRST, Column, columns, is_well
 from pipeline.observe.promise import Promise
 from pipeline.observe.summary import states
 from pipeline.observe.tally import CameraTally, FleetTally
@@ -59,15 +59,17 @@ class FleetTable:
         title: What they are of.
         promise: What is red beyond.
         whole: Every camera, however many lines that takes; otherwise as many as the console has lines for.
+        wanted: The figures that are known, the most important one first.
     """
 
     fleet: FleetTally
     title: str
     promise: Promise
     whole: bool = False
+    wanted: tuple[str, ...] = MOST_WANTED_FIRST
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        layout = _Layout.of(self.fleet.cameras, options.max_width)
+        layout = _Layout.of(self.fleet.cameras, options.max_width, self.wanted)
         frame = [self._headline(layout.width), layout.headings(), self._totals(layout)]
         room = None if self.whole else max(0, options.max_height - _SPARE_LINE - len(frame))
         head, headings, totals = frame
@@ -121,12 +123,12 @@ class _Layout:
     figures: tuple[Column, ...]
 
     @classmethod
-    def of(cls, cameras: Sequence[CameraTally], width: int) -> _Layout:
+    def of(cls, cameras: Sequence[CameraTally], width: int, wanted: Sequence[str]) -> _Layout:
         least, narrow, wide = _NAME_WIDTHS
         longest = max((len(camera.camera_id) for camera in cameras), default=least)
         name_width = min(max(longest, least), wide if width >= _WIDE else narrow)
         room = width - name_width - _STATE_WIDTH - _SPAN_WIDTH - 2
-        return cls(width, name_width, tuple(columns(room)))
+        return cls(width, name_width, tuple(columns(room, wanted)))
 
     def headings(self) -> Text:
         begin = f"{'camera':<{self.name_width}} {'state':<{_STATE_WIDTH}} {'for':>{_SPAN_WIDTH}}"

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 
 from msgspec.structs import replace
 
-from pipeline.publish import Roster
+from pipeline.publish import LanesInUse, Roster
 from pipeline.relay.history import History
 from pipeline.relay.outlet import Outlet
 from pipeline.relay.overview import Overview
@@ -41,6 +41,10 @@ class Audience:
             own = tuple(name for name in roster.cameras if name in self._cameras)
             roster = replace(roster, cameras=own, processes=())
         self._overview.know(roster)
+
+    def use(self, lanes: LanesInUse, now_s: float) -> None:
+        """A worker says how much of its detector is used; told to those who hear of processes."""
+        self._overview.use(lanes, now_s)
 
     def publish(self, topic: bytes, body: bytes, now_s: float) -> None:
         """Number a message about a camera, send it, and see what it says; nothing if it is not for these readers."""

@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from pipeline.publish import Roster
-from pipeline.wire import CameraFigures, CameraState, Counts, FleetState, State
+from pipeline.publish import LanesInUse, Roster
+from pipeline.wire import CameraFigures, CameraState, Counts, FleetState, ProcessFigures, State
 
 WINDOW_S = 5.0
 """How far back the figures look."""
 EVERY_S = 1.0
+USE_S = 3.0
+"""A worker says once a second how much of its detector is used; older news is not of now."""
 SHARE = 0.95
 """Of a camera's frames that have to be within the stated age."""
 _RESTING: frozenset[State] = frozenset({"ended", "paused", "removed"})
@@ -61,6 +63,7 @@ class Overview:
         self._fleet, self._roster = fleet, Roster(p95_ms=p95_ms)
         self._began_s, self._since_ns = now_s, wall_ns
         self._cameras: dict[str, _Seen] = {}
+        self._used: dict[str, tuple[LanesInUse, float]] = {}
         self._decoded = self._detected = 0
         self._filled: Counter[str] = Counter()
         self._lost: Counter[str] = Counter()
@@ -68,6 +71,10 @@ class Overview:
     def know(self, roster: Roster) -> None:
         """The supervisor says who belongs to the fleet."""
         self._roster = roster
+
+    def use(self, lanes: LanesInUse, now_s: float) -> None:
+        """A worker says how much of its detector is used."""
+        self._used[lanes.process] = (lanes, now_s)
 
     def hear_frame(self, body: bytes, now_s: float) -> None:
         """A frame is published; the body is that of a `FrameResult`."""
@@ -114,8 +121,14 @@ class Overview:
                 decoded=self._decoded, detected=self._detected, filled=dict(self._filled), lost=dict(self._lost)
             ),
             cameras=cameras,
-            processes=self._roster.processes,
+            processes=tuple(self._with_lanes(process, now_s) for process in self._roster.processes),
         )
+
+    def _with_lanes(self, process: ProcessFigures, now_s: float) -> ProcessFigures:
+        use, at_s = self._used.get(process.name, (None, 0.0))
+        if use is None or now_s - at_s > USE_S:
+            return process
+        return msgspec.structs.replace(process, lanes=use.lanes, lanes_busy=round(use.busy, 3))
 
     def _figures(self, name: str, now_s: float) -> CameraFigures:
         seen = self._cameras.get(name) or _Seen()

@@ -21,7 +21,15 @@ from pipeline.clock import NS_PER_MS, NS_PER_S, Clock, SystemClock
 from pipeline.config.keys import Keys
 from pipeline.errors import PublishError
 from pipeline.logs import configure_logs
-from pipeline.publish import FAREWELL_MS, INBOX_QUEUE, QUEUE_TOPIC, ROSTER_TOPIC, Roster
+from pipeline.publish import (
+    FAREWELL_MS,
+    INBOX_QUEUE,
+    LANES_TOPIC,
+    QUEUE_TOPIC,
+    ROSTER_TOPIC,
+    LanesInUse,
+    Roster,
+)
 from pipeline.relay.audience import Audience
 from pipeline.relay.guard import domain_of, make_guard
 from pipeline.relay.history import History
@@ -255,6 +263,10 @@ class Relay:
                 roster = msgspec.msgpack.decode(body, type=Roster)
                 for audience in self._audiences:
                     audience.know(roster)
+            elif topic == LANES_TOPIC:
+                use = msgspec.msgpack.decode(body, type=LanesInUse)
+                for audience in self._audiences:
+                    audience.use(use, self._now_s())
             else:
                 for audience in self._audiences:
                     audience.publish(topic, body, self._now_s())

@@ -136,6 +136,11 @@ def find(fleet: str | None = None, base: Path | None = None) -> Path:
     raise ControlError(f"{len(found)} fleets called “{fleet}” run here; give each a name of its own in its file")
 
 
+def any_runs(base: Path | None = None) -> bool:
+    """Whether a fleet of this user runs on this machine."""
+    return any((directory / SOCKET).exists() for directory in running(base))
+
+
 def _name(directory: Path) -> str:
     try:
         return (directory / FLEET).read_text(encoding="utf-8")

@@ -45,4 +45,5 @@ def _figures(process: ProcessStatus) -> ProcessFigures:
         condition=process.condition,
         restarts=process.restarts,
         detail=process.detail,
+        pid=process.pid or 0,
     )

@@ -80,16 +80,17 @@ def camera_of(topic_bytes: bytes) -> str:
     return topic_bytes.split(b"/")[1].decode()
 
 
-def prefixes(camera_id: str | None, *, compact: bool = False) -> list[bytes]:
+def prefixes(camera_id: str | None, *, compact: bool = False, frames: bool = True) -> list[bytes]:
     """What to subscribe to for every message about a camera, or about all; the fleet's own come with either.
 
     Args:
         camera_id: Which camera; None for all.
         compact: Frames as `compact/` instead of `detections/`.
+        frames: Whether frames are wanted at all.
     """
-    unwanted = "detections" if compact else "compact"
+    unwanted = ("detections" if compact else "compact",) if frames else ("detections", "compact")
     return [
         topic(kind, camera_id if issubclass(message, CameraMessage) else None)
         for kind, message in KINDS.items()
-        if kind != unwanted
+        if kind not in unwanted
     ]

@@ -46,6 +46,9 @@ class ProcessFigures(msgspec.Struct, frozen=True, kw_only=True):
         condition: `running`, `waiting` to be started again, `done`, or `given up`.
         restarts: How often it was started again.
         detail: What it says of itself, in one sentence; empty where it has nothing to say.
+        pid: Its process id on the fleet's machine; 0 while it does not run.
+        lanes: How many detections may run at once in it, of a worker; None of others, and while it is not known.
+        lanes_busy: How many ran, on average over the last second; likewise.
     """
 
     name: str
@@ -53,6 +56,9 @@ class ProcessFigures(msgspec.Struct, frozen=True, kw_only=True):
     condition: str
     restarts: Count
     detail: str = ""
+    pid: Count = 0
+    lanes: Count | None = None
+    lanes_busy: Number | None = None
 
 
 @published

@@ -20,11 +20,12 @@ from pipeline.clock import NS_PER_S, Clock
 from pipeline.detect import Detector
 from pipeline.errors import DetectorError
 from pipeline.link import Announce, FromCamera, FromSupervisor, LoadModel, ModelLoaded, Settings, WorkerLink
-from pipeline.publish import Publisher
+from pipeline.publish import LanesInUse, Publisher
 from pipeline.worker.core import Core, Serving
 from pipeline.worker.lanes import Lanes
 from pipeline.worker.stream import Job
 from pipeline.worker.swap import Swap
+from pipeline.worker.use import LaneUse
 
 log = structlog.get_logger()
 
@@ -50,6 +51,7 @@ class WorkerParts:
         clock: Time.
         load: Loads and warms a model, given the fleet file's `model` as JSON; may be called in any thread.
         open_lanes: Lanes of a detector, not started.
+        name: What the process is called.
     """
 
     core: Core
@@ -59,6 +61,7 @@ class WorkerParts:
     clock: Clock
     load: Callable[[str], Detector]
     open_lanes: Callable[[Detector], Lanes[Job]]
+    name: str = "worker"
 
 
 def serving(detector: Detector) -> Serving:
@@ -79,12 +82,13 @@ class Worker:
         self._core, self._detector = parts.core, parts.detector
         self._link, self._publisher = parts.link, parts.publisher
         self._clock, self._beat = parts.clock, beat
-        self._open_lanes = parts.open_lanes
+        self._name, self._open_lanes = parts.name, parts.open_lanes
         self._lanes = parts.open_lanes(parts.detector)
         self._swap = Swap(parts.load)
         self._stop_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._stopping = False
         self._turned_s = 0.0
+        self._use = LaneUse(self._now_s())
         self._urgent, self._any = zmq.Poller(), zmq.Poller()
         for readable in (self._lanes.fileno(), self._stop_fd, self._swap.fileno()):
             self._register(readable)
@@ -124,6 +128,7 @@ class Worker:
         self._core.decide()
         self._abandon_stuck()
         self._send()
+        self._tell_use()
 
     def close(self) -> None:
         """End the lanes and the detector."""
@@ -161,7 +166,7 @@ class Worker:
         for finished in self._lanes.collect():
             if finished.error is not None:
                 raise DetectorError(f"the detector failed on a batch of {len(finished.jobs)}: {finished.error}")
-            self._core.lanes_busy(self._lanes.busy)
+            self._note_busy()
             if finished.jobs:
                 self._core.finish(finished.jobs, finished.detections)
             else:
@@ -192,7 +197,17 @@ class Worker:
         self._lanes.limit = 0 if self._swap.detector is not None else min(self._core.lanes, self._lanes.count)
         while (lane := self._lanes.idle) is not None and (jobs := self._core.next_batch(lane.lay)):
             self._lanes.submit(lane, jobs, self._now_s())
-            self._core.lanes_busy(self._lanes.busy)
+            self._note_busy()
+
+    def _note_busy(self) -> None:
+        self._core.lanes_busy(self._lanes.busy)
+        self._use.note(self._lanes.busy, self._now_s())
+
+    def _tell_use(self) -> None:
+        """Once a second: how much of the detector is used."""
+        busy = self._use.take(self._now_s())
+        if busy is not None:
+            self._publisher.tell_lanes(LanesInUse(process=self._name, lanes=self._lanes.limit, busy=busy))
 
     def _abandon_stuck(self) -> None:
         abandoned = self._lanes.abandon(self._now_s() - STUCK_S, self._now_s())

@@ -127,6 +127,7 @@ def _open(spec: WorkerSpec, beat: c_int64, stack: contextlib.ExitStack) -> tuple
         clock=SystemClock(),
         load=lambda model: _load_politely(fleet, Model.model_validate_json(model)),
         open_lanes=lambda loaded: Lanes(loaded, fleet.worker.nice),
+        name=spec.name,
     )
     worker = Worker(parts, beat)
     stack.callback(worker.close)
