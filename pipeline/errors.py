@@ -8,6 +8,7 @@ PipelineError
 ├── DetectorError        a model cannot be loaded, or cannot serve this fleet
 ├── WireError            bytes that are no camfleet message, or of an unknown version
 ├── PublishError         the results cannot be published where the fleet file says
+├── PageError            the page cannot be served where the fleet file says
 ├── ControlError         a running fleet cannot be asked, or refuses what was asked
 ├── SubscriberTimeout    no message within the time the caller gave
 ├── SubscriberClosed     the subscriber was closed, by this thread or another
@@ -56,6 +57,10 @@ class WireError(PipelineError):
 
 class PublishError(PipelineError):
     """The results cannot be published where the fleet file says."""
+
+
+class PageError(PipelineError):
+    """The page cannot be served where the fleet file says, or a picture not be shown."""
 
 
 class ControlError(PipelineError):

@@ -33,6 +33,7 @@ class Fleet:
 
     Attributes:
         endpoint: Where it publishes, with the port.
+        page: The address of its page; empty where it has none.
     """
 
     def __init__(self, fleet: str | Path | FleetConfig, *, control: bool = True) -> None:
@@ -46,6 +47,7 @@ class Fleet:
             ConfigError: The file is wrong.
             DetectorError: The model cannot be loaded or cannot serve this fleet.
             PublishError: The results cannot be published where the file says.
+            PageError: The page cannot be served where it says.
         """
         file = None if isinstance(fleet, FleetConfig) else Path(fleet)
         config = fleet if isinstance(fleet, FleetConfig) else load_fleet(fleet)
@@ -57,6 +59,7 @@ class Fleet:
         try:
             ready = self._supervisor.open()
             self.endpoint, self._inside = ready.endpoint, ready.inside
+            self.page = self._supervisor.page
             if control:
                 self._control = ControlServer(self._supervisor.directory, config.name, self._requests.answer)
             self._thread.start()

@@ -9,6 +9,7 @@ import argparse
 import os
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -23,7 +24,7 @@ def main() -> int:
     """Serve the samples, run the fleet, end both; the fleet's exit code."""
     options = _options()
     replay = ["replay", *(f"samples/{name}.mp4" for name in CAMERAS), "--loop", "--port", str(options.port)]
-    fleet = ["run", "configs/demo.yaml", "--duration", str(options.duration)]
+    fleet = ["run", "configs/demo.yaml", "--duration", str(options.duration), "--page", str(_free(options.page))]
     os.environ["RTSP_PORT"] = str(options.port)
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(143))
     print("\nServing six recordings as cameras:", _shown(replay), sep="\n  ", flush=True)
@@ -64,6 +65,17 @@ def _run(command: list[str | Path]) -> int:
                 raise
 
 
+def _free(port: int) -> int:
+    """The port if nobody has it, else 0, which takes another."""
+    with socket.socket() as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind(("127.0.0.1", port))
+        except OSError:
+            return 0
+    return port
+
+
 def _shown(command: list[str]) -> str:
     return "$ .venv/bin/camfleet " + shlex.join(command)
 
@@ -71,6 +83,7 @@ def _shown(command: list[str]) -> str:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--duration", type=float, default=30, help="seconds; 0 runs until Ctrl-C")
+    parser.add_argument("--page", type=int, default=8080, help="port of the live page; 0 takes a free one")
     parser.add_argument("--port", type=int, default=8554, help="where the cameras are served")
     return parser.parse_args()
 

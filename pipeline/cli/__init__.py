@@ -30,6 +30,7 @@ from pipeline.cli import (
     run,
     schema,
     sink,
+    snapshot,
     subscribe,
     top,
 )
@@ -45,11 +46,12 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(run.run)
+app.command(cls=run.RunCommand)(run.run)
 app.command()(control.status)
 app.command()(control.reload)
 app.add_typer(control.camera, name="camera")
 app.command()(clip.clip)
+app.command()(snapshot.snapshot)
 app.command()(subscribe.subscribe)
 app.command()(top.top)
 app.command()(sink.sink)

@@ -12,6 +12,7 @@ from threading import Thread
 from typing import IO, TYPE_CHECKING, Annotated, Literal
 
 import typer
+from typer.core import TyperCommand
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -25,7 +26,20 @@ if TYPE_CHECKING:
 REFRESH_HZ = 2
 PRINTING_END_S = 1.0
 """How long the last log lines may take to come out."""
+ANY_PORT = -1
+"""`--page` without a port: where the fleet file says."""
 LAST_LINE = "\x04 end of the log\n"
+
+
+class RunCommand(TyperCommand):
+    """Lets `--page` stand without a port, which Typer's options cannot."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
+        """Say `--page -1` where no port follows."""
+        for at in reversed([at for at, word in enumerate(args) if word == "--page"]):
+            if not args[at + 1 : at + 2] or not args[at + 1].isdecimal():
+                args = [*args[: at + 1], str(ANY_PORT), *args[at + 1 :]]
+        return super().parse_args(ctx, args)
 
 
 def run(
@@ -40,6 +54,17 @@ def run(
     watch_file: Annotated[
         bool, typer.Option("--watch", help="Apply the fleet file whenever it changes, as camfleet reload does.")
     ] = False,
+    page: Annotated[
+        int | None,
+        typer.Option(
+            "--page",
+            metavar="[PORT]",
+            min=ANY_PORT,
+            max=65535,
+            help="Serve a live page on this machine, at this port (8080, or what the file says).",
+            show_default=False,
+        ),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No table, only the log and the summary.")] = False,
     log_format: Annotated[
         Literal["text", "json"] | None,
@@ -68,7 +93,7 @@ def run(
     from pipeline.observe.watch import FleetWatch
     from pipeline.supervise.supervisor import Supervisor
 
-    fleet = load_fleet(fleet_file)
+    fleet = _with_page(load_fleet(fleet_file), page)
     _check_writable(summary)
     if log_format is not None:
         choose_log_format(log_format)
@@ -80,6 +105,8 @@ def run(
         ready = _opened(supervisor, received)
         stack.enter_context(_controlled(supervisor, fleet_file, watch_file))
         _tell(f"{len(fleet.cameras)} cameras → {_workers(ready)} → {_endpoints(ready)}")
+        if supervisor.page:
+            _tell(f"page: {supervisor.page}")
         with FleetWatch(ready.inside, list(fleet.cameras), fleet.slo.p95_ms) as watch:
             with _table(terminal, watch, supervisor):
                 supervisor.run(duration or None)
@@ -90,6 +117,16 @@ def run(
     if summary is not None:
         _write_summary(summary, fleet, whole)
     _report(fleet, whole)
+
+
+def _with_page(fleet: Fleet, port: int | None) -> Fleet:
+    """The fleet with a page, if the command line asks for one; -1 asks for it where the file says."""
+    from pipeline.config.page import Page
+
+    if port is None:
+        return fleet
+    page = fleet.page or Page()
+    return fleet.model_copy(update={"page": page if port < 0 else page.model_copy(update={"port": port})})
 
 
 def _endpoints(ready: FleetReady) -> str:

@@ -14,7 +14,7 @@ _FILE = "file://"
 
 
 def resolve_files(document: Document) -> None:
-    """Replace the paths of recordings, folders and the model by absolute ones; report those that are nowhere."""
+    """Replace the paths of recordings, folders, model and certificate by absolute ones; report what is nowhere."""
     if not isinstance(document.data, dict):
         return
     cameras, model = document.data.get("cameras"), document.data.get("model")
@@ -25,9 +25,24 @@ def resolve_files(document: Document) -> None:
                 del camera["url"]
     if isinstance(model, dict) and isinstance(model.get("path"), str):
         model["path"] = _model(str(model["path"]), model.get("backend"), document)
+    if isinstance(page := document.data.get("page"), dict):
+        _certificate(page, document)
     openvino = model.get("openvino") if isinstance(model, dict) else None
     if isinstance(openvino, dict) and isinstance(openvino.get("int8_from"), str):
         openvino["int8_from"] = _pictures(str(openvino["int8_from"]), document)
+
+
+def _certificate(page: dict[str, Tree], document: Document) -> None:
+    """Replace the paths of a page's certificate and key."""
+    for name in ("cert", "key"):
+        written = page.get(name)
+        if not isinstance(written, str):
+            continue
+        found = look_up(written, document.file)
+        if found is None:
+            document.report(("page", name), f"there is no file “{written}” in {places(written, document.file)}")
+        else:
+            page[name] = str(found)
 
 
 def pictures_in(folder: Path) -> list[Path]:

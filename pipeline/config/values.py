@@ -12,6 +12,7 @@ from pipeline.config.camera import Camera, CameraSettings
 from pipeline.config.endpoint import Endpoint, is_private
 from pipeline.config.engine import Cuda, OpenVino
 from pipeline.config.keys import Keys
+from pipeline.config.page import Page
 from pipeline.config.sinks.choice import AnySink
 
 BACKENDS = ("auto", "openvino", "ultralytics", "stub")
@@ -233,6 +234,9 @@ class Fleet(Value):
     model: Model = Field(description="The detector and how it runs.")
     publish: Publish = Field(default=Publish(), description="Where the results go.")
     worker: Worker = Field(default=Worker(), description="The process that detects and tracks.")
+    page: Page | None = Field(
+        default=None, description="A page that shows the fleet live; none without it. `run --page` has one, too."
+    )
     slo: Slo = Field(default=Slo(), description="The latency that is promised.")
     defaults: CameraSettings = Field(
         default=CameraSettings(), description="Settings of all cameras; a camera's own go before them."

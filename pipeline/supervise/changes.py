@@ -94,7 +94,7 @@ def compare(old: Fleet, new: Fleet) -> Changes:
         # The values and not their dumps: those show no secret, and one may be all that differs.
         sinks_restarted=tuple(name for name in new.sinks if name in old.sinks and new.sinks[name] != old.sinks[name]),
         model=old.model != keep_fixed(old, new).model,
-        kept=tuple(key for key in FIXED if _value(old, key) != _value(new, key)),
+        kept=(*(key for key in FIXED if _value(old, key) != _value(new, key)), *_kept_page(old, new)),
     )
 
 
@@ -106,8 +106,14 @@ def keep_fixed(old: Fleet, new: Fleet) -> Fleet:
             "publish": old.publish.model_copy(update={"queue": new.publish.queue}),
             "model": new.model.model_copy(update={"device": old.model.device, "devices": old.model.devices}),
             "worker": new.worker.model_copy(update={"max_batch": old.worker.max_batch, "nice": old.worker.nice}),
+            "page": old.page,
         }
     )
+
+
+def _kept_page(old: Fleet, new: Fleet) -> tuple[str, ...]:
+    """A page stays where it is; one that only the command line asked for is in no file, and is not told of."""
+    return ("page",) if new.page is not None and new.page != old.page else ()
 
 
 def needs_new_process(before: Camera, now: Camera) -> bool:

@@ -68,6 +68,7 @@ class Requests:
             "began_ns": self._began_ns,
             "endpoint": None if ready is None else ready.endpoint,
             "json_endpoint": ready.json_endpoint or None if ready is not None else None,
+            "page": running.page or None,
             "inside": None if ready is None else ready.inside,
             "limited": {} if ready is None else ready.limited,
             "slo_p95_ms": running.fleet.slo.p95_ms,

@@ -34,11 +34,14 @@ from pipeline.supervise.changes import Changes, compare, keep_fixed
 from pipeline.supervise.child import ProcessHost
 from pipeline.supervise.inbox import Inbox
 from pipeline.supervise.members import Members
+from pipeline.supervise.pages import make_page, require_page
 from pipeline.supervise.roster import RosterTeller
+from pipeline.supervise.service import Service
 from pipeline.supervise.sinks import Sinks, require_libraries
 from pipeline.supervise.status import ProcessStatus
 from pipeline.supervise.swap import ModelSwap
 from pipeline.supervise.workers import FleetReady, Workers
+from pipeline.web.process import PageReady
 from pipeline.worker.process import settings_of
 
 log = structlog.get_logger()
@@ -82,10 +85,11 @@ class Supervisor:
             directory: The fleet file's folder, where relative paths of its sinks begin; the current one by default.
 
         Raises:
-            ConfigError: A sink needs a library that is not installed.
+            ConfigError: A sink or the page needs a library that is not installed.
             SlotError: There is no place for the run.
         """
         require_libraries(fleet)
+        require_page(fleet)
         self._fleet = fleet
         self._clock = clock or SystemClock()
         _keep_fork_server_in(process_folder())
@@ -105,6 +109,7 @@ class Supervisor:
         self._workers = Workers(fleet, self._lease.scope, self._members, host)
         self._roster = RosterTeller(self._workers.inbox, self._clock)
         self._cameras = Cameras(fleet, self._lease.scope, self._workers, self._members, host)
+        self._page = make_page(fleet, self._lease.scope, self._workers.inside, self._members, host)
         self._sinks = Sinks(fleet, self._lease.scope, self._members, host, directory or Path.cwd())
 
     def open(self) -> FleetReady:
@@ -115,6 +120,7 @@ class Supervisor:
         Raises:
             DetectorError: The model cannot be loaded or cannot serve this fleet, on one of its devices.
             PublishError: The results cannot be published where the fleet file says.
+            PageError: The page cannot be served where it says.
         """
         for key, endpoint in self._fleet.publish.exposed.items():
             log.warning(f"publish.{key}: whoever reaches {endpoint} can read all: there are no keys (insecure: true)")
@@ -122,6 +128,9 @@ class Supervisor:
             service.child.start()
         ready = self._await_workers()
         self._sinks.start(ready.inside)
+        if self._page is not None:
+            self._page.child.start()
+            self._await_page(self._page)
         return ready
 
     def run(self, duration_s: float | None = None, *, stays: bool = False) -> None:
@@ -159,6 +168,11 @@ class Supervisor:
     def ready(self) -> FleetReady | None:
         """Where results are; None until the workers can serve the fleet."""
         return self._workers.ready
+
+    @property
+    def page(self) -> str:
+        """The address of the fleet's page; empty where it has none."""
+        return "" if self._page is None or self._page.ready is None else self._page.ready.address
 
     @property
     def paused(self) -> frozenset[str]:
@@ -260,6 +274,12 @@ class Supervisor:
                 return ready
             wait([self._wake, *self._members.awaited()])
         raise PipelineError("stopped before the worker was ready")
+
+    def _await_page(self, page: Service[PageReady]) -> None:
+        """Wait until it is served, so that an address that is taken is told now; later it stops nobody."""
+        while not self._stopping and page.ready is None:
+            wait([self._wake, *self._members.awaited()])
+            page.hear()
 
     def _wait(self, end_s: float | None) -> None:
         due = [*self._members.due_s(), *([] if end_s is None else [end_s])]

@@ -1,0 +1,73 @@
+// What the page knows of the fleet; whoever shows something is told when it changes.
+
+export const store = {
+  fleet: '',
+  controls: false,
+  connected: false,
+  state: null, // the newest FleetState
+  drops: {}, // of the last second, by camera and cause
+  cameras: new Map(), // the newest CameraState by name
+  events: [], // newest last
+  heardAt: 0, // when the fleet last said how it is
+};
+
+const SILENT_MS = 4000; // a fleet says how it is once a second
+
+/** Whether what is known of the fleet is of now. Where it is not, nothing is green. */
+export const isFresh = () => store.connected && performance.now() - store.heardAt < SILENT_MS;
+
+/** For how long the fleet has said nothing, s. */
+export const silentFor = () => (performance.now() - store.heardAt) / 1000;
+
+/** How a camera is, if that is known now. */
+export const stateOf = (name) => (isFresh() ? store.cameras.get(name)?.state : undefined);
+
+const MOST_EVENTS = 300;
+const listeners = new Set();
+
+/** Call `listener(what)` whenever something changes; returns how to stop that. */
+export function listen(listener) {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}
+
+const tell = (what) => listeners.forEach((listener) => listener(what));
+
+export const learn = {
+  hello(head) {
+    store.fleet = head.fleet;
+    store.controls = head.controls;
+    store.events = [];
+    store.cameras.clear();
+    store.connected = true;
+    store.heardAt = performance.now();
+    tell('hello');
+  },
+  camera(state) {
+    if (state.state === 'removed') store.cameras.delete(state.camera_id);
+    else store.cameras.set(state.camera_id, state);
+    tell('camera');
+  },
+  fleet(state, drops) {
+    store.state = state;
+    store.drops = drops;
+    store.heardAt = performance.now();
+    tell('fleet');
+  },
+  event(event) {
+    store.events.push(event);
+    if (store.events.length > MOST_EVENTS) store.events.shift();
+    tell('event');
+  },
+  lost() {
+    if (!store.connected) return;
+    store.connected = false;
+    tell('lost');
+  },
+};
+
+/** Names of the fleet's cameras, in their order. */
+export function cameraNames() {
+  const names = new Set([...Object.keys(store.state?.cameras ?? {}), ...store.cameras.keys()]);
+  return [...names].sort((a, b) => a.localeCompare(b, undefined, { numeric: true }));
+}

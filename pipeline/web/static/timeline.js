@@ -1,0 +1,137 @@
+// The last minutes of a camera as charts that share their time.
+
+import { h, say } from './dom.js';
+import { store } from './store.js';
+import { age, clock, number } from './words.js';
+
+const KEPT = 600;
+const HEIGHT = 150;
+const CAUSES = ['#c2502e', '#8c6bb1', '#2b8a7e', '#a07818', '#5f6f7f'];
+// Columns of a point, as pipeline/web/history.py has them.
+const [AT, AGE, DETECTION_AGE, STRIDE, FRAMES, DETECTED, STATE, RECONNECTS, DROPS] = [0, 1, 2, 3, 4, 5, 6, 7, 8];
+
+const hour = (at) => clock(at * 1000);
+const loading = import('./vendor/uplot/uPlot.esm.js');
+
+/** Charts of one camera; `add` takes in the newest second, `close` ends it. */
+export class Timeline {
+  constructor(name) {
+    this.name = name;
+    this.points = [];
+    this.charts = [];
+    this.summary = h('p', { class: 'summary' });
+    this.holder = h('div', { class: 'charts' });
+    this.element = h('section', { class: 'card', 'aria-label': 'The last ten minutes' }, h('h2', {}, 'The last ten minutes'), this.summary, this.holder);
+    this.closed = false;
+    this.resized = new ResizeObserver(() => this.#resize());
+    this.#begin();
+  }
+
+  async #begin() {
+    const [{ default: uPlot }, answer] = await Promise.all([loading, fetch(`/api/history/${encodeURIComponent(this.name)}`).catch(() => null)]);
+    const { points } = answer?.ok ? await answer.json() : { points: [] };
+    if (this.closed) return;
+    const last = points.at(-1)?.[AT] ?? 0;
+    this.points = [...points, ...this.points.filter((point) => point[AT] > last)];
+    this.uPlot = uPlot;
+    this.#make();
+    this.resized.observe(this.holder);
+    this.scheme = matchMedia('(prefers-color-scheme: dark)');
+    this.remake = () => this.#make();
+    this.scheme.addEventListener('change', this.remake);
+  }
+
+  add() {
+    const figures = store.state?.cameras[this.name];
+    if (!figures) return;
+    const point = [store.state.at_ns / 1e6, figures.age_p95_ms, figures.detection_age_ms, figures.stride, figures.frame_hz,
+      figures.detect_hz, figures.state, store.cameras.get(this.name)?.reconnects ?? 0, store.drops[this.name] ?? {}];
+    this.points.push(point);
+    if (this.points.length > KEPT) this.points.shift();
+    if (!this.uPlot) return;
+    const causes = this.#causes();
+    if (causes.join() !== this.causes?.join()) this.#make();
+    else this.#data().forEach((data, at) => this.charts[at].setData(data));
+    this.#say();
+  }
+
+  close() {
+    this.closed = true;
+    this.resized.disconnect();
+    this.scheme?.removeEventListener('change', this.remake);
+    this.charts.forEach((chart) => chart.destroy());
+  }
+
+  #causes() {
+    return [...new Set(this.points.flatMap((point) => Object.keys(point[DROPS])))].sort();
+  }
+
+  #column(at) {
+    return this.points.map((point) => point[at]);
+  }
+
+  #data() {
+    const time = this.points.map((point) => point[AT] / 1000);
+    const goal = this.points.map(() => store.state?.p95_ms ?? null);
+    const again = this.points.map((point, at) => (at && point[RECONNECTS] > this.points[at - 1][RECONNECTS] ? 1 : null));
+    return [
+      [time, this.#column(AGE), this.#column(DETECTION_AGE), goal],
+      [time, this.#column(FRAMES), this.#column(DETECTED)],
+      [time, this.points.map((point) => point[STRIDE] || null)],
+      [time, ...this.causes.map((cause) => this.points.map((point) => point[DROPS][cause] ?? 0)), again],
+    ];
+  }
+
+  #make() {
+    this.charts.forEach((chart) => chart.destroy());
+    this.holder.replaceChildren();
+    this.causes = this.#causes();
+    const ink = getComputedStyle(this.element);
+    const colour = (name) => ink.getPropertyValue(name).trim();
+    const line = (label, stroke, more = {}) => ({ label, stroke, width: 1.5, points: { show: false }, spanGaps: false, ...more });
+    const shown = [
+      ['Age, ms', [line('95 of 100 below', colour('--blue')), line('last detection', colour('--amber')), line('goal', colour('--quiet'), { dash: [6, 4] })]],
+      ['A second', [line('frames', colour('--quiet')), line('detected', colour('--blue'))]],
+      ['Stride', [line('every … frame', colour('--blue'))]],
+      ['Left out or lost, frames a second', [...this.causes.map((cause, at) => line(cause, CAUSES[at % CAUSES.length])),
+        line('connected again', colour('--red'), { width: 0, points: { show: true, size: 9, fill: colour('--red') } })]],
+    ];
+    const data = this.#data();
+    this.charts = shown.map(([title, series], at) => this.#chart(title, series, data[at], colour));
+    this.#say();
+  }
+
+  #chart(title, series, data, colour) {
+    const axis = { stroke: colour('--quiet'), grid: { stroke: colour('--line'), width: 1 }, ticks: { show: false }, font: '12px system-ui, sans-serif' };
+    const place = h('figure', { class: 'chart' }, h('figcaption', {}, title));
+    this.holder.append(place);
+    const options = {
+      width: Math.max(240, place.clientWidth),
+      height: HEIGHT,
+      cursor: { sync: { key: this.name }, points: { size: 6 } },
+      scales: { y: { range: (chart, low, high) => [0, Math.max(1, (high ?? 1) * 1.1)] } },
+      axes: [{ ...axis, values: (chart, splits) => splits.map(hour), space: 90, size: 32 }, { ...axis, size: 44 }],
+      legend: { live: true },
+      series: [{ value: (chart, at) => (at === null ? '–' : hour(at)) }, ...series.map((one) => ({ ...one, value: (chart, value) => (value === null || value === undefined ? '–' : number(value, value < 10 ? 1 : 0)) }))],
+    };
+    return new this.uPlot(options, data, place);
+  }
+
+  #resize() {
+    for (const chart of this.charts) {
+      const width = Math.max(240, chart.root.parentElement.clientWidth);
+      if (width !== chart.width) chart.setSize({ width, height: HEIGHT });
+    }
+  }
+
+  /** The same in words, for those who do not see charts. */
+  #say() {
+    const ages = this.#column(AGE).filter((value) => value !== null);
+    const drops = this.points.reduce((sum, point) => sum + Object.values(point[DROPS]).reduce((a, b) => a + b, 0), 0);
+    const again = this.points.length ? this.points.at(-1)[RECONNECTS] - this.points[0][RECONNECTS] : 0;
+    const bad = this.points.filter((point) => ['blind', 'retrying', 'failed'].includes(point[STATE])).length;
+    say(this.summary, ages.length
+      ? `At worst ${age(Math.max(...ages))} old, now ${age(ages.at(-1))}; ${drops} frames left out or lost beyond the stride; connected again ${again} times; ${bad} s without sight.`
+      : 'Nothing is known yet.');
+  }
+}
