@@ -15,6 +15,7 @@ import argparse
 import importlib
 import json
 import multiprocessing
+import sys
 import tempfile
 import threading
 import time
@@ -27,6 +28,8 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from pipeline.config.sinks.options import sink_by_options
 from pipeline.relay.outlet import Outlet
