@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import socket
 import ssl
@@ -17,6 +18,8 @@ from pipeline.config.page import Page
 from pipeline.errors import PageError
 from pipeline.logs import configure_logs
 
+NICENESS = 10
+"""Who looks waits before who detects: the worker's is 5."""
 REFUSED = 2
 """Exit code of a page that cannot be served where it should."""
 BEAT_S = 1.0
@@ -63,6 +66,7 @@ def run_page(spec: PageSpec, report: Connection, beat: c_int64) -> None:
     """
     ignore_terminal()
     end_with_parent()
+    os.nice(NICENESS)
     configure_logs("page")
     raise_descriptor_limit()
     try:
