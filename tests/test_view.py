@@ -12,6 +12,8 @@ import pytest
 import zmq
 
 from pipeline.errors import WireError
+from pipeline.replay import ReplayOptions, serve_recordings
+from pipeline.replay.options import Playback
 from pipeline.viewing import FULL, STILLS, UNITS, Shown, Still, Unit, endpoint, unpack
 from tests.test_camera_process import Running, Worker, camera, worker  # noqa: F401
 
@@ -74,6 +76,21 @@ def test_units_decode_to_the_frames_that_shown_says_they_are(
             assert abs(left - 2 * (frames[picture.pts] % 75)) <= 2
             compared += 1
     assert compared > 75  # also of the second time it was played
+
+
+def test_only_key_pictures_are_told_to_be_such_also_long_after_the_connection_was_made(
+    worker: Worker,  # noqa: F811
+    recording: Path,
+    look: Callable[[bytes], Viewer],
+):
+    viewer = look(UNITS)
+    with serve_recordings(ReplayOptions((recording,), playback=Playback(loop=True))) as server:
+        (url,) = server.urls
+        with Running(worker, camera(url)):
+            # FFmpeg's H.264 decoder may begin anywhere once a connection is three seconds old.
+            worker.listen(lambda heard: len(viewer.look()) > 2 * 150)
+    units = [word for word, _ in viewer.seen if isinstance(word, Unit)]
+    assert 3 <= sum(unit.key for unit in units) <= len(units) / 25 + 2
 
 
 def test_stills_are_upright_small_and_name_their_frame(

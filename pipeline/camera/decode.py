@@ -87,7 +87,13 @@ class Decoder:
         return self._processor.concern
 
     def decode(
-        self, packet: av.Packet[Any], stamp: Stamp, *, key: bool, again: Sequence[bytes] = ()
+        self,
+        packet: av.Packet[Any],
+        stamp: Stamp,
+        *,
+        key: bool,
+        may_begin: bool = False,
+        again: Sequence[bytes] = (),
     ) -> Iterator[Decoded]:
         """The pictures this packet completes, in presentation order; none before the first key frame.
 
@@ -95,12 +101,13 @@ class Decoder:
             packet: One coded picture.
             stamp: Of the packet.
             key: Decoding can begin here.
+            may_begin: It may begin here although nothing says that it can.
             again: Coded pictures from a key frame on that are to be decoded before, anew, and not shown.
 
         Raises:
             SourceError: The camera has met one of its limits.
         """
-        self._begun = self._begun or key
+        self._begun = self._begun or key or may_begin
         if not self._begun:
             if self._fell_back:
                 yield Decoded(None, packet.pts, stamp, corrupt=True)
@@ -118,7 +125,7 @@ class Decoder:
             for _ in range(self._processor.owed):
                 yield Decoded(None, None, stamp, corrupt=True)
             self._begun, self._fell_back = False, True
-            yield from self.decode(packet, stamp, key=key)
+            yield from self.decode(packet, stamp, key=key, may_begin=may_begin)
             return
         except av.FFmpegError:
             # The next packets may be whole: what cannot be decoded is a lost picture, not the end of the stream.

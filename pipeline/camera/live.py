@@ -144,8 +144,10 @@ class LiveSource:
         if self._falls_behind(unit):
             yield self._picture(Decoded(None, None, unit.stamp, corrupt=False), behind=True)
         else:
-            key = unit.key or self._may_begin(unit.stamp.arrival.ns)
-            for decoded in self._decoder.decode(unit.packet, unit.stamp, key=key, again=unit.again):
+            may_begin = self._may_begin(unit.stamp.arrival.ns)
+            for decoded in self._decoder.decode(
+                unit.packet, unit.stamp, key=unit.key, may_begin=may_begin, again=unit.again
+            ):
                 self._begun = self._begun or decoded.frame is not None
                 if self._current:
                     yield self._picture(decoded)

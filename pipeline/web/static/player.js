@@ -153,7 +153,12 @@ export class Player {
       if (this.prefix) data = joined(this.prefix, data);
     }
     unit.data = null;
-    this.decoder.decode(new EncodedVideoChunk({ type: unit.key ? 'key' : 'delta', timestamp: unit.n, data }));
+    try {
+      this.decoder.decode(new EncodedVideoChunk({ type: unit.key ? 'key' : 'delta', timestamp: unit.n, data }));
+    } catch {
+      // Such as a stream that is refreshed step by step: what it begins with is no key picture to a browser.
+      this.#useStills();
+    }
   }
 
   #configure(unit) {
