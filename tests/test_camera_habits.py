@@ -81,7 +81,9 @@ def test_every_picture_of_an_untidy_camera_is_seen_in_one_session(habits: Habits
     assert begins <= 12, "a camera begins with the present, after its first key frame"
     assert all((one == two).all() for one, two in zip(frames, expected[begins:], strict=False))
     steps = np.diff([one.pts_s for one in came])
-    assert steps == pytest.approx(np.full(len(steps), TICKS / 90_000), abs=0.02)
+    assert (steps > 0).all(), "a stray one lies between its neighbours"
+    assert steps.max() < 0.5, "and leads nowhere, though others may hold it up on its way"
+    assert np.median(steps) == pytest.approx(TICKS / 90_000, abs=0.005)
 
 
 def test_a_camera_that_sends_no_key_frame_is_blind_and_says_why() -> None:
