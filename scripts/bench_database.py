@@ -32,9 +32,6 @@ from tests.sink_frames import frame
 
 BATCH = 1000
 ENGINES = ("sqlite", "duckdb", "postgresql")
-_SLOW = """
-CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep({seconds}); RETURN NULL; END $$;
-CREATE TRIGGER slow AFTER INSERT ON frames EXECUTE FUNCTION slow()"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +78,8 @@ def _place(engine: str, slow_ms: float) -> Iterator[tuple[str, psutil.Process | 
             yield str(Path(folder) / f"results.{engine}"), None
         return
     with postgres_server(fsync=True) as server:
-        if slow_ms:
-            connection = connect(DatabaseUrl(server.url()), Path())
-            connection.execute(_SLOW.format(seconds=slow_ms / 1000))
-            connection.close()
-        yield server.url(), psutil.Process(server.pid)
+        url = server.slow_database(slow_ms / 1000) if slow_ms else server.new_database()
+        yield url, psutil.Process(server.pid)
 
 
 def _measure(url: str, server: psutil.Process | None, batches: int, objects: int) -> Cost:

@@ -1,12 +1,14 @@
 """What the page costs and how soon it shows: load time, capture to screen, pictures a second, the price of a viewer.
 
-.venv/bin/python scripts/bench_page.py --parts load sixteen viewer down --pairs 3 --seconds 15
+.venv/bin/python scripts/bench_page.py --parts load sixteen viewer reader ways down --pairs 3 --seconds 15
 
 `load`     from the request to the first picture, and to the load event, on loopback
 `sixteen`  pictures a second of each of 16 cameras with a stub detector, and their age on the screen
 `viewer`   six cameras with the demo's model, with and without somebody who looks, in turns: CPU of the cameras, the
            publisher and the page; p95 of all frames, detections a second
-`reader`   the same with a viewer that takes everything and draws nothing, as if the browser were on another machine
+`reader`   the same with a viewer that takes everything and draws nothing, as if the browser were on another machine:
+           once the coded pictures for WebCodecs, once the stills for browsers that cannot play them
+`ways`     both ways in the browser, in turns: pictures a second of each camera, their age on the screen
 `down`     from the moment a camera's server dies until the page shows it
 
 The browser runs on the same machine, without a GPU, and takes from the fleet what it needs: its own CPU is not the
@@ -54,6 +56,7 @@ def main() -> None:
             "sixteen": lambda: measure_sixteen(browser, options.seconds),
             "viewer": lambda: measure_viewer(browser, options.pairs, options.seconds),
             "reader": lambda: measure_reader(options.pairs, options.seconds),
+            "ways": lambda: measure_ways(browser, options.pairs, options.seconds),
             "down": lambda: measure_down(browser),
         }
         for part in options.parts:
@@ -85,9 +88,10 @@ def fleet_of(count: int, *, stub: bool, urls: dict[str, str] | None = None) -> I
 
 
 @contextmanager
-def tab_at(browser: Browser, address: str) -> Iterator[Page]:
-    """A tab of a usual size."""
+def tab_at(browser: Browser, address: str, before: str = "") -> Iterator[Page]:
+    """A tab of a usual size, in which a script has run before the page's own."""
     context = browser.new_context(viewport={"width": 1600, "height": 1000})
+    context.add_init_script(before)
     tab = context.new_page()
     tab.goto(address)
     try:
@@ -145,7 +149,7 @@ READER = """
 import json, sys
 from websockets.sync.client import connect
 with connect(sys.argv[1], proxy=None, max_size=None) as connection:
-    connection.send(json.dumps({"watch": {name: "units" for name in sys.argv[2:]}}))
+    connection.send(json.dumps({"watch": {name: sys.argv[2] for name in sys.argv[3:]}}))
     while True:
         connection.recv()
         connection.send('{"ack": 1}')
@@ -153,11 +157,16 @@ with connect(sys.argv[1], proxy=None, max_size=None) as connection:
 """Takes all that a browser would, and shows nothing: what a viewer costs the fleet, without what a browser costs."""
 
 
+WAYS = ("units", "stills")
+"""Coded pictures as they came, for WebCodecs; JPEGs."""
+WITHOUT_WEBCODECS = "delete window.VideoDecoder"
+
+
 @contextmanager
-def reader_at(fleet: Fleet) -> Iterator[None]:
+def reader_at(fleet: Fleet, way: str) -> Iterator[None]:
     """Somebody who watches all cameras and draws nothing."""
     address = fleet.page.replace("http", "ws") + "live"
-    with subprocess.Popen([sys.executable, "-c", READER, address, *fleet.cameras]) as reader:
+    with subprocess.Popen([sys.executable, "-c", READER, address, way, *fleet.cameras]) as reader:
         try:
             yield
         finally:
@@ -166,15 +175,29 @@ def reader_at(fleet: Fleet) -> Iterator[None]:
 
 def measure_reader(pairs: int, seconds: float) -> dict[str, Any]:
     """As `measure_viewer`, where the browser is on another machine."""
-    found: dict[str, list[dict[str, float]]] = {"without": [], "with": []}
+    found: dict[str, list[dict[str, float]]] = {"without": [], **{way: [] for way in WAYS}}
     with fleet_of(6, stub=False) as fleet:
         time.sleep(SETTLE_S)
         for _ in range(pairs):
             found["without"].append(_costs(fleet, seconds))
-            with reader_at(fleet):
+            for way in WAYS:
+                with reader_at(fleet, way):
+                    time.sleep(SETTLE_S / 2)
+                    found[way].append(_costs(fleet, seconds))
                 time.sleep(SETTLE_S / 2)
-                found["with"].append(_costs(fleet, seconds))
-            time.sleep(SETTLE_S / 2)
+    return _medians(found)
+
+
+def measure_ways(browser: Browser, pairs: int, seconds: float) -> dict[str, Any]:
+    """Medians of what is seen of six cameras, with WebCodecs and without."""
+    found: dict[str, list[dict[str, float]]] = {way: [] for way in WAYS}
+    with fleet_of(6, stub=True) as fleet:
+        for _ in range(pairs):
+            for way, before in zip(WAYS, ("", WITHOUT_WEBCODECS), strict=True):
+                with tab_at(browser, fleet.page, before) as tab:
+                    time.sleep(SETTLE_S)
+                    shown, span_s = _shown(tab, seconds)
+                found[way].append({"camera_hz": len(shown) / span_s / 6, **_ages(shown)})
     return _medians(found)
 
 
@@ -247,7 +270,7 @@ def _median(values: list[float]) -> float:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--parts", nargs="+", default=["load", "sixteen", "viewer", "reader", "down"])
+    parser.add_argument("--parts", nargs="+", default=["load", "sixteen", "viewer", "reader", "ways", "down"])
     parser.add_argument("--pairs", type=int, default=3, help="of runs with and without a viewer")
     parser.add_argument("--seconds", type=float, default=15.0, help="of each measurement")
     return parser.parse_args()

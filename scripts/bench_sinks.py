@@ -6,7 +6,8 @@
 The sink is the process of a fleet, with its spool; the publisher is another process, as the fleet's is. A sink keeps up
 if all that was published is written within two seconds after the last frame, nothing was lost, and it was never more
 than two seconds behind. Its share of a core is that of all its threads while frames came. Servers of Debian's packages
-(PostgreSQL, mosquitto, redis, nats) are started by what their tests start them with, and are not counted.
+(PostgreSQL, mosquitto, redis, nats) are started by what their tests start them with, and are not counted. Into
+`database-slow`, a PostgreSQL, every write takes 200 ms longer.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import argparse
 import importlib
 import json
 import multiprocessing
+import statistics
 import sys
 import tempfile
 import threading
@@ -91,11 +93,15 @@ def started(module: str, name: str, settings: Callable[[Any], tuple[str, Setting
     return stage
 
 
-@contextmanager
-def postgres(folder: Path) -> Iterator[tuple[str, Settings]]:
-    """A server of its own, with an empty database."""
-    with importlib.import_module("tests.postgres_server").postgres_server() as server:
-        yield "database", {"url": server.new_database()}
+def postgres(write_s: float = 0.0) -> Stage:
+    """A server of its own, with an empty database, into which each write takes so much longer."""
+
+    @contextmanager
+    def stage(folder: Path) -> Iterator[tuple[str, Settings]]:
+        with importlib.import_module("tests.postgres_server").postgres_server() as server:
+            yield "database", {"url": server.slow_database(write_s) if write_s else server.new_database()}
+
+    return stage
 
 
 @contextmanager
@@ -106,7 +112,8 @@ def _ready(kind: str, settings: Settings) -> Iterator[tuple[str, Settings]]:
 KINDS: dict[str, Stage] = {
     **{f"file-{name}": files(name) for name in ("parquet", "jsonl", "csv", "mot")},
     "webhook": webhook,
-    "database-postgres": postgres,
+    "database-postgres": postgres(),
+    "database-slow": postgres(write_s=0.2),
     "database-duckdb": lambda folder: _ready("database", {"url": str(folder / "results.duckdb")}),
     "database-sqlite": lambda folder: _ready("database", {"url": str(folder / "results.sqlite")}),
     "mqtt": started("servers", "mosquitto", lambda server: ("mqtt", {"url": f"mqtt://127.0.0.1:{server.port}"})),
@@ -183,6 +190,7 @@ def measure(kind: str, settings: Settings, folder: Path, options: argparse.Names
         "published": published,
         "lost": told.lost,
         "cores": round(cores, 3),
+        "lag_p50_s": round(statistics.median(lags or [0.0]), 2),
         "lag_max_s": max(lags, default=0.0),
         "rest_s": round(behind_s, 1),
         "memory_mb": round(memory_mb),

@@ -19,9 +19,15 @@ from typing import Any
 import psycopg
 import pytest
 
+from pipeline.config.sinks.database import DatabaseUrl
+from pipeline.sink.database import connect
+
 PASSWORD = "hunter2"
 _DEADLINE_S = 60
 _numbers = itertools.count()
+_SLOW = """
+CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep({seconds}); RETURN NULL; END $$;
+CREATE TRIGGER slow AFTER INSERT ON frames EXECUTE FUNCTION slow()"""
 _SETTINGS = """
 listen_addresses = '127.0.0.1'
 shared_buffers = 32MB
@@ -55,6 +61,14 @@ class PostgresServer:
         with psycopg.connect(self.url(), autocommit=True) as connection:
             connection.execute(f"CREATE DATABASE {name}")
         return self.url(name)
+
+    def slow_database(self, write_s: float) -> str:
+        """The address of one with the tables of a sink, into which every write of frames takes so much longer."""
+        url = self.new_database()
+        connect(DatabaseUrl(url), Path()).close()
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(_SLOW.format(seconds=write_s))
+        return url
 
     def start(self) -> None:
         """Returns once it answers; tries again while what is left of a killed one ends."""

@@ -138,6 +138,17 @@ def test_history_counts_what_was_lost_in_each_second_and_forgets():
     assert first.of("none") == []
 
 
+def test_history_knows_the_restarts_of_the_processes_a_camera_depends_on():
+    history = History()
+    own, other = (
+        ProcessFigures(name=f"camera {name}", role="camera", condition="running", restarts=restarts)
+        for name, restarts in (("gate", 3), ("yard", 7))
+    )
+    state = fleet_state(1, restarts=2)
+    history.hear(replace(state, processes=(*state.processes, own, other)))
+    assert [point.restarts for point in history.of("gate")] == [2 + 3]
+
+
 def sent_by(viewer: Viewer, feed: Callable[[Viewer], None]) -> list[bytes]:
     """The messages that a browser gets that acknowledges none of them."""
     messages: list[bytes] = []

@@ -47,7 +47,7 @@ class Fed:
         spec = feeding.SinkSpec(settings, place, publisher.endpoint, folder / self.name)
         self.feed = feeding.Feed(spec, SystemClock())
         self._publisher, self._stop, self._written = publisher, threading.Event(), 0
-        self.detail = ""
+        self.detail, self.most_lag_s = "", 0.0
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self.feed.run, args=(self._stop, self._look))
         self._thread.start()
@@ -56,6 +56,7 @@ class Fed:
         figures = self.feed.figures
         with self._lock:
             self._written, self.detail = figures.written, self.detail or figures.detail
+            self.most_lag_s = max(self.most_lag_s, figures.lag_s)
 
     def written(self) -> int:
         with self._lock:
@@ -123,3 +124,25 @@ def test_database_server_that_was_killed_meanwhile_gets_everything_once(
         boxes = connection.execute("SELECT count(*) FROM boxes").fetchone()
     assert counted == (FRAMES, FRAMES, 2 * FRAMES)
     assert boxes == (2 * FRAMES,)
+
+
+def test_database_that_is_slow_gets_everything_and_the_lag_is_told(
+    server: PostgresServer, tmp_path: Path, publisher: Publisher, within: Callable
+) -> None:
+    url = server.slow_database(write_s=0.2)
+    fed = Fed(publisher, url, tmp_path)
+    try:
+        begin(publisher, fed, within)
+        before = fed.written()
+        pause = threading.Event()
+        for first in range(0, 4 * FRAMES, 30):
+            publish(publisher, range(first, first + 30))
+            pause.wait(0.1)
+        wait_until(within, lambda: fed.written() >= before + 4 * FRAMES)
+    finally:
+        fed.close()
+    assert fed.most_lag_s > 0
+    assert fed.feed.figures.lost == fed.feed.figures.missed == 0
+    with psycopg.connect(url) as connection:
+        counted = connection.execute("SELECT count(*), count(DISTINCT frame_id), sum(objects) FROM frames").fetchone()
+    assert counted == (4 * FRAMES, 4 * FRAMES, 2 * 4 * FRAMES)

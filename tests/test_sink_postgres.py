@@ -153,14 +153,8 @@ def test_postgres_write_that_failed_is_told_and_the_same_sink_writes_it_later(
 
 
 def test_postgres_that_is_slow_gets_everything(server: PostgresServer) -> None:
-    url = server.new_database()
+    url = server.slow_database(write_s=0.2)
     sink = opened(url)
-    as_admin(
-        url,
-        "CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql "
-        "AS $$ BEGIN PERFORM pg_sleep(0.2); RETURN NULL; END $$",
-        "CREATE TRIGGER wait AFTER INSERT ON frames EXECUTE FUNCTION wait()",
-    )
     for number in range(5):
         sink.write(batch(number))
     sink.close()

@@ -14,7 +14,11 @@ _AS_PLANNED = frozenset({"stride"})
 
 
 class Point(NamedTuple):
-    """How a camera did in one second, as the timelines want it: a row, in this order."""
+    """How a camera did in one second, as the timelines want it: a row, in this order.
+
+    `reconnects` counts those of the camera's present process, `restarts` those of the processes that it depends on: its
+    own, and the worker.
+    """
 
     at_ms: float
     age_p95_ms: float | None
@@ -24,6 +28,7 @@ class Point(NamedTuple):
     detect_hz: float
     state: str | None
     reconnects: int
+    restarts: int
     drops: dict[str, int]
 
 
@@ -64,6 +69,8 @@ class History:
     def _add(self, state: FleetState) -> None:
         for name in self._points.keys() - state.cameras.keys():
             del self._points[name]
+        workers = sum(process.restarts for process in state.processes if process.role == "worker")
+        own = {process.name: process.restarts for process in state.processes}
         for name, figures in state.cameras.items():
             point = Point(
                 at_ms=state.at_ns / 1e6,
@@ -74,6 +81,7 @@ class History:
                 detect_hz=figures.detect_hz,
                 state=figures.state,
                 reconnects=self._reconnects.get(name, 0),
+                restarts=workers + own.get(f"camera {name}", 0),
                 drops=dict(self._drops.pop(name, {})),
             )
             self._points.setdefault(name, deque(maxlen=KEPT_S)).append(point)

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from pipeline.results.ask import account_of
-from pipeline.results.databases import sqlite_file
+from pipeline.results.databases import duckdb_file, sqlite_file
 from pipeline.results.files import Files, Kind
 from pipeline.results.lines import read_by_python
 from pipeline.results.tables import Opened, Tables
@@ -30,6 +30,22 @@ def database(data: bytes) -> None:
     file = Path("kept.sqlite")
     file.write_bytes(data)
     _read(sqlite_file(file))
+
+
+def duckdb_database(data: bytes) -> None:
+    """A file of DuckDB."""
+    file = Path("kept.duckdb")
+    file.write_bytes(data)
+    _read(duckdb_file(file))
+
+
+def parquet(data: bytes) -> None:
+    """A file of Parquet."""
+    from pipeline.results.columns import read_by_duckdb
+
+    file = Path("kept.parquet")
+    file.write_bytes(data)
+    _read(read_by_duckdb(Files(file, Kind.PARQUET, [file])))
 
 
 def _read(tables: Tables) -> None:

@@ -1,15 +1,20 @@
-"""Targets that read what sinks have left on disk."""
+"""Targets that read what people say of sinks, and what sinks have left on disk."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
+
+from pipeline.config.sinks.options import sink_by_options
+from pipeline.errors import PipelineError, WireError
 from pipeline.sink.motbook import MotLines
 from pipeline.sink.parquetbook import read_journal
 from pipeline.sink.spool import Position, Spool
 from pipeline.sink.spoolfile import FILE
 from pipeline.sink.textbook import CommaLines, JsonLines
 from pipeline.wire import FrameResult
+from tests.fuzz.files import ENVIRON, SECRET
 
 _FORMS = (JsonLines(states=True), CommaLines(), MotLines(("town", "gate", "0000000001f0")))
 
@@ -45,3 +50,16 @@ def lines(data: bytes) -> None:
         assert form.whole(data[: form.whole(data)]) <= form.whole(data) <= len(data)
         for line in data.splitlines():
             form.frame_of(line)
+
+
+def settings(data: bytes) -> None:
+    """A kind and its settings, as JSON; no message repeats what a variable stands for."""
+    try:
+        given = msgspec.json.decode(data, type=dict[str, object])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise WireError(str(error)) from None
+    try:
+        sink_by_options(str(given.pop("kind", None)), given, ENVIRON)
+    except PipelineError as error:
+        assert SECRET not in str(error), "the message tells the value of a variable"
+        raise

@@ -8,7 +8,7 @@ const KEPT = 600;
 const HEIGHT = 150;
 const CAUSES = ['#c2502e', '#8c6bb1', '#2b8a7e', '#a07818', '#5f6f7f'];
 // Columns of a point, as pipeline/web/history.py has them.
-const [AT, AGE, DETECTION_AGE, STRIDE, FRAMES, DETECTED, STATE, RECONNECTS, DROPS] = [0, 1, 2, 3, 4, 5, 6, 7, 8];
+const [AT, AGE, DETECTION_AGE, STRIDE, FRAMES, DETECTED, STATE, RECONNECTS, RESTARTS, DROPS] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9];
 
 const hour = (at) => clock(at * 1000);
 const loading = import('./vendor/uplot/uPlot.esm.js');
@@ -45,7 +45,7 @@ export class Timeline {
     const figures = store.state?.cameras[this.name];
     if (!figures) return;
     const point = [store.state.at_ns / 1e6, figures.age_p95_ms, figures.detection_age_ms, figures.stride, figures.frame_hz,
-      figures.detect_hz, figures.state, store.cameras.get(this.name)?.reconnects ?? 0, store.drops[this.name] ?? {}];
+      figures.detect_hz, figures.state, store.cameras.get(this.name)?.reconnects ?? 0, this.#restarts(), store.drops[this.name] ?? {}];
     this.points.push(point);
     if (this.points.length > KEPT) this.points.shift();
     if (!this.uPlot) return;
@@ -62,6 +62,17 @@ export class Timeline {
     this.charts.forEach((chart) => chart.destroy());
   }
 
+  /** Of the processes that this camera depends on: its own, and the worker. */
+  #restarts() {
+    const mine = store.state.processes.filter(({ name, role }) => role === 'worker' || name === `camera ${this.name}`);
+    return mine.reduce((sum, process) => sum + process.restarts, 0);
+  }
+
+  /** How many more than a second before, for each point: a count that falls has begun anew. */
+  #rises(at) {
+    return this.points.map((point, second) => (second ? Math.max(0, point[at] - this.points[second - 1][at]) : 0));
+  }
+
   #causes() {
     return [...new Set(this.points.flatMap((point) => Object.keys(point[DROPS])))].sort();
   }
@@ -73,12 +84,12 @@ export class Timeline {
   #data() {
     const time = this.points.map((point) => point[AT] / 1000);
     const goal = this.points.map(() => store.state?.p95_ms ?? null);
-    const again = this.points.map((point, at) => (at && point[RECONNECTS] > this.points[at - 1][RECONNECTS] ? 1 : null));
+    const marks = (at) => this.#rises(at).map((rise) => rise || null);
     return [
       [time, this.#column(AGE), this.#column(DETECTION_AGE), goal],
       [time, this.#column(FRAMES), this.#column(DETECTED)],
       [time, this.points.map((point) => point[STRIDE] || null)],
-      [time, ...this.causes.map((cause) => this.points.map((point) => point[DROPS][cause] ?? 0)), again],
+      [time, ...this.causes.map((cause) => this.points.map((point) => point[DROPS][cause] ?? 0)), marks(RECONNECTS), marks(RESTARTS)],
     ];
   }
 
@@ -89,12 +100,13 @@ export class Timeline {
     const ink = getComputedStyle(this.element);
     const colour = (name) => ink.getPropertyValue(name).trim();
     const line = (label, stroke, more = {}) => ({ label, stroke, width: 1.5, points: { show: false }, spanGaps: false, ...more });
+    const mark = (label, stroke) => line(label, stroke, { width: 0, points: { show: true, size: 9, fill: stroke } });
     const shown = [
       ['Age, ms', [line('95 of 100 below', colour('--blue')), line('last detection', colour('--amber')), line('goal', colour('--quiet'), { dash: [6, 4] })]],
       ['A second', [line('frames', colour('--quiet')), line('detected', colour('--blue'))]],
       ['Stride', [line('every … frame', colour('--blue'))]],
       ['Left out or lost, frames a second', [...this.causes.map((cause, at) => line(cause, CAUSES[at % CAUSES.length])),
-        line('connected again', colour('--red'), { width: 0, points: { show: true, size: 9, fill: colour('--red') } })]],
+        mark('connected again', colour('--red')), mark('a process started again', colour('--amber'))]],
     ];
     const data = this.#data();
     this.charts = shown.map(([title, series], at) => this.#chart(title, series, data[at], colour));
@@ -128,10 +140,10 @@ export class Timeline {
   #say() {
     const ages = this.#column(AGE).filter((value) => value !== null);
     const drops = this.points.reduce((sum, point) => sum + Object.values(point[DROPS]).reduce((a, b) => a + b, 0), 0);
-    const again = this.points.length ? this.points.at(-1)[RECONNECTS] - this.points[0][RECONNECTS] : 0;
+    const sum = (at) => this.#rises(at).reduce((a, b) => a + b, 0);
     const bad = this.points.filter((point) => ['blind', 'retrying', 'failed'].includes(point[STATE])).length;
     say(this.summary, ages.length
-      ? `At worst ${age(Math.max(...ages))} old, now ${age(ages.at(-1))}; ${drops} frames left out or lost beyond the stride; connected again ${again} times; ${bad} s without sight.`
+      ? `At worst ${age(Math.max(...ages))} old, now ${age(ages.at(-1))}; ${drops} frames left out or lost beyond the stride; connected again ${sum(RECONNECTS)} times, its processes started again ${sum(RESTARTS)} times; ${bad} s without sight.`
       : 'Nothing is known yet.');
   }
 }
