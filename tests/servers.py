@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 import shutil
 import signal
 import socket
@@ -132,6 +133,32 @@ def nats(folder: Path, *, login: bool = False) -> Iterator[Server]:
     command += ["--user", USER, "--pass", PASSWORD] if login else []
     with _running(Server(port, command, folder)) as server:
         yield server
+
+
+_NGINX = """
+daemon off; error_log stderr; pid {folder}/nginx.pid; worker_processes 1; {user}
+events {{ worker_connections 64; }}
+http {{
+    access_log off;
+    client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
+    server {{
+        listen 127.0.0.1:{port} ssl; ssl_certificate {cert}; ssl_certificate_key {key};
+        {location}
+    }}
+}}
+"""
+
+
+@contextmanager
+def nginx(folder: Path, location: str) -> Iterator[tuple[Server, Path]]:
+    """A proxy with TLS; `location` says for what. Its certificate comes with it."""
+    cert, key = certificate(folder)
+    port, config = free_port(), folder / "nginx.conf"
+    user = f"user {getpass.getuser()};" if os.geteuid() == 0 else ""
+    config.write_text(_NGINX.format(folder=folder, port=port, cert=cert, key=key, location=location, user=user))
+    with _running(Server(port, [program("nginx"), "-p", folder, "-c", config], folder)) as server:
+        yield server, cert
 
 
 _KAFKA = """
