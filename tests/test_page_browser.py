@@ -198,6 +198,10 @@ def test_page_views_tell_what_the_fleet_does(
         tab.get_by_role("link", name="north").click()
         tab.locator(".u-over").first.wait_for(timeout=30_000)
         tab.locator(".summary", has_text="without sight").wait_for(timeout=30_000)
+        charts = [box for chart in tab.locator(".uplot").all() if (box := chart.bounding_box())]
+        places = [box for place in tab.locator(".chart").all() if (box := place.bounding_box())]
+        assert len(charts) == 4
+        assert all(chart["width"] <= place["width"] for chart, place in zip(charts, places, strict=True))
         assert tab.get_by_role("button", name="Pause").count() == 0
 
 

@@ -106,17 +106,18 @@ export class Timeline {
       ['A second', [line('frames', colour('--quiet')), line('detected', colour('--blue'))]],
       ['Stride', [line('every … frame', colour('--blue'))]],
       ['Left out or lost, frames a second', [...this.causes.map((cause, at) => line(cause, CAUSES[at % CAUSES.length])),
-        mark('connected again', colour('--red')), mark('a process started again', colour('--amber'))]],
+        mark('connected again', colour('--red')), mark('a process started again', colour('--blue'))]],
     ];
     const data = this.#data();
-    this.charts = shown.map(([title, series], at) => this.#chart(title, series, data[at], colour));
+    // All places before the first chart: each is as wide as it is beside the others.
+    const places = shown.map(([title]) => h('figure', { class: 'chart' }, h('figcaption', {}, title)));
+    this.holder.append(...places);
+    this.charts = shown.map(([, series], at) => this.#chart(places[at], series, data[at], colour));
     this.#say();
   }
 
-  #chart(title, series, data, colour) {
+  #chart(place, series, data, colour) {
     const axis = { stroke: colour('--quiet'), grid: { stroke: colour('--line'), width: 1 }, ticks: { show: false }, font: '12px system-ui, sans-serif' };
-    const place = h('figure', { class: 'chart' }, h('figcaption', {}, title));
-    this.holder.append(place);
     const options = {
       width: Math.max(240, place.clientWidth),
       height: HEIGHT,
