@@ -198,6 +198,8 @@ def test_page_views_tell_what_the_fleet_does(
         tab.get_by_role("link", name="north").click()
         tab.locator(".u-over").first.wait_for(timeout=30_000)
         tab.locator(".summary", has_text="without sight").wait_for(timeout=30_000)
+        tab.emulate_media(color_scheme="dark")  # The charts are made anew, as they are when a new cause of loss comes.
+        tab.evaluate("() => new Promise(requestAnimationFrame)")
         charts = [box for chart in tab.locator(".uplot").all() if (box := chart.bounding_box())]
         places = [box for place in tab.locator(".chart").all() if (box := place.bounding_box())]
         assert len(charts) == 4
