@@ -198,12 +198,14 @@ def test_page_views_tell_what_the_fleet_does(
         tab.get_by_role("link", name="north").click()
         tab.locator(".u-over").first.wait_for(timeout=30_000)
         tab.locator(".summary", has_text="without sight").wait_for(timeout=30_000)
-        tab.emulate_media(color_scheme="dark")  # The charts are made anew, as they are when a new cause of loss comes.
-        tab.evaluate("() => new Promise(requestAnimationFrame)")
-        charts = [box for chart in tab.locator(".uplot").all() if (box := chart.bounding_box())]
-        places = [box for place in tab.locator(".chart").all() if (box := place.bounding_box())]
-        assert len(charts) == 4
-        assert all(chart["width"] <= place["width"] for chart, place in zip(charts, places, strict=True))
+        # In another colour scheme the charts are made anew, as they are when a new cause of loss comes.
+        tab.evaluate("() => document.querySelectorAll('.uplot').forEach((chart) => chart.classList.add('before'))")
+        tab.emulate_media(color_scheme="dark")
+        tab.wait_for_function("() => document.querySelectorAll('.uplot:not(.before)').length === 4", timeout=30_000)
+        widths = tab.evaluate(
+            "() => [...document.querySelectorAll('.uplot')].map((it) => [it.offsetWidth, it.parentElement.offsetWidth])"
+        )
+        assert len(widths) == 4 and all(chart <= place for chart, place in widths), widths
         assert tab.get_by_role("button", name="Pause").count() == 0
 
 
