@@ -21,7 +21,7 @@ from pipeline.web.measured import Measures, Taken
 from pipeline.web.metrics import collected, text_of
 from pipeline.web.minute import LastMinute
 from pipeline.web.totals import LONGEST_NAME, OTHER, Histogram, Names
-from pipeline.wire import CameraState, Counts, FleetState, FrameResult, ProcessFigures, State
+from pipeline.wire import CameraState, Counts, FleetState, FrameResult, ProcessFigures, SinkState, State
 from tests.operations_server import operations_of
 from tests.publishing import Publisher
 from tests.wire_messages import FLEET, FRAME, STATE
@@ -102,6 +102,25 @@ def test_ages_and_stages_are_in_buckets():
     assert of(known, "frame_age_seconds_count", camera="gate") == 2
     assert of(known, "frame_age_seconds_sum", camera="gate") == pytest.approx(9.1)
     assert of(known, "stage_latency_seconds_sum", stage="detect") == pytest.approx(0.028), "of detected frames alone"
+
+
+def test_sinks_are_told_by_their_names_and_have_no_value_while_nothing_is_known():
+    archive = ProcessFigures(
+        name="sink archive",
+        role="sink",
+        condition="running",
+        restarts=0,
+        sink=SinkState(waiting=12, waiting_bytes=3000, lag_s=1.5, written=70, lost=4, missed=2),
+    )
+    silent = replace(archive, name="sink bus", sink=None)
+    known = known_of(replace(FLEET, processes=(WORKER, archive, silent)))
+    assert {key: value for key, value in samples(known).items() if "_sink_" in key} == {
+        "camfleet_sink_waiting[('sink', 'archive')]": 12,
+        "camfleet_sink_lag_seconds[('sink', 'archive')]": 1.5,
+        "camfleet_sink_written_total[('sink', 'archive')]": 70,
+        "camfleet_sink_lost_total[('sink', 'archive')]": 4,
+        "camfleet_sink_missed_total[('sink', 'archive')]": 2,
+    }
 
 
 def test_histogram_value_at_a_bound_is_within_it():

@@ -61,7 +61,7 @@ def promtool(*arguments: str, text: str | None = None) -> str:
 
 @needs_promtool
 def test_alerts_are_rules_that_promtool_accepts():
-    assert "12 rules found" in promtool("check", "rules", "--lint=all", "--lint-fatal", str(ALERTS))
+    assert "14 rules found" in promtool("check", "rules", "--lint=all", "--lint-fatal", str(ALERTS))
 
 
 @needs_promtool
@@ -92,10 +92,14 @@ def test_dashboard_panels_do_not_overlap_and_say_what_they_show():
 
 
 @pytest.fixture
-def served(fleet_file: Callable[..., Path], recording: Path) -> Iterator[str]:
-    """The address of the metrics of a fleet with a camera that runs and one that is down."""
+def served(
+    fleet_file: Callable[..., Path], recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[str]:
+    """The address of the metrics of a fleet with a sink, a camera that runs and one that is down."""
     cameras = {"gate": {"url": str(recording), "loop": True}, "gone": "rtsp://bob:hunter2@127.0.0.1:9/x"}
-    with Fleet(fleet_file(cameras)) as fleet, operations_of(fleet.endpoint, "test") as url:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    sinks = {"archive": {"kind": "file", "path": str(tmp_path / "kept"), "format": "jsonl"}}
+    with Fleet(fleet_file(cameras, sinks=sinks)) as fleet, operations_of(fleet.endpoint, "test") as url:
         yield url
 
 
@@ -105,6 +109,7 @@ def test_metrics_of_a_running_fleet_are_as_promtool_likes_them(served: str, with
         return urllib.request.urlopen(f"{served}/metrics", timeout=10).read().decode()
 
     wait_until(within, lambda: 'camfleet_camera_objects{camera="gate"' in text())
+    wait_until(within, lambda: re.search(r'^camfleet_sink_written_total{sink="archive"} [1-9]', text(), re.MULTILINE))
     promtool("check", "metrics", text=text())
     assert "hunter2" not in text()
 
@@ -116,7 +121,7 @@ def test_dashboard_has_something_to_show_of_a_running_fleet(served: str, within:
         wait_until(within, lambda: server.query('camfleet_camera_state{camera="gate",state="live"} == 1'))
         wait_until(within, lambda: not silent_panels(server))
         assert server.query('camfleet_camera_state{camera="gone",state="retrying"}')[0]["value"][1] == "1"
-        assert len(server.rules()) == 12
+        assert len(server.rules()) == 14
         wait_until(within, lambda: down(server) == ["gone"])
 
 

@@ -15,7 +15,7 @@ import psutil
 import pytest
 import yaml
 
-from pipeline import ConfigError, Fleet, FrameResult
+from pipeline import ConfigError, Fleet, FleetState, FrameResult, Subscriber
 from pipeline.listen import Listener
 from pipeline.supervise.changes import compare
 from pipeline.supervise.status import ProcessStatus
@@ -53,6 +53,9 @@ def test_sink_of_a_fleet_gets_its_results_and_tells_how_it_does(
         found = sink_of(fleet, "seen")
         assert (found.role, found.condition, found.sink.lost) == ("sink", "running", 0)
         assert found.detail == found.sink.words
+        with Subscriber(fleet.endpoint, states="all", timeout_s=10) as messages:
+            told = (one for state in messages if isinstance(state, FleetState) for one in state.processes)
+            assert next(one.name for one in told if one.sink is not None and one.sink.written > 50) == "sink seen"
         asked = [sys.executable, "-m", "pipeline", "status"]
         told = json.loads(subprocess.run([*asked, "--json"], capture_output=True, check=True, timeout=60).stdout)
         (process,) = [one for one in told["processes"] if one["role"] == "sink"]

@@ -7,14 +7,17 @@ import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import psycopg
 import pytest
 
 from pipeline.config.sinks.database import DatabaseUrl
 from pipeline.errors import SinkError
 from pipeline.sink.database import DatabaseSink, connect
+from pipeline.sink.protocol import Refused
 from tests.postgres_server import PASSWORD, PostgresServer, postgres_server
 from tests.sink_frames import frame
+from tests.wire_messages import STATE
 
 BATCH = 50
 KILLS = 6
@@ -150,6 +153,71 @@ def test_postgres_write_that_failed_is_told_and_the_same_sink_writes_it_later(
     sink.write(batch(1))
     sink.close()
     assert counted(url) == [(2 * BATCH, 4 * BATCH)]
+
+
+def latin1_database(server: PostgresServer) -> str:
+    """One that has no sign for most of the world's letters."""
+    url = server.url("latin1")
+    as_admin(
+        server.url(),
+        "DROP DATABASE IF EXISTS latin1",
+        "CREATE DATABASE latin1 ENCODING 'LATIN1' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'",
+    )
+    return url
+
+
+def test_postgres_text_that_its_encoding_has_not_is_put_aside_and_all_else_written(server: PostgresServer) -> None:
+    url = latin1_database(server)
+    sink = opened(url)
+    messages = [*batch(0), STATE]
+    for number in (3, 17, 18):
+        foreign = msgspec.structs.replace(messages[number].tracks[0], class_name="行人")
+        messages[number] = msgspec.structs.replace(messages[number], tracks=(foreign, *messages[number].tracks[1:]))
+    with pytest.raises(Refused, match='no equivalent in encoding "LATIN1"') as caught:
+        sink.write(messages)
+    assert caught.value.messages == 3
+    assert PASSWORD not in str(caught.value)
+    sink.write(batch(1))
+    sink.close()
+    assert counted(url) == [(2 * BATCH - 3, 2 * (2 * BATCH - 3))]
+    assert as_admin(url, "SELECT count(*) FROM camera_states") == [(1,)]
+    assert as_admin(url, "SELECT count(*) FROM frames WHERE frame_id IN (3, 17, 18)") == [(0,)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        pytest.param({"session_id": "".join(map(chr, range(0x4E00, 0x6000)))}, "index row", id="long-key"),
+        pytest.param({"age_ms": 1e12}, 'violates check constraint "sane"', id="check"),
+        pytest.param({"stride": 1 << 40}, "integer out of range", id="range"),
+    ],
+)
+def test_postgres_value_that_a_table_never_takes_is_put_aside(server: PostgresServer, changes: dict, told: str) -> None:
+    url = server.new_database()
+    sink = opened(url)
+    as_admin(
+        url,
+        "ALTER TABLE frames ADD CONSTRAINT sane CHECK (age_ms < 1e9)",
+        "ALTER TABLE frames ALTER COLUMN stride TYPE integer",
+    )
+    with pytest.raises(Refused, match=told) as caught:
+        sink.write([msgspec.structs.replace(frame(0), **changes), frame(1)])
+    sink.close()
+    assert caught.value.messages == 1
+    assert as_admin(url, "SELECT frame_id FROM frames") == [(1,)]
+
+
+def test_postgres_change_of_a_table_that_can_be_mended_keeps_everything_waiting(server: PostgresServer) -> None:
+    url = server.new_database()
+    sink = opened(url)
+    as_admin(url, "ALTER TABLE frames ADD COLUMN site text NOT NULL")
+    with pytest.raises(SinkError, match='null value in column "site"') as caught:
+        sink.write(batch(0))
+    assert not isinstance(caught.value, Refused)
+    as_admin(url, "ALTER TABLE frames ALTER COLUMN site SET DEFAULT 'town'")
+    sink.write(batch(0))
+    sink.close()
+    assert counted(url) == [(BATCH, 2 * BATCH)]
 
 
 def test_postgres_that_is_slow_gets_everything(server: PostgresServer) -> None:

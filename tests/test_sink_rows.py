@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.sink.rows import KINDS, Book, Standing, box_rows, column_types, frame_row, readable, state_row
+from pipeline.sink.rows import KINDS, Book, Rows, Standing, box_rows, column_types, frame_row, readable, state_row
 from pipeline.sink.sqlite import DIALECT, SqliteConnection
 from pipeline.sink.tables import steps
 from pipeline.wire import CameraState, FrameResult, decode, encode
@@ -69,6 +69,22 @@ def test_rows_state_that_is_written_already_is_no_change() -> None:
 
 def test_rows_messages_without_a_table_are_left_out() -> None:
     assert [name for name, _ in Book(unknown).rows(ALL).tables()] == list(KINDS)
+
+
+@pytest.mark.parametrize("states", [0, 1, 2])
+@pytest.mark.parametrize("frame_count", [0, 1, 2, 5])
+def test_rows_halved_again_and_again_are_each_message_alone_with_its_objects(frame_count: int, states: int) -> None:
+    told = [msgspec.structs.replace(STATE, at_ns=STATE.at_ns + n, detail=str(n)) for n in range(states)]
+    rows = Book(unknown).rows([frame(number, objects=number) for number in range(frame_count)] + told)
+
+    def alone(part: Rows) -> list[Rows]:
+        return [part] if part.messages < 2 else [one for half in part.halves() for one in alone(half)]
+
+    parts = [part for part in alone(rows) if part.messages]
+    assert [len(part.boxes) for part in parts] == [*range(frame_count), *[0] * states]
+    assert all(box.frame_id == part.frames[0].frame_id for part in parts for box in part.boxes)
+    assert [row for part in parts for row in part.camera_states] == rows.camera_states
+    assert [part.messages for part in parts] == [1] * (frame_count + states)
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,7 @@ SECTIONS = {
     "FleetState": (EVERY, "The fleet"),
     "CameraFigures": ("Figures of a camera",),
     "ProcessFigures": ("Processes",),
+    "SinkState": ("Sinks",),
 }
 """Where the keys of each struct are written down."""
 NOT_THERE = {"CompactFrame": {"tracks"}, "FleetState": {"camera_id"}}

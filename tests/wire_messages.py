@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from pipeline.wire import CameraFigures, CameraState, Counts, FleetState, FrameResult, ProcessFigures, TrackedBox
+from pipeline.wire import (
+    CameraFigures,
+    CameraState,
+    Counts,
+    FleetState,
+    FrameResult,
+    ProcessFigures,
+    SinkState,
+    TrackedBox,
+)
 
 _COUNTS = Counts(decoded=8, detected=4, filled={"stride": 3}, lost={"link": 1})
 FRAME = FrameResult(
@@ -75,6 +84,16 @@ FLEET = FleetState(
             stride=2,
         )
     },
-    processes=(ProcessFigures(name="camera gate", role="camera", condition="running", restarts=0),),
+    processes=(
+        ProcessFigures(name="camera gate", role="camera", condition="running", restarts=0),
+        ProcessFigures(
+            name="sink archive",
+            role="sink",
+            condition="running",
+            restarts=0,
+            detail="12 waiting, 1.5 s behind",
+            sink=SinkState(waiting=12, waiting_bytes=3000, lag_s=1.5, written=70),
+        ),
+    ),
 )
 ALL = (FRAME, STATE, FLEET)

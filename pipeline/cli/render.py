@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 def render(  # noqa: PLR0917
     video: Annotated[Path, typer.Argument(metavar="VIDEO", help="The recording.", show_default=False)],
     results: Annotated[
-        Path, typer.Argument(metavar="RESULTS", help="JSON lines, or a folder of them.", show_default=False)
+        str,
+        typer.Argument(
+            metavar="RESULTS",
+            help="JSON lines; or what a sink has kept: a file or folder, or postgresql://user@host/database.",
+            show_default=False,
+        ),
     ],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="A new .mp4 or .mkv file.", show_default=False)],
     camera: Annotated[
@@ -37,13 +42,17 @@ def render(  # noqa: PLR0917
     force: Annotated[bool, typer.Option("--force", help="Replace OUT.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was drawn as JSON.")] = False,
 ) -> None:
-    """Draw what a fleet published about a recording on that recording.
+    r"""Draw what a fleet published about a recording on that recording.
 
     Boxes are solid where the detector saw the object in that frame, dashed where the tracker filled in. A frame that no
     detection stands behind is marked as skipped, one without a result as such. Results and frames belong together that
     have the same time (pts_s): play the recording in a fleet, and keep what it publishes:
 
         camfleet subscribe --json > results.jsonl
+
+    Or let a sink keep it, and name what it wrote: JSONL, CSV, Parquet, SQLite, DuckDB or PostgreSQL, of which Parquet,
+    DuckDB and PostgreSQL need pip install 'camfleet\[sinks]'. MOTChallenge text has no times and is not drawn. A
+    password of PostgreSQL need not be in the command: its library takes it from PGPASSWORD or ~/.pgpass.
 
     Example: camfleet render samples/gate.mp4 results.jsonl gate-boxes.mp4 --camera gate
     """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from pipeline.errors import RenderError
@@ -31,44 +31,52 @@ class Stream:
 
     def has(self, result: FrameResult) -> bool:
         """Whether a frame is of it."""
-        return (result.camera_id, session_of(result)) == (self.camera_id, self.session)
+        return self.includes(result.camera_id, result.session_id)
+
+    def includes(self, camera_id: str, session_id: str) -> bool:
+        """Whether all frames of that `session_id` of the camera are of it."""
+        return (camera_id, session_of(session_id)) == (self.camera_id, self.session)
 
     def __str__(self) -> str:
         """As people tell them apart."""
         return f"{self.session} ({self.frames} frames, {self.first_s:.1f} to {self.last_s:.1f} s)"
 
 
-def session_of(result: FrameResult) -> str:
+def session_of(session_id: str) -> str:
     """What all frames of a camera's session share, also where another worker went on with it."""
-    return result.session_id.partition(".")[0]
+    return session_id.partition(".")[0]
 
 
 def number_of(result: FrameResult) -> int:
     """The camera's own number of a frame, from 0 at the beginning of its session."""
+    return start_of(result.session_id) + result.frame_id
+
+
+def start_of(session_id: str) -> int:
+    """The camera's own number of the first frame of what has this `session_id`."""
     try:
-        return first_frame_of(result.session_id) + result.frame_id
+        return first_frame_of(session_id)
     except ValueError:
-        return result.frame_id
+        return 0
 
 
-def choose(results: Iterable[FrameResult], camera: str | None, session: str | None) -> Stream:
+def choose(streams: Sequence[Stream], camera: str | None, session: str | None) -> Stream:
     """The one stream that is meant.
 
     Args:
-        results: All that is kept.
+        streams: All that are kept of the camera, or of all.
         camera: Its name, where there are several.
         session: Its session, or how that begins, where there are several.
 
     Raises:
         RenderError: There is none, or more than one; the message names them.
     """
-    streams = _streams(results)
     if not streams:
         raise RenderError("the results have no frame" + (f" of camera {camera}" if camera else ""))
     cameras = sorted({stream.camera_id for stream in streams})
     if len(cameras) > 1:
         raise RenderError(f"the results are of {len(cameras)} cameras; choose one by --camera: {_some(cameras)}")
-    meant = [stream for stream in streams if session is None or stream.session.startswith(session.partition(".")[0])]
+    meant = [stream for stream in streams if session is None or stream.session.startswith(session_of(session))]
     if len(meant) == 1:
         return meant[0]
     names = _some([str(stream) for stream in meant or streams])
@@ -86,10 +94,11 @@ def in_order(results: Iterable[FrameResult], stream: Stream) -> Iterator[FrameRe
             yield result
 
 
-def _streams(results: Iterable[FrameResult]) -> list[Stream]:
+def streams_of(results: Iterable[FrameResult]) -> list[Stream]:
+    """The streams that frames are of, in the order in which they begin."""
     found: dict[tuple[str, str], Stream] = {}
     for result in results:
-        key = (result.camera_id, session_of(result))
+        key = (result.camera_id, session_of(result.session_id))
         stream = found.setdefault(key, Stream(*key, 0, result.pts_s, result.pts_s))
         stream.frames += 1
         stream.first_s, stream.last_s = min(stream.first_s, result.pts_s), max(stream.last_s, result.pts_s)

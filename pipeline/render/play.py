@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import cast
@@ -18,13 +18,13 @@ from pipeline.camera.picture import Picture
 from pipeline.camera.recording import FileReel, RecordingSource
 from pipeline.clock import SystemClock
 from pipeline.config.camera import Camera
-from pipeline.config.url import CameraUrl
+from pipeline.config.url import CameraUrl, scheme_of
 from pipeline.errors import RenderError
 from pipeline.overlay import ColourBy, Pixels, Trails, draw, draw_note
-from pipeline.render.choose import Stream, choose, in_order, number_of
+from pipeline.render.choose import Stream, choose, number_of
 from pipeline.render.film import SUFFIXES, Film
+from pipeline.render.kept import open_kept
 from pipeline.render.match import Matcher
-from pipeline.render.read import read_results
 from pipeline.wire import FrameResult
 
 _FPS = 25.0
@@ -40,7 +40,7 @@ class Request:
 
     Attributes:
         video: The recording.
-        results: What was published about it; see `read_results`.
+        results: What was published about it: a path, or the address of a PostgreSQL server; see `open_kept`.
         out: The new recording.
         camera: Which camera's results, where there are several.
         session: Of which session, where there are several.
@@ -53,7 +53,7 @@ class Request:
     """
 
     video: Path
-    results: Path
+    results: Path | str = field(repr=False)
     out: Path
     camera: str | None = None
     session: str | None = None
@@ -99,12 +99,13 @@ def render(request: Request, turn: Callable[[int, int | None], None] = lambda do
 
     Raises:
         RenderError: Results and recording do not fit each other, or the new one cannot be written.
+        SinkError: What a sink has kept cannot be read.
         SourceError: The recording cannot be played.
     """
     _require_out(request)
-    stream = choose(read_results(request.results, request.camera), request.camera, request.session)
-    results = in_order(read_results(request.results, stream.camera_id), stream)
-    return _Rendering(request, stream, results).run(turn)
+    with open_kept(str(request.results)) as kept:
+        stream = choose(kept.streams(request.camera), request.camera, request.session)
+        return _Rendering(request, stream, kept.frames(stream)).run(turn)
 
 
 def _require_out(request: Request) -> None:
@@ -113,7 +114,8 @@ def _require_out(request: Request) -> None:
         raise RenderError(f"{out}: expected a name that ends in {' or '.join(SUFFIXES)}")
     if not out.exists():
         return
-    if any(source.exists() and out.samefile(source) for source in (request.video, request.results)):
+    files = [request.video, *([] if scheme_of(str(request.results)) else [Path(request.results)])]
+    if any(source.exists() and out.samefile(source) for source in files):
         raise RenderError(f"{out} is what is read; give another name to write to")
     if not request.force:
         raise RenderError(f"{out} exists; give --force to replace it")

@@ -1,15 +1,18 @@
-"""Results back from where a reader or a sink has put them: the one seam for all that reads them one by one."""
+"""Results back from the files that a reader or a sink has put them in, one by one."""
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
 
-from pipeline.errors import RenderError
+from pipeline.errors import RenderError, SinkError
 from pipeline.foreign import UNREADABLE
+from pipeline.render.rows import read_csv, read_parquet
+from pipeline.results.files import PART, Kind, files_at
 from pipeline.wire import FrameResult
 
 Reader = Callable[[Path, str | None], Iterator[FrameResult]]
@@ -24,32 +27,37 @@ def read_results(path: Path, camera: str | None = None) -> Iterator[FrameResult]
     """The frames of one camera, or of all, one by one in the order in which they were kept.
 
     Args:
-        path: JSON lines, as `camfleet subscribe --json` prints them; or a folder of such files, as a sink writes them.
+        path: JSON lines, as `camfleet subscribe --json` prints them; CSV or Parquet of a sink; or a folder of files of
+            one kind, as a sink writes them.
         camera: Its name; None for all.
 
     Raises:
         RenderError: It cannot be read, or something in it is no frame of camfleet.
+        SinkError: It is no text, or the library that reads it is not installed.
     """
-    if path.is_dir():
-        for part in _files_in(path):
-            yield from read_results(part, camera)
-        return
-    if path.exists() and not path.is_file():
-        raise RenderError(f"{path} is no file; write what comes to one, since results are read twice")
-    yield from READERS.get(path.suffix.lower(), _read_lines)(path, camera)
+    for file in _files_in(path) if path.is_dir() else [path]:
+        if file.exists() and not file.is_file():
+            raise RenderError(f"{file} is no file; write what comes to one, since results are read twice")
+        yield from READERS.get(_whole(file).suffix.lower(), _read_lines)(file, camera)
 
 
 def _files_in(folder: Path) -> list[Path]:
-    """By name, which tells when they were begun; those that are still written, too."""
-    found = [path for path in folder.iterdir() if path.name.endswith((".jsonl", ".jsonl.part"))]
-    if not found:
-        raise RenderError(f"{folder} has no file of results in it; expected names that end in .jsonl")
-    return sorted(found, key=_in_turn)
+    """By name, which tells when they were begun; those that are still written too, where they can be read."""
+    try:
+        found = files_at(folder, (Kind.JSONL, Kind.CSV, Kind.PARQUET))
+    except SinkError as error:
+        raise RenderError(str(error)) from None
+    return sorted((*found.closed, *found.open), key=_in_turn)
+
+
+def _whole(path: Path) -> Path:
+    """What a file is called once nobody writes it."""
+    return path.with_suffix("") if path.suffix == PART else path
 
 
 def _in_turn(path: Path) -> list[tuple[int, str]]:
     """Numbers as numbers: the second file of a second ends in -1, the eleventh in -10."""
-    name = path.name.partition(".jsonl")[0]
+    name = str(_whole(path).with_suffix(""))
     return [(int(part), "") if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", name)]
 
 
@@ -74,5 +82,16 @@ def _read_lines(path: Path, camera: str | None) -> Iterator[FrameResult]:
         ) from None
 
 
-READERS: dict[str, Reader] = {}
+def _read_text(path: Path, camera: str | None) -> Iterator[FrameResult]:
+    """JSON lines under a name that a sink gives to MOTChallenge's."""
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        if file.read(1).isdigit():
+            raise RenderError(
+                f"{path}: MOTChallenge's format has neither times nor frames without objects, so that it is not drawn; "
+                "let a sink keep JSON lines, CSV, Parquet or a database"
+            )
+    yield from _read_lines(path, camera)
+
+
+READERS: dict[str, Reader] = {".csv": read_csv, ".parquet": read_parquet, ".txt": _read_text}
 """How else results are kept, by the suffix of the file; whatever is not named here is JSON lines."""

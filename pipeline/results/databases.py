@@ -55,6 +55,11 @@ class Reader:
         """Whether there is a table or view of that name."""
         return bool(self.execute(self._has_table.format(name=name)))
 
+    def renew(self) -> None:
+        """Let the next answers be of another view; where that cannot be, they say why."""
+        with contextlib.suppress(self._failure):
+            self._connection.rollback()
+
     def close(self) -> None:
         """End the connection."""
         with contextlib.suppress(self._failure):

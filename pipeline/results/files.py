@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -45,8 +45,12 @@ class Files:
     notes: list[str] = field(default_factory=list)
 
 
-def files_at(path: Path) -> Files:
+def files_at(path: Path, kinds: Collection[Kind] = tuple(Kind)) -> Files:
     """The file at this path, or the files in this folder and the folders in it.
+
+    Args:
+        path: Of a file or folder.
+        kinds: Which are looked for; all others are not seen.
 
     Raises:
         SinkError: There is nothing, nothing that camfleet writes, or more than one kind.
@@ -57,15 +61,15 @@ def files_at(path: Path) -> Files:
         found = sorted(path.rglob("*")) if path.is_dir() else [path]
     except OSError as error:
         raise SinkError(f"{path}: the folder cannot be read: {error.strerror}") from None
-    by_kind = {one: kind for one in found if (kind := _kind_of(one)) and one.is_file()}
-    kinds = set(by_kind.values())
-    if not kinds:
+    by_kind = {one: kind for one in found if (kind := _kind_of(one)) in kinds and kind and one.is_file()}
+    there = set(by_kind.values())
+    if not there:
         raise SinkError(
-            f"{path}: {_nothing(path)}; expected {', '.join(f'.{kind.value}' for kind in Kind)} or a database"
+            f"{path}: {_nothing(path)}; expected {', '.join(f'.{kind.value}' for kind in kinds)} or a database"
         )
-    if len(kinds) > 1:
+    if len(there) > 1:
         raise SinkError(f"{path}: the folder has {_counted(by_kind.values())}; name the files of one kind")
-    kind = kinds.pop()
+    kind = there.pop()
     unfinished = [one for one in by_kind if one.suffix == PART]
     closed = [one for one in by_kind if one.suffix != PART]
     if kind in (Kind.JSONL, Kind.CSV):

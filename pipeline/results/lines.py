@@ -94,7 +94,7 @@ def read_by_python(files: Files) -> Tables:
 
 
 def _fill(connection: sqlite3.Connection, path: Path, kind: Kind, *, still_written: bool) -> None:
-    lines = _whole_lines(path, still_written)
+    lines = whole_lines(path, still_written)
     read = {Kind.JSONL: _of_json, Kind.CSV: _of_csv, Kind.MOT: _of_mot}[kind](lines, path)
     while batch := list(itertools.islice(read, _BATCH)):
         _insert(connection, "frames", Frame, [line.frame for line in batch])
@@ -106,7 +106,7 @@ def _insert(connection: sqlite3.Connection, table: str, row: type[Frame | Box], 
     connection.executemany(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", rows)
 
 
-def _whole_lines(path: Path, still_written: bool) -> Iterator[str]:
+def whole_lines(path: Path, still_written: bool) -> Iterator[str]:
     """The lines, without the last one where that may be half there.
 
     Raises:

@@ -26,16 +26,31 @@ def open_results(source: str) -> Opened:
     Raises:
         SinkError: There is nothing, it is none of camfleet's, it is damaged, or its library is not installed.
     """
+    return open_database(source) if is_database(source) else _files(Path(source).expanduser())
+
+
+def is_database(source: str) -> bool:
+    """Whether a database holds these results, by the address or the end of the name; else files do."""
+    path = Path(source).expanduser()
+    return bool(scheme_of(source)) or (path.suffix.lower() in SUFFIXES and not path.is_dir())
+
+
+def open_database(source: str) -> Opened:
+    """The tables of a database, which are asked where they are.
+
+    Args:
+        source: As `is_database` takes it for one.
+
+    Raises:
+        SinkError: As `open_results`.
+    """
     if scheme_of(source):
         return Opened(redact(source), postgresql(_address(source)))
     path = Path(source).expanduser()
-    engine = SUFFIXES.get(path.suffix.lower())
-    if engine is None or path.is_dir():
-        return _files(path)
     if not path.exists():
         raise SinkError(f"{path}: there is no such file")
-    if engine == "duckdb":
-        _require("duckdb", f"{path}: reading a DuckDB file")
+    if SUFFIXES[path.suffix.lower()] == "duckdb":
+        require("duckdb", f"{path}: reading a DuckDB file")
         return Opened(str(path), duckdb_file(path))
     return Opened(str(path), sqlite_file(path))
 
@@ -45,14 +60,14 @@ def _address(source: str) -> DatabaseUrl:
         url = DatabaseUrl.parse(source)
     except PydanticCustomError as error:
         raise SinkError(f"{redact(source)}: {error}") from None
-    _require("psycopg", f"{url}: reading from PostgreSQL")
+    require("psycopg", f"{url}: reading from PostgreSQL")
     return url
 
 
 def _files(path: Path) -> Opened:
     found = files_at(path)
     if found.kind is Kind.PARQUET:
-        _require("duckdb", f"{path}: reading Parquet")
+        require("duckdb", f"{path}: reading Parquet")
     if found.kind is not Kind.MOT and find_spec("duckdb"):
         from pipeline.results.columns import read_by_duckdb
 
@@ -62,6 +77,11 @@ def _files(path: Path) -> Opened:
     return Opened(str(path), read_by_python(found), found.notes)
 
 
-def _require(module: str, what: str) -> None:
+def require(module: str, what: str) -> None:
+    """Make sure that a library is installed.
+
+    Raises:
+        SinkError: It is not; the message says how it is installed.
+    """
     if find_spec(module) is None:
         raise SinkError(f"{what} needs {module}, which is not installed: pip install 'camfleet[sinks]'")

@@ -19,6 +19,10 @@ class Tables(Asked, Protocol):
     answered.
     """
 
+    def renew(self) -> None:
+        """Let go of the one view that all answers came from, so that a database need not keep it; never raises."""
+        ...
+
     def close(self) -> None:
         """End it; never raises."""
         ...

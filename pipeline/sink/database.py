@@ -1,7 +1,8 @@
 """Results in a database: a file of SQLite or DuckDB, or a server of PostgreSQL; the tables are in `schema/`.
 
 A batch is one transaction, and rows that are there already are left as they are, so that a batch which comes again, in
-whole or in part, changes nothing. Whatever goes wrong ends the connection; the next call makes another.
+whole or in part, changes nothing. Whatever goes wrong ends the connection; the next call makes another. A value that
+the database will never take ends nothing: its message is put aside, and all others are written.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pipeline.clock import NS_PER_S, Clock, SystemClock
 from pipeline.config.sinks.database import MODULES, DatabaseSettings, DatabaseUrl
 from pipeline.errors import SinkError
 from pipeline.redact import redact
-from pipeline.sink.protocol import Place, Sink
+from pipeline.sink.protocol import Place, Refused, Sink
 from pipeline.sink.rows import Book, Rows, Standing
 from pipeline.wire import Message
 
@@ -30,7 +31,11 @@ class Connection(Protocol):
     """A database that is open, with the tables in it. Every call raises `SinkError` where it cannot be answered."""
 
     def insert(self, rows: Rows) -> None:
-        """Add the rows that are not there yet, all or none. Returns once they are safe."""
+        """Add the rows that are not there yet, all or none. Returns once they are safe.
+
+        Raises:
+            Refused: None is added, and never will be together: the database does not take a value among them.
+        """
         ...
 
     def last_standing(self, fleet: str, camera_id: str) -> Standing | None:
@@ -103,11 +108,11 @@ class DatabaseSink:
         self._book = Book(self._last_standing)
 
     def write(self, batch: Sequence[Message]) -> None:
-        """Add what is not there yet, in one transaction."""
+        """Add what is not there yet, in one transaction; in several where some of it is refused for good."""
         with self._ending_on_error():
-            rows = self._book.rows(batch)
-            if rows.tables():
-                self._open().insert(rows)
+            refused = list(self._add(self._book.rows(batch)))
+        if refused:
+            raise Refused(str(refused[-1]), len(refused))
 
     def tick(self) -> None:
         """Delete some of what is too old."""
@@ -122,6 +127,19 @@ class DatabaseSink:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
+
+    def _add(self, rows: Rows) -> Iterator[Refused]:
+        """Write these; what is refused for good, a message each, found by halves."""
+        if not rows.messages:
+            return
+        try:
+            self._open().insert(rows)
+        except Refused as refused:
+            if rows.messages == 1:
+                yield refused
+            else:
+                for half in rows.halves():
+                    yield from self._add(half)
 
     def _expire(self, before_ns: int) -> bool:
         """Whether there may be more; frames go after their boxes, so that no box is left without its frame."""

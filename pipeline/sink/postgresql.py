@@ -12,7 +12,8 @@ from psycopg.conninfo import conninfo_to_dict
 from pipeline.clock import NS_PER_MS, SystemClock
 from pipeline.config.sinks.database import DatabaseUrl
 from pipeline.errors import SinkError
-from pipeline.sink.refusal import refusal
+from pipeline.sink.protocol import Refused
+from pipeline.sink.refusal import is_for_good, refusal
 from pipeline.sink.rows import KINDS, TIME_COLUMN, Row, Rows, Standing, column_types
 from pipeline.sink.tables import Dialect, check_columns, missing_steps
 
@@ -59,7 +60,7 @@ class PostgresqlConnection:
     def insert(self, rows: Rows) -> None:
         """Add the rows that are not there yet; the server has committed them when it returns."""
         tables = rows.tables()
-        with self._told(), self._connection.transaction(), self._connection.cursor() as cursor:
+        with self._told(rows.messages), self._connection.transaction(), self._connection.cursor() as cursor:
             for table, added in tables:
                 with cursor.copy(_COPY[table]) as copy:
                     copy.set_types(_TYPES[table])
@@ -116,12 +117,15 @@ class PostgresqlConnection:
         return missing_steps(self, self._where, DIALECT, SystemClock().wall_ns())
 
     @contextlib.contextmanager
-    def _told(self) -> Iterator[None]:
-        """Any error of PostgreSQL, or on the way to it, as one sentence."""
+    def _told(self, messages: int = 0) -> Iterator[None]:
+        """Any error of PostgreSQL, or on the way to it, as one sentence; of a value in so many messages as refused."""
         try:
             yield
         except psycopg.Error as error:
-            raise SinkError(f"{self._where}: {refusal(error, self._secrets)}") from None
+            words = f"{self._where}: {refusal(error, self._secrets)}"
+            if messages and is_for_good(error):
+                raise Refused(words, messages) from None
+            raise SinkError(words) from None
 
 
 def connection_options(url: DatabaseUrl) -> tuple[dict[str, Any], tuple[str, ...]]:

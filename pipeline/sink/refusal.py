@@ -22,6 +22,19 @@ _BY_STATE = {
 }
 """By SQLSTATE, or its class (PostgreSQL's manual, appendix A)."""
 
+_FOR_GOOD = {
+    "22",  # data exception: a text that the database's encoding has not, a number out of a column's range
+    "23514",  # check violation
+    "54000",  # program limit exceeded: a text that is too long for an index
+}
+"""Which values the server never takes; what a change of tables, rights or other rows would mend is not among them."""
+
+
+def is_for_good(error: Exception) -> bool:
+    """Whether the server refuses a value, so that trying again is of no use."""
+    state = getattr(error, "sqlstate", None) or ""
+    return state in _FOR_GOOD or state[:2] in _FOR_GOOD
+
 
 def refusal(error: Exception, secrets: tuple[str, ...]) -> str:
     """What the server, or the way to it, says.

@@ -11,7 +11,7 @@ from pipeline.foreign import UNREADABLE
 
 
 class SinkFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """How a sink does.
+    """How a sink does; all but `detail` is also published, as `pipeline.wire.SinkState`.
 
     Attributes:
         waiting: Messages that wait on disk.

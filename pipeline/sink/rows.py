@@ -117,6 +117,22 @@ class Rows:
     boxes: list[BoxRow] = field(default_factory=list)
     camera_states: list[StateRow] = field(default_factory=list)
 
+    @property
+    def messages(self) -> int:
+        """How many messages have a row here."""
+        return len(self.frames) + len(self.camera_states)
+
+    def halves(self) -> tuple[Rows, Rows]:
+        """The same in two parts, the objects of a frame together with it; of two messages or more, neither is empty."""
+        if self.frames and self.camera_states:
+            return Rows(self.frames, self.boxes), Rows(camera_states=self.camera_states)
+        frames, states = len(self.frames) // 2, len(self.camera_states) // 2
+        boxes = sum(frame.objects for frame in self.frames[:frames])
+        return (
+            Rows(self.frames[:frames], self.boxes[:boxes], self.camera_states[:states]),
+            Rows(self.frames[frames:], self.boxes[boxes:], self.camera_states[states:]),
+        )
+
     def tables(self) -> list[tuple[str, list[Row]]]:
         """The tables that get any."""
         named = (("frames", self.frames), ("boxes", self.boxes), ("camera_states", self.camera_states))

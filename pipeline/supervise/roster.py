@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import msgspec
+
 from pipeline.clock import NS_PER_S, Clock
 from pipeline.config.values import Fleet
 from pipeline.publish import Publisher, Roster
 from pipeline.supervise.status import ProcessStatus
-from pipeline.wire import ProcessFigures
+from pipeline.wire import ProcessFigures, SinkState
 
 EVERY_S = 0.9
 """Below the publisher's second, so that each of its messages has news."""
@@ -46,4 +48,5 @@ def _figures(process: ProcessStatus) -> ProcessFigures:
         restarts=process.restarts,
         detail=process.detail,
         pid=process.pid or 0,
+        sink=None if process.sink is None else msgspec.convert(process.sink, SinkState, from_attributes=True),
     )

@@ -17,7 +17,7 @@ from prometheus_client.registry import Collector
 from pipeline.web.known import KnownCamera, KnownFleet, sees
 from pipeline.web.measured import Taken
 from pipeline.web.totals import Names
-from pipeline.wire import CameraFigures, FleetState, ProcessFigures, State
+from pipeline.wire import CameraFigures, FleetState, ProcessFigures, SinkState, State
 
 __all__ = ["CONTENT_TYPE_LATEST", "collected", "text_of"]
 
@@ -67,6 +67,7 @@ class _Collector:
         if state is not None:
             yield from _of_figures(state)
             yield from _of_processes(state.processes, self._taken)
+            yield from _of_sinks(state.processes)
 
     def _of_fleet(self) -> Iterator[Metric]:
         known, state = self._known, self._known.state
@@ -178,6 +179,17 @@ def _of_processes(processes: tuple[ProcessFigures, ...], taken: Mapping[str, Tak
     yield from (running, restarts, cpu, *gauges.values(), *lanes.values())
 
 
+def _of_sinks(processes: tuple[ProcessFigures, ...]) -> Iterator[Metric]:
+    """What waits, and what is not kept, by the sinks' names in the fleet file."""
+    known = {process.name.removeprefix("sink "): process.sink for process in processes if process.sink is not None}
+    for name, of in _SINKS.items():
+        kind = GaugeMetricFamily if name in _WAITING else CounterMetricFamily
+        metric = kind(name, _HELP[name], labels=["sink"])
+        for sink, state in known.items():
+            metric.add_metric([sink], of(state))
+        yield metric
+
+
 _COUNTED: Mapping[str, Callable[[KnownCamera], int]] = {
     "camfleet_frames_judged": lambda camera: camera.promised.judged,
     "camfleet_frames_kept": lambda camera: camera.promised.kept,
@@ -204,6 +216,16 @@ _LANES: Mapping[str, Callable[[ProcessFigures], float | None]] = {
     "camfleet_worker_lanes": lambda process: process.lanes,
     "camfleet_worker_lanes_busy": lambda process: process.lanes_busy,
 }
+_WAITING: Mapping[str, Callable[[SinkState], float]] = {
+    "camfleet_sink_waiting": lambda sink: sink.waiting,
+    "camfleet_sink_lag_seconds": lambda sink: sink.lag_s,
+}
+_SINKS: Mapping[str, Callable[[SinkState], float]] = {
+    **_WAITING,
+    "camfleet_sink_written": lambda sink: sink.written,
+    "camfleet_sink_lost": lambda sink: sink.lost,
+    "camfleet_sink_missed": lambda sink: sink.missed,
+}
 _HELP = {
     "camfleet_fleet_info": "1, with the name of the fleet.",
     "camfleet_up": "Whether the fleet said how it is within 3 s; 0 says that nothing is known of now.",
@@ -225,6 +247,11 @@ _HELP = {
     "camfleet_process_open_fds": "Open files and sockets.",
     "camfleet_worker_lanes": "How many detections may run at once.",
     "camfleet_worker_lanes_busy": "How many ran, on average over the last second.",
+    "camfleet_sink_waiting": "Messages that wait on disk for the sink's place.",
+    "camfleet_sink_lag_seconds": "How long ago the oldest of them came; 0 where none waits.",
+    "camfleet_sink_written": "Messages that the sink's place has taken.",
+    "camfleet_sink_lost": "Messages that gave way to newer ones, or that its place will never take.",
+    "camfleet_sink_missed": "Messages that were published and never reached the sink.",
 }
 
 

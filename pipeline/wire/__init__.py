@@ -30,7 +30,7 @@ from pipeline.wire.base import (
 from pipeline.wire.camera import CameraState, EvidenceState
 from pipeline.wire.codec import decode, encode, publisher_id, stamp, to_json
 from pipeline.wire.compact import Columns, CompactFrame, compact
-from pipeline.wire.fleet import CameraFigures, FleetState, ProcessFigures
+from pipeline.wire.fleet import CameraFigures, FleetState, ProcessFigures, SinkState
 from pipeline.wire.frame import Counts, FrameHeader, FrameResult, TrackedBox
 from pipeline.wire.session import first_frame_of, name_session
 from pipeline.wire.values import (
@@ -72,6 +72,7 @@ __all__ = [
     "Name",
     "Number",
     "ProcessFigures",
+    "SinkState",
     "State",
     "TrackedBox",
     "camera_of",

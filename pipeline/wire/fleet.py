@@ -37,6 +37,26 @@ class CameraFigures(msgspec.Struct, frozen=True, kw_only=True):
     stride: Count
 
 
+class SinkState(msgspec.Struct, frozen=True, kw_only=True):
+    """How a sink does: results that wait, and those that are not kept.
+
+    Attributes:
+        waiting: Messages that wait on disk.
+        waiting_bytes: What they take there.
+        lag_s: How long ago the oldest of them came; 0 where none waits.
+        written: Messages that its place has taken since the process began.
+        lost: Messages of this run of the fleet that gave way to newer ones, or that its place will never take.
+        missed: Messages that were published and never reached it, since the process began.
+    """
+
+    waiting: Count = 0
+    waiting_bytes: Count = 0
+    lag_s: Number = 0.0
+    written: Count = 0
+    lost: Count = 0
+    missed: Count = 0
+
+
 class ProcessFigures(msgspec.Struct, frozen=True, kw_only=True):
     """One process of the fleet.
 
@@ -49,6 +69,7 @@ class ProcessFigures(msgspec.Struct, frozen=True, kw_only=True):
         pid: Its process id on the fleet's machine; 0 while it does not run.
         lanes: How many detections may run at once in it, of a worker; None of others, and while it is not known.
         lanes_busy: How many ran, on average over the last second; likewise.
+        sink: How it does, of a sink; None of others, and while it is not known.
     """
 
     name: str
@@ -59,6 +80,7 @@ class ProcessFigures(msgspec.Struct, frozen=True, kw_only=True):
     pid: Count = 0
     lanes: Count | None = None
     lanes_busy: Number | None = None
+    sink: SinkState | None = None
 
 
 @published

@@ -149,7 +149,8 @@ function coresSince(before, now) {
 }
 
 function processRow(process, takes, cores) {
-  const level = process.condition === 'running' ? 'good' : process.condition === 'given up' ? 'bad' : 'plain';
+  const loses = process.sink?.lost || process.sink?.missed;
+  const level = process.condition === 'running' ? (loses ? 'warn' : 'good') : process.condition === 'given up' ? 'bad' : 'plain';
   const memory = takes?.proportional_bytes ?? takes?.resident_bytes ?? null;
   const lanes = process.lanes ? `${number(process.lanes_busy, 1)} of ${process.lanes} lanes busy` : '';
   const why = [process.detail, lanes].filter(Boolean).join('; ');
