@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import av
 import msgspec
 import numpy as np
 import pytest
@@ -208,6 +210,20 @@ def test_camera_process_lost_camera_is_tried_again_in_a_new_session(worker: Work
     assert details and all("***@127.0.0.1" in detail and "hunter2" not in detail for detail in details)
     told = {state.detail for state in worker.states if state.state == "live"}
     assert all(not detail or "it sends in bursts" in detail for detail in told) and len(told) <= 3
+
+
+def test_camera_process_frees_the_pictures_of_sessions_that_are_over(worker: Worker, tmp_path: Path) -> None:
+    """A picture that was asked which side is up refers to itself, and the garbage collector hardly ever looks."""
+    stream = Clip().write(tmp_path / "a.ts").read_bytes()
+    gc.collect()
+    gc.disable()
+    try:
+        with HttpCamera(stream) as server, Running(worker, camera(server.url, reconnect=QUICK)):
+            worker.listen(lambda w: len(w.sessions()) >= 8)
+            held = sum(isinstance(one, av.VideoFrame) for one in gc.get_objects())
+    finally:
+        gc.enable()
+    assert held < 6
 
 
 def test_camera_process_camera_that_is_off_is_tried_for_ever_and_says_why(worker: Worker) -> None:

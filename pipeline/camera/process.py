@@ -23,7 +23,7 @@ from pipeline.camera.report import FAREWELL_MS, Reporter
 from pipeline.camera.sandbox import Sandbox, confine, is_confined
 from pipeline.camera.source import Source, open_source
 from pipeline.camera.view import Viewers
-from pipeline.child import end_with_parent, freeze_heap, ignore_terminal
+from pipeline.child import end_with_parent, freeze_heap, give_memory_back, ignore_terminal
 from pipeline.clock import NS_PER_MS, NS_PER_S, Clock, SystemClock
 from pipeline.config.camera import Camera
 from pipeline.errors import PipelineError, SlotError, SourceError, SourceLost
@@ -182,6 +182,7 @@ class _CameraLoop:
                 self._reporter.change("failed", str(lost))
                 return FAILED
             self._frames.end_session()
+            give_memory_back()
             if lost is not None:
                 self._retry(str(lost))
             elif not self._reporter.stopping:

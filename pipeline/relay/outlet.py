@@ -13,7 +13,6 @@ lie in memory. Readers that may not hear the same therefore have outlets of thei
 
 from __future__ import annotations
 
-import ctypes
 import resource
 import time
 from collections import Counter
@@ -23,6 +22,7 @@ from urllib.parse import urlsplit
 import structlog
 import zmq
 
+from pipeline.child import give_memory_back
 from pipeline.errors import PublishError
 from pipeline.relay.comings import Comings, lately_closed
 from pipeline.relay.gate import Gate
@@ -163,7 +163,7 @@ class Outlet:
                 if time.monotonic() > give_up_s:
                     raise
                 time.sleep(REBIND_EVERY_S)
-        _give_memory_back()
+        give_memory_back()
 
     def close(self, linger_ms: int = 0) -> None:
         """Leave; messages that are still queued have so long to go out."""
@@ -263,10 +263,3 @@ def _address(asked: zmq.Frame) -> str:
 def descriptor_limit() -> int:
     """How many this process may have open."""
     return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-
-
-def _give_memory_back() -> None:
-    """To the system, where the C library can."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
