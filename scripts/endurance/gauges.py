@@ -22,7 +22,10 @@ class Look:
 
     Attributes:
         at_s: When, from the beginning.
-        pss_mb: Memory of each process, what is shared shared out among those who share it (PSS, of `smaps_rollup`).
+        own_mb: Memory of each process, what is shared shared out among those who share it (PSS of `smaps_rollup`),
+            without mapped files.
+        files_mb: The same of the mapped files of all: libraries, of which other programs on the machine may take a
+            share, and give it back, at any moment.
         descriptors: Open file descriptors, of all together.
         threads: Threads, of all together.
         shared_mb: Its files of shared memory.
@@ -31,7 +34,8 @@ class Look:
     """
 
     at_s: float
-    pss_mb: dict[str, float]
+    own_mb: dict[str, float]
+    files_mb: float
     descriptors: int
     threads: int
     shared_mb: float
@@ -40,21 +44,33 @@ class Look:
 
     @property
     def memory_mb(self) -> float:
-        """PSS of all processes."""
-        return sum(self.pss_mb.values())
+        """Of all processes."""
+        return sum(self.own_mb.values())
 
 
 def look(processes: Mapping[str, psutil.Process], at_s: float, ages_ms: Sequence[float], connections: int) -> Look:
     """Look once; what ends meanwhile is left out."""
-    pss_mb, descriptors, threads = {}, 0, 0
+    own_mb, files_mb, descriptors, threads = {}, 0.0, 0, 0
     for name, process in processes.items():
-        with suppress(psutil.Error):
-            pss_mb[name] = process.memory_full_info().pss / 1e6
+        with suppress(psutil.Error, OSError):
+            pss_mb = _pss_mb(process.pid)
+            own_mb[name] = pss_mb["Anon"] + pss_mb["Shmem"]
+            files_mb += pss_mb["File"]
             descriptors += process.num_fds()
             threads += process.num_threads()
     p95_ms = float(np.percentile(ages_ms, 95)) if ages_ms else None
     shared_mb = _shared_mb(processes[SUPERVISOR].pid) if SUPERVISOR in processes else 0.0
-    return Look(at_s, pss_mb, descriptors, threads, shared_mb, p95_ms, connections)
+    return Look(at_s, own_mb, files_mb, descriptors, threads, shared_mb, p95_ms, connections)
+
+
+def _pss_mb(pid: int) -> dict[str, float]:
+    """By what it is of: `Anon`, `File` and `Shmem` (Linux, proc_pid_smaps(5))."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return {
+        line.partition(":")[0].removeprefix("Pss_"): int(line.split()[1]) * 1024 / 1e6
+        for line in lines
+        if line.startswith("Pss_")
+    }
 
 
 def _shared_mb(supervisor: int) -> float:

@@ -41,7 +41,7 @@ def memory(figure: Figure, seen: Seen) -> None:
     axes = figure.subplots()
     colours = (charts.P95, charts.P50, *charts.FILLED[1:])
     axes.stackplot(_minutes(looks), *groups.values(), labels=list(groups), colors=colours, linewidth=0, alpha=0.9)
-    _finish(axes, "PSS, MB", settled_s)
+    _finish(axes, "MB", settled_s)
 
 
 def movement(figure: Figure, seen: Seen) -> None:
@@ -56,7 +56,7 @@ def movement(figure: Figure, seen: Seen) -> None:
         axes.plot(_minutes(looks), heights - heights[len(looks) - len(since)], color=colour, linewidth=1, label=kind)
     swing = max((abs(value - base) for value in since), default=1.0)
     axes.set_ylim(-1.5 * swing - 1, 1.5 * swing + 1)
-    _finish(axes, "PSS, MB more", settled_s)
+    _finish(axes, "MB more", settled_s)
 
 
 def things(figure: Figure, seen: Seen) -> None:
@@ -82,7 +82,7 @@ def age(figure: Figure, seen: Seen) -> None:
 
 
 def _of(look: Look, kind: str) -> float:
-    return sum(value for name, value in look.pss_mb.items() if name == kind or (kind == "cameras" and "camera" in name))
+    return sum(value for name, value in look.own_mb.items() if name == kind or (kind == "cameras" and "camera" in name))
 
 
 def _minutes(looks: Sequence[Look]) -> list[float]:
