@@ -16,6 +16,7 @@ PipelineError
 ├── RenderError          results cannot be drawn on a recording, or do not fit it
 ├── ReplayError          a recording cannot be served as a camera
 ├── RtspError            what a client sent is not RTSP
+├── ProfileError         a running fleet cannot be measured
 ├── BurstError           a scenario cannot be run, or its report not be read or written
 └── EvaluationError      ground truth or detections cannot be scored
 
@@ -89,6 +90,10 @@ class ReplayError(PipelineError):
 
 class RtspError(PipelineError):
     """What a client sent is not RTSP."""
+
+
+class ProfileError(PipelineError):
+    """A fleet cannot be measured while it runs: it has ended, no camera delivers, or a tool is missing."""
 
 
 class BurstError(PipelineError):

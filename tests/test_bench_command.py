@@ -94,7 +94,7 @@ def test_measure_camera_recording_is_read_as_fast_as_it_goes(fleet_file: FleetFi
     assert cost.frames == RECORDING_FRAMES - 1
     assert cost.fps == pytest.approx(RECORDING_FPS, rel=0.01)
     assert cost.frame_wh == (320, 180)
-    assert cost.decode_ms > 0 and cost.scale_ms > 0
+    assert cost.decode_ms > cost.receive_ms > 0 and cost.scale_ms > 0
     assert cost.decode_cores == pytest.approx(cost.decode_ms * cost.fps / 1000, abs=1e-3)
 
 

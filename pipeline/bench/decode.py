@@ -34,7 +34,11 @@ SCALE_EVERY = 5
 
 
 def measure_decode(
-    cameras: Iterable[Camera], input_wh: WidthHeight, seconds: float, done: Callable[[CameraCost], None]
+    cameras: Iterable[Camera],
+    input_wh: WidthHeight,
+    seconds: float,
+    done: Callable[[CameraCost], None],
+    at_once: int = AT_ONCE,
 ) -> list[CameraCost]:
     """The cost of each camera, a few at a time, in the order given; blocks.
 
@@ -43,6 +47,7 @@ def measure_decode(
         input_wh: The model's input, px.
         seconds: How long each is measured.
         done: Called with each as it is known; for progress.
+        at_once: How many at a time.
     """
     waiting: queue.SimpleQueue[Camera] = queue.SimpleQueue()
     answers: queue.SimpleQueue[CameraCost] = queue.SimpleQueue()
@@ -59,7 +64,7 @@ def measure_decode(
             answers.put(measure_camera(camera, input_wh, seconds))
 
     # Daemons, because a camera may hold FFmpeg for good, and that must not hold the command.
-    for _ in range(min(AT_ONCE, len(everything))):
+    for _ in range(min(at_once, len(everything))):
         threading.Thread(target=work, name="measure-decode", daemon=True).start()
     patience_s = GRACE_S + seconds + max(camera.open_timeout_s + camera.silence_s for camera in everything)
     costs: dict[str, CameraCost] = {}
@@ -87,12 +92,23 @@ def measure_camera(camera: Camera, input_wh: WidthHeight, seconds: float) -> Cam
 
 
 class _Until:
-    """A pulse that stops when the time is over. It counts from the first picture: key frames may be long in coming."""
+    """A pulse that stops when the time is over. It counts from the first picture: key frames may be long in coming.
+
+    A source asks it once it has received a packet: what the thread spent since it asked for one went into receiving.
+    """
 
     def __init__(self) -> None:
         self.end_s: float | None = None
+        self.received_s = 0.0
+        self._asked_s = time.thread_time()
+
+    def ask(self) -> None:
+        """The next packet is asked for."""
+        self._asked_s = time.thread_time()
 
     def go_on(self) -> bool:
+        self.received_s += time.thread_time() - self._asked_s
+        self.ask()
         return self.end_s is None or time.monotonic() < self.end_s
 
     def wait_until(self, due_ns: int) -> bool:
@@ -105,6 +121,7 @@ class _Measurement:
     def __init__(self, camera_id: str, input_wh: WidthHeight) -> None:
         self._camera_id, self._input_wh = camera_id, input_wh
         self._resizer = Resizer()
+        self._out = np.zeros((0, 0, 3), np.uint8)
         self._frames = self._scaled = 0
         self._scale_s = 0.0
         self._times_s: list[float] = []
@@ -115,14 +132,17 @@ class _Measurement:
         began_s = 0.0
         for picture in source.pictures(until):
             if picture is None:
+                until.ask()
                 continue
             if until.end_s is None:
                 # The first picture pays for the decoder's start.
-                until.end_s, began_s = time.monotonic() + seconds, time.thread_time()
+                until.end_s, until.received_s = time.monotonic() + seconds, 0.0
+                began_s = time.thread_time()
             elif picture.frame is not None:
                 self._take(picture.frame, picture.pts_s)
             if self._frames >= MOST_FRAMES:
                 break
+            until.ask()
         decode_s = time.thread_time() - began_s - self._scale_s
         if self._frames < 2:
             return CameraCost(camera_id=self._camera_id, error=f"sent {self._frames} more frames after its first one")
@@ -136,6 +156,7 @@ class _Measurement:
             fps=round(fps, 2),
             frames=self._frames,
             decode_ms=round(decode_ms, 3),
+            receive_ms=round(1000 * min(decode_s, until.received_s) / self._frames, 3),
             scale_ms=round(1000 * self._scale_s / max(1, self._scaled), 3),
             decode_cores=round(decode_ms * fps / 1000, 4),
         )
@@ -145,9 +166,11 @@ class _Measurement:
         self._times_s.append(pts_s)
         if self._frames % SCALE_EVERY == 0:
             width, height = Letterbox.fit(self._frame_wh, self._input_wh).content_wh
-            out = np.empty((height, width, 3), np.uint8)
+            if self._out.shape != (height, width, 3):
+                # Kept, as a slot's memory is: writing to new pages would cost more than scaling.
+                self._out = np.zeros((height, width, 3), np.uint8)
             began_s = time.thread_time()
-            self._resizer.resize_into(frame, out)
+            self._resizer.resize_into(frame, self._out)
             self._scale_s += time.thread_time() - began_s
             self._scaled += 1
         self._frames += 1

@@ -56,6 +56,7 @@ class CameraCost(msgspec.Struct, frozen=True, kw_only=True):
         fps: By its own time stamps.
         frames: How many were measured.
         decode_ms: CPU time to receive and decode one.
+        receive_ms: Of it, what receiving takes: the network or the file, RTP, and putting pictures together.
         scale_ms: CPU time to scale one to the model's input, which only admitted frames need.
         decode_cores: `decode_ms` at its frame rate.
         error: Why nothing is known of it; empty if it is.
@@ -67,6 +68,7 @@ class CameraCost(msgspec.Struct, frozen=True, kw_only=True):
     fps: float = 0.0
     frames: int = 0
     decode_ms: float = 0.0
+    receive_ms: float = 0.0
     scale_ms: float = 0.0
     decode_cores: float = 0.0
     error: str = ""

@@ -55,7 +55,7 @@ def measure_fleet(fleet: Fleet, span: Span, turn: Callable[[float], None]) -> Fl
             before, first = Usage.read(supervisor.status()), len(heard)
             measured_s = _run(supervisor, span.measure_s, lambda spent_s: turn(span.settle_s + spent_s))
             after, frames = Usage.read(supervisor.status()), heard[first:]
-        after = replace(after, memory_mb=_memory_mb(after.pids))
+        after = replace(after, memory_mb=memory_mb(after.pids))
     if measured_s < span.measure_s / 2:
         raise PipelineError(
             "the fleet ended before it was measured: every recording has come to its end, or every camera was given "
@@ -129,13 +129,13 @@ class Usage:
         return cls(cpu_s, time.process_time(), machine.busy_s(), restarts, pids)
 
 
-def _memory_mb(pids: Mapping[str, int]) -> dict[str, float]:
+def memory_mb(pids: Mapping[str, int]) -> dict[str, float]:
     """Of each process that is still there. Slow, seconds with many of them, so it is no part of what is measured."""
-    memory_mb = {}
+    found = {}
     for name, pid in pids.items():
         with contextlib.suppress(psutil.NoSuchProcess):
-            memory_mb[name] = machine.memory_mb(pid)
-    return memory_mb
+            found[name] = machine.memory_mb(pid)
+    return found
 
 
 def summarize(fleet: Fleet, frames: list[FrameOutcome], before: Usage, after: Usage, seconds: float) -> FleetRun:

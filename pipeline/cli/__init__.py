@@ -23,6 +23,7 @@ from pipeline.cli import (
     discover,
     evaluate,
     keys,
+    profile,
     record,
     render,
     replay,
@@ -64,6 +65,7 @@ app.command()(check.check)
 app.command()(discover.discover)
 app.command()(schema.schema)
 app.command()(bench.bench)
+app.command()(profile.profile)
 app.add_typer(burst.app, name="burst")
 app.add_typer(evaluate.app, name="evaluate")
 

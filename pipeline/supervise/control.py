@@ -136,9 +136,10 @@ def find(fleet: str | None = None, base: Path | None = None) -> Path:
     raise ControlError(f"{len(found)} fleets called “{fleet}” run here; give each a name of its own in its file")
 
 
-def any_runs(base: Path | None = None) -> bool:
-    """Whether a fleet of this user runs on this machine."""
-    return any((directory / SOCKET).exists() for directory in running(base))
+def any_runs(base: Path | None = None, fleet: str | None = None) -> bool:
+    """Whether a fleet of this user runs on this machine, or one of that name."""
+    found = [directory for directory in running(base) if (directory / SOCKET).exists()]
+    return any(fleet in (None, _name(directory)) for directory in found)
 
 
 def _name(directory: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Callable, Mapping
@@ -65,12 +66,14 @@ class Requests:
         return {
             "fleet": running.fleet.name,
             "file": None if self._file is None else str(self._file),
+            "pid": os.getpid(),
             "began_ns": self._began_ns,
             "endpoint": None if ready is None else ready.endpoint,
             "json_endpoint": ready.json_endpoint or None if ready is not None else None,
             "page": running.page or None,
             "inside": None if ready is None else ready.inside,
             "limited": {} if ready is None else ready.limited,
+            "workers": {} if ready is None else msgspec.to_builtins(ready.workers),
             "slo_p95_ms": running.fleet.slo.p95_ms,
             "cameras": list(running.fleet.cameras),
             "paused": sorted(running.paused),

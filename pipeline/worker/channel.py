@@ -99,7 +99,7 @@ class Channel:
         before, self.plan, self.pace = self.plan, plan, pace(plan.pace)
         if self._tracker is None or self._stream is None or plan == before:
             return
-        self._tracker.reconfigure(_tracker_config(plan))
+        self._tracker.reconfigure(tracker_config(plan))
         if (plan.fill, plan.max_delay_s) != (before.fill, before.max_delay_s):
             self._stream.refill(filling(FillMode(plan.fill), self._tracker, plan.max_delay_s))
 
@@ -215,7 +215,7 @@ class Channel:
     def _open(self, tick: Tick) -> Stream:
         first = self._following = self._ledger.next_frame(tick.session)
         watches = WatchedTracker if self.plan.stride.by_content else Tracker
-        self._tracker = tracker = watches(_tracker_config(self.plan), tick.frame_wh)
+        self._tracker = tracker = watches(tracker_config(self.plan), tick.frame_wh)
         return Stream(
             SessionStart(tick.session, name_session(tick.session, first), first, tick.frame_wh),
             filling(FillMode(self.plan.fill), tracker, self.plan.max_delay_s),
@@ -238,5 +238,6 @@ class Channel:
         return results
 
 
-def _tracker_config(plan: CameraPlan) -> TrackerConfig:
+def tracker_config(plan: CameraPlan) -> TrackerConfig:
+    """What the tracker of a camera believes."""
     return TrackerConfig(high_score=plan.high_score, birth_score=plan.birth_score, max_fill_s=plan.max_fill_s)

@@ -21,6 +21,7 @@ from typing import Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.child import LANE_THREADS, name_thread
 from pipeline.detect.protocol import PAD_GREY, Detector
 from pipeline.detections import Detections
 from pipeline.errors import DetectorError
@@ -103,6 +104,7 @@ class Lane(Generic[J]):
         return not self._thread.is_alive()
 
     def _run(self) -> None:
+        name_thread(f"{LANE_THREADS}-{self.index}")
         if self._nice is not None:
             lower_priority(self._nice)
         if self._rebuild:

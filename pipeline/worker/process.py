@@ -12,7 +12,15 @@ from multiprocessing.connection import Connection
 
 import structlog
 
-from pipeline.child import end_with_parent, freeze_heap, go_first, ignore_terminal, raise_descriptor_limit
+from pipeline.child import (
+    DETECTOR_THREADS,
+    end_with_parent,
+    freeze_heap,
+    go_first,
+    ignore_terminal,
+    name_thread,
+    raise_descriptor_limit,
+)
 from pipeline.clock import SystemClock
 from pipeline.config.values import Fleet, Model
 from pipeline.detect import Detector, load_detector
@@ -148,6 +156,7 @@ def _load_politely(fleet: Fleet, model: Model) -> Detector:
     failed: list[PipelineError] = []
 
     def load() -> None:
+        name_thread(DETECTOR_THREADS)
         lower_priority(fleet.worker.nice)
         try:
             detector = load_detector(model, fleet.worker.max_batch)

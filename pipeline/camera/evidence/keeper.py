@@ -25,6 +25,7 @@ from pipeline.camera.pace import max_gap_s
 from pipeline.camera.picture import Picture, arrival_now
 from pipeline.camera.resize import luma_view
 from pipeline.camera.streamtime import StreamTime
+from pipeline.child import EVIDENCE_THREAD, name_thread
 from pipeline.clock import NS_PER_MS, NS_PER_S, Clock
 from pipeline.config.camera import Camera
 from pipeline.errors import SourceError
@@ -72,7 +73,7 @@ class EvidenceKeeper:
         self._frame_s = 0.0
         self._looked_ns = 0
         self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="evidence", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=EVIDENCE_THREAD, daemon=True)
 
     def start(self) -> None:
         """Begin to receive."""
@@ -150,6 +151,7 @@ class EvidenceKeeper:
         return f"there are the last {self._ring.span_s:.1f} s"
 
     def _run(self) -> None:
+        name_thread(EVIDENCE_THREAD)
         reconnect, rng = self._camera.reconnect, random.Random()
         backoff = Backoff(reconnect.initial_s, reconnect.max_s)
         while not self._ending.is_set():

@@ -1,0 +1,135 @@
+"""`camfleet profile`: where each millisecond and each core of a fleet goes, and which lever to pull first."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from concurrent.futures import Executor
+
+    from rich.progress import Progress
+
+    from pipeline.profile.figures import Profile
+
+PAGE = Path("profile.html")
+
+
+def profile(
+    fleet_file: Annotated[Path, typer.Argument(metavar="FLEET.yaml", help="The fleet to profile.", show_default=False)],
+    *,
+    seconds: Annotated[float, typer.Option("--seconds", "-s", min=1, help="How long the fleet is measured.")] = 20,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="FILE.html",
+            help=f"Write the picture here; {PAGE} without it, nothing with --json.",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a picture.")] = False,
+    sample: Annotated[
+        bool,
+        typer.Option(
+            "--sample",
+            help="Also look into every process with py-spy, for as long (ten seconds at most): its hottest functions, "
+            "and a file for speedscope.app each, beside the picture.",
+        ),
+    ] = False,
+    without_sinks: Annotated[
+        bool,
+        typer.Option("--without-sinks", help="Keep no results where a fleet is started for this; one that runs does."),
+    ] = False,
+) -> None:
+    """Show where each millisecond and each core goes, from the camera to the sinks, and which lever to pull first.
+
+    A fleet of that name that runs on this machine is looked at as it is; else one is started as camfleet run does, and
+    ended. It is measured from outside, by what the system counts for every thread and what its messages say of their
+    way; then what threads share is split by doing single steps again. The cameras are opened a second time for that,
+    a few of each kind, one after the other, for a second each.
+
+    Example: camfleet profile configs/demo.yaml --seconds 30 --out demo.html
+    """
+    from pipeline.profile.priority import standing_back
+
+    page = out or (None if as_json else PAGE)
+    _require_writable(page)
+    with standing_back() as urgent:
+        found = _measure(
+            fleet_file, seconds, urgent, sinks=not without_sinks, beside=(page or PAGE) if sample else None
+        )
+        _show(found, page, as_json)
+
+
+def _measure(fleet_file: Path, seconds: float, urgent: Executor, *, sinks: bool, beside: Path | None) -> Profile:
+    """Measure, and sample where there is a page to write samples beside."""
+    from pipeline.config import load_fleet
+    from pipeline.logs import configure_logs
+    from pipeline.profile.measure import Wish, profile
+    from pipeline.profile.sampler import require_sampler
+
+    if beside is not None:
+        require_sampler()
+    fleet = load_fleet(fleet_file)
+    configure_logs("profile", level="warning")
+    wish = Wish(seconds, urgent, sinks, None if beside is None else beside.absolute().with_suffix(""))
+    with _progress() as progress:
+        return profile(fleet, fleet_file, wish, lambda words, total: _step(progress, words, total))
+
+
+def _require_writable(page: Path | None) -> None:
+    """Say now, not after a minute, that the picture cannot be written."""
+    import os
+
+    from pipeline.errors import ProfileError
+
+    if page is None:
+        return
+    folder = page.absolute().parent
+    if not folder.is_dir():
+        raise ProfileError(f"--out {page}: there is no folder {folder}; make it first")
+    if page.is_dir() or not os.access(page if page.exists() else folder, os.W_OK):
+        raise ProfileError(f"--out {page} cannot be written; name a file in a folder of yours")
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator[Progress]:
+    """Bars on a terminal, a line for each step elsewhere; on stderr, because stdout is for the result."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        yield progress
+
+
+def _step(progress: Progress, words: str, total: float) -> Callable[[float], None]:
+    """Begin a step; the function returned tells how far it is. With a total of 0 nobody knows how long it takes."""
+    if progress.disable:
+        typer.echo(f"measuring {words} …", err=True)
+    task = progress.add_task(words, total=total or None)
+    return lambda so_far: progress.update(task, completed=min(so_far, total) if total else 0.0)
+
+
+def _show(found: Profile, page: Path | None, as_json: bool) -> None:
+    import msgspec
+    from rich.console import Console
+
+    from pipeline.profile.page import write_page
+    from pipeline.profile.terminal import report
+
+    if page is not None:
+        write_page(found, page)
+    if as_json:
+        print(msgspec.json.format(msgspec.json.encode(found)).decode())
+    else:
+        Console(highlight=False).print(report(found))
+    if page is not None:
+        typer.echo(f"picture: {page}", err=True)
