@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from typing import Any
 
@@ -28,6 +28,7 @@ from pipeline.camera.decode import Stamp, reported_at_ns, stamp_of
 from pipeline.camera.early import EarlyEnd
 from pipeline.camera.nal import STARTS, Codec, NalScanner, NalUnit
 from pipeline.camera.opening import is_assembled
+from pipeline.clock import NS_PER_S
 from pipeline.errors import SourceLost
 
 MOST_BYTES = 32 << 20
@@ -36,6 +37,8 @@ MOST_AGAIN = 8 << 20
 """Of the pictures that are kept to be decoded once more, bytes; where there are more, damage stays to the key frame."""
 
 
+UNMARKED_S = 10.0
+"""After so long without a marked key frame, parameter sets count as one: some cameras mark nothing."""
 PADDING = bytes(64)
 """AV_INPUT_BUFFER_PADDING_SIZE: FFmpeg's parsers may look beyond what they are given."""
 
@@ -48,12 +51,14 @@ class AccessUnit:
         packet: All of it.
         stamp: Of its packets.
         key: Decoding can begin here.
+        marked: It says so itself; if not, only the parameter sets with it do.
         again: Coded pictures from a key frame to the one before this, whose decoding went wrong.
     """
 
     packet: av.Packet[Any]
     stamp: Stamp
     key: bool
+    marked: bool = True
     again: tuple[bytes, ...] = ()
 
 
@@ -97,7 +102,8 @@ class Assembler:
         self._scanner = NalScanner(codec)
         self._pieces: deque[_Piece] = deque()
         self._units: deque[NalUnit] = deque()
-        self._slices = self._keys = 0
+        self._slices = self._keys = self._marked = 0
+        self._marked_ns: int | None = None
         self._coming = _Coming()
         self._length = self._parsed = 0
         self._last_pts: int | None = None
@@ -118,7 +124,7 @@ class Assembler:
         self._length += len(data)
         self._coming.data += data
         self._pieces.append(_Piece(self._length, packet.pts, reported_at_ns(packet), arrival, packet.is_corrupt))
-        found = list(self._scanner.scan(data))
+        found = [self._as_key(unit, arrival.ns) for unit in self._scanner.scan(data)]
         self._note(found, 1)
         self._units.extend(found)
         self._sequences.note(found, data, self._length - len(data))
@@ -130,7 +136,7 @@ class Assembler:
         if self._guess(len(data), begins=len(found) if begins_here else 0):
             self._coming.guessed_end = self._length
             if self.early.holds_for(self._length - self._parsed):
-                yield self._give(self._length, key=self._keys > 0)
+                yield self._give(self._length, key=self._keys > 0, marked=self._marked > 0)
                 self._coming.given = True
 
     def _is_orphan(self, data: bytes, pts: int | None) -> bool:
@@ -148,12 +154,13 @@ class Assembler:
         """A picture whose end is certain: give it, unless it was given, and learn from it."""
         end = self._parsed + parsed.size
         units = list(takewhile(lambda unit: unit.begins < end, self._units))
-        key = parsed.is_keyframe or any(unit.is_key for unit in units)
+        marked = parsed.is_keyframe or any(_is_marked(unit) for unit in units)
+        key = marked or any(unit.is_key for unit in units)
         slices = sum(unit.is_slice for unit in units)
         guessed_end = self._coming.guessed_end
         right = None if guessed_end is None else abs(guessed_end - _slices_end(units, end)) <= 1
         if not self._coming.given:
-            yield self._give(end, key=key)
+            yield self._give(end, key=key, marked=marked)
         elif not right:
             self._recent.mend(bytes(self._coming.data[: end - self._coming.begins]))
             del self._coming.data[: end - self._coming.begins]
@@ -167,7 +174,14 @@ class Assembler:
         self._coming.guessed_end, self._coming.given = None, False
         self._parsed = end
 
-    def _give(self, end: int, *, key: bool) -> AccessUnit:
+    def _as_key(self, unit: NalUnit, arrived_ns: int) -> NalUnit:
+        """With parameter sets for a key frame where the camera has marked none for long."""
+        if unit.is_key:
+            self._marked_ns = arrived_ns
+        long_ago = self._marked_ns is None or arrived_ns - self._marked_ns > UNMARKED_S * NS_PER_S
+        return replace(unit, is_key=True) if unit.is_sequence and long_ago else unit
+
+    def _give(self, end: int, *, key: bool, marked: bool) -> AccessUnit:
         """Everything up to `end` that was not given yet."""
         data = bytes(self._coming.data[: end - self._coming.begins])
         stamp = self._stamp(end)
@@ -177,7 +191,7 @@ class Assembler:
         packet = av.Packet(data)
         packet.pts = stamp.pts
         corrupt = stamp.corrupt or self._recent.damaged
-        return AccessUnit(packet, Stamp(stamp.arrival, stamp.reported_at_ns, corrupt), key, again)
+        return AccessUnit(packet, Stamp(stamp.arrival, stamp.reported_at_ns, corrupt), key, marked, again)
 
     def _stamp(self, end: int) -> _Piece:
         """What came with the first slice of the picture that ends here, and when its last piece came."""
@@ -191,6 +205,7 @@ class Assembler:
     def _note(self, units: list[NalUnit], sign: int) -> None:
         self._slices += sign * sum(unit.is_slice for unit in units)
         self._keys += sign * sum(unit.is_key for unit in units)
+        self._marked += sign * sum(_is_marked(unit) for unit in units)
 
     def _forget(self, units: list[NalUnit], end: int) -> None:
         self._note(units, -1)
@@ -262,6 +277,10 @@ class _Sequences:
         if told:
             self._known, self.has_changed = told, False
         return changed
+
+
+def _is_marked(unit: NalUnit) -> bool:
+    return unit.is_key and not unit.is_sequence
 
 
 def _slices_end(units: list[NalUnit], end: int) -> int:

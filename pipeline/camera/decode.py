@@ -154,6 +154,15 @@ class Decoder:
         for frame in frames:
             yield self._decoded(frame, self._latest)
 
+    def restart(self) -> Iterator[Decoded]:
+        """The pictures that wait for their turn; then what was decoded is forgotten, and a key frame comes next.
+
+        Raises:
+            SourceError: The camera has met one of its limits.
+        """
+        yield from self.flush()
+        self._processor.flush_buffers()
+
     def _decode_again(self, pictures: Sequence[bytes]) -> None:
         self._processor.flush_buffers()
         try:

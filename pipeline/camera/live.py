@@ -67,6 +67,7 @@ class LiveSource:
         self._waits = _Waits(self._began.ns)
         self._decoder = Decoder(camera, stream, opens)
         self._begun, self._current = False, not sends_pieces(camera)
+        self._left_out = False
         self._sight = Sight(self._began.ns)
         self._clock_concern = ""
 
@@ -141,9 +142,13 @@ class LiveSource:
     def _seen(self, unit: AccessUnit) -> Iterator[Picture]:
         """The pictures that this one completes, or that it was left out."""
         self._sight.unit(key=unit.key)
-        if self._falls_behind(unit):
+        left_out, self._left_out = self._left_out, self._falls_behind(unit)
+        if self._left_out:
             yield self._picture(Decoded(None, None, unit.stamp, corrupt=False), behind=True)
         else:
+            if left_out and unit.marked:
+                # What was left out is no picture that others may refer to, whatever they do before a refresh is over.
+                yield from map(self._picture, self._decoder.restart())
             may_begin = self._may_begin(unit.stamp.arrival.ns)
             for decoded in self._decoder.decode(
                 unit.packet, unit.stamp, key=unit.key, may_begin=may_begin, again=unit.again

@@ -62,13 +62,12 @@ class NalScanner:
 def _kind(codec: Codec, header: bytes) -> tuple[bool, bool, bool]:
     """A NAL unit's `is_slice`, `is_key` and `is_sequence` by its first bytes.
 
-    A picture with parameter sets or a recovery point counts as a key frame: some cameras refresh step by step and send
-    no IDR picture.
+    A picture with a recovery point counts as a key frame: some cameras refresh step by step and send no IDR picture.
     """
     if codec == "h264":
         kind = header[0] & 0x1F
-        is_key = kind in (5, 7) or (kind == 6 and header[1:2] == bytes([_RECOVERY_POINT]))
+        is_key = kind == 5 or (kind == 6 and header[1:2] == bytes([_RECOVERY_POINT]))
         return kind in (1, 2, 5), is_key, kind == 7
     kind = header[0] >> 1 & 0x3F
-    is_key = 16 <= kind <= 21 or kind == 33 or (kind == 39 and header[2:3] == bytes([_RECOVERY_POINT]))
+    is_key = 16 <= kind <= 21 or (kind == 39 and header[2:3] == bytes([_RECOVERY_POINT]))
     return kind < 32, is_key, kind == 33
