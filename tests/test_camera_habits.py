@@ -8,7 +8,7 @@ import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import pytest
 
 from pipeline.camera.backlog import waits_of_this_thread
 from pipeline.camera.even import Playout
+from pipeline.camera.opening import has_time_stamps, open_container
 from pipeline.camera.picture import Picture
 from pipeline.camera.probe import probe
 from pipeline.camera.source import Source, open_source
@@ -179,6 +180,18 @@ def test_hls_is_played_from_the_cameras_own_host_evenly_though_it_comes_a_segmen
     assert np.median(apart_s) == pytest.approx(0.04, abs=0.01)
 
 
+@pytest.mark.parametrize("segments", ["mpegts", "fmp4"])
+def test_hls_whose_segments_are_parts_of_one_file_is_played(segments: str, tmp_path: Path) -> None:
+    clip = Clip(frames=75, options=(("preset", "ultrafast"), ("g", "25"), ("bf", "0")))
+    one_file = {"hls_flags": "omit_endlist+single_file", "hls_segment_type": segments}
+    clip.write(tmp_path / "live.m3u8", hls_time="1", hls_list_size="0", **one_file)
+    assert "#EXT-X-BYTERANGE" in (tmp_path / "live.m3u8").read_text()
+    with Folder(tmp_path) as folder, opened(camera(folder.url)) as source:
+        came = seen(source, 60)
+    assert not any(one.corrupt for one in came)
+    assert np.diff([one.pts_s for one in came]) == pytest.approx(np.full(59, 0.04), abs=0.001)
+
+
 def test_playout_shows_the_slowest_of_each_burst_just_in_time() -> None:
     playout = Playout()
     due_s = []
@@ -200,12 +213,35 @@ def test_playout_of_what_comes_evenly_delays_nothing_for_long() -> None:
     assert max(waits_s[-500:]) == 0, "one pause does not stay in the buffer for ever"
 
 
-def test_a_stream_without_time_stamps_is_timed_by_arrival() -> None:
+@pytest.mark.parametrize("parts", [True, False], ids=["in-parts", "one-after-another"])
+def test_a_stream_without_time_stamps_is_timed_by_arrival(parts: bool) -> None:
     _, jpeg = cv2.imencode(".jpg", np.random.default_rng(1).integers(0, 255, (96, 128, 3), np.uint8))
     head = f"--next\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
-    part = head.encode() + jpeg.tobytes() + b"\r\n"
-    kind = "multipart/x-mixed-replace; boundary=next"
-    with HttpCamera(20 * part, kind=kind, pause_s=0.05) as server, opened(camera(server.url)) as source:
+    part = head.encode() + jpeg.tobytes() + b"\r\n" if parts else jpeg.tobytes()
+    kind = "multipart/x-mixed-replace; boundary=next" if parts else "image/jpeg"
+    stream_format = None if parts else "mjpeg"
+    with (
+        HttpCamera(20 * part, kind=kind, pause_s=0.05) as server,
+        opened(camera(server.url, format=stream_format)) as source,
+    ):
         came = seen(source, 8)
     assert np.diff([one.pts_s for one in came]).max() > 0.06, "not the 25 a second that FFmpeg believes"
     assert all(one.pts_s == pytest.approx((one.received_ns - came[0].received_ns) / NS_PER_S) for one in came)
+
+
+@pytest.mark.parametrize("name", [None, "mjpeg"], ids=["jpeg_pipe", "mjpeg"])
+def test_pictures_one_after_another_have_no_time_stamps_whatever_their_format_says(name: str | None) -> None:
+    _, jpeg = cv2.imencode(".jpg", np.random.default_rng(1).integers(0, 255, (96, 128, 3), np.uint8))
+    with HttpCamera(90 * jpeg.tobytes(), kind="image/jpeg", pause_s=0) as server:
+        container = open_container(camera(server.url, format=name))
+    with closing(container):
+        assert not has_time_stamps(container)
+
+
+def test_a_camera_that_sends_a_codec_that_ffmpeg_does_not_know_is_one_clear_error() -> None:
+    class Newer(RtspCamera):
+        def _description(self) -> str:
+            return super()._description().replace("H264", "X-H267")
+
+    with Newer(coded("h264")) as server, pytest.raises(SourceError, match="set the camera to"):
+        open_source(camera(server.url), SystemClock())

@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import functools
 import http.client
+import math
 import re
 import ssl
 from contextlib import closing
@@ -33,6 +34,7 @@ _NOT_LISTED = re.compile("not on whitelist|Not detecting m3u8")
 _PLAYLIST = re.compile("(?m)^hls: (Format not on whitelist|Not detecting m3u8)")
 _REDIRECTING = re.compile(r"Redirecting to (\S+)")
 _HOST = re.compile(r"[0-9A-Za-z.:-]{1,253}")
+_SKIPPED_BYTES = 64 << 10
 _ANSWER_S = 2.0
 """How long a camera that has just sent an answer may take for another."""
 
@@ -122,15 +124,25 @@ def plain_formats() -> str:
 class Answer:
     """What an http server answers; the connection is for it alone."""
 
-    def __init__(self, connection: http.client.HTTPConnection) -> None:
-        """Of a connection on which something was asked."""
+    def __init__(self, connection: http.client.HTTPConnection, part: range | None = None) -> None:
+        """Of a connection on which something was asked, or these bytes of it."""
         self._connection, self._response = connection, connection.getresponse()
         self.status = self._response.status
         self.location = self._response.getheader("Location")
+        self._skip, self._left = 0, math.inf
+        if part is not None and self.status == http.client.OK:
+            # Not every server knows of parts (RFC 9110 §14.2).
+            self._skip, self._left = part.start, len(part)
 
     def read(self, size: int = -1) -> bytes:
-        """So many bytes of its body, fewer at its end."""
-        return self._response.read(size)
+        """So many bytes of what was asked for, fewer at its end."""
+        while self._skip and (skipped := self._response.read(min(self._skip, _SKIPPED_BYTES))):
+            self._skip -= len(skipped)
+        if math.isfinite(self._left):
+            size = int(self._left) if size < 0 else min(size, int(self._left))
+        data = self._response.read(size)
+        self._left -= len(data)
+        return data
 
     def close(self) -> None:
         """Let it go."""
@@ -138,8 +150,14 @@ class Answer:
         self._connection.close()
 
 
-def fetch(camera_address: str, address: str, timeout_s: float) -> Answer:
+def fetch(camera_address: str, address: str, timeout_s: float, part: range | None = None) -> Answer:
     """What an http server answers to GET; user and password are those of the camera's own address. Blocks.
+
+    Args:
+        camera_address: Of the camera.
+        address: Of what is asked for.
+        timeout_s: Of each operation.
+        part: Which of its bytes; all of them for None.
 
     Raises:
         OSError: It does not.
@@ -156,9 +174,11 @@ def fetch(camera_address: str, address: str, timeout_s: float) -> Answer:
     else:
         connection = http.client.HTTPConnection(host, parts.port, timeout=timeout_s)
     headers = {"Connection": "close", **_headers(camera_address)}
+    if part is not None:
+        headers["Range"] = f"bytes={part.start}-{part.stop - 1}"
     try:
         connection.request("GET", urlunsplit(("", "", parts.path or "/", parts.query, "")), headers=headers)
-        return Answer(connection)
+        return Answer(connection, part)
     except BaseException:
         connection.close()
         raise

@@ -187,6 +187,9 @@ def _options(camera: Camera) -> dict[str, str]:
         "fpsprobesize": "0",
         "analyzeduration": str(3_000_000),
     }
+    if is_http(camera.url.reveal()):
+        # Nor to look for a time stamp in fifty pictures where the format has none: ten seconds, at 5 fps.
+        options["max_ts_probe"] = "1"
     if sends_pieces(camera):
         either = camera.transport == "auto" and not stands_in(camera)
         options |= {
@@ -217,6 +220,10 @@ def video_stream(camera: Camera, container: av.container.InputContainer) -> av.V
     if stream is None:
         raise SourceError(f"{camera.url} has no video stream; check the address")
     assert isinstance(stream, av.VideoStream)
+    if stream.codec_context is None:
+        raise SourceError(
+            f"{camera.url} sends video in a codec that this FFmpeg does not know; set the camera to H.264 or HEVC"
+        )
     stream.codec_context.options = decoder_limits(camera)
     for other in container.streams:
         if other is not stream:
@@ -235,8 +242,11 @@ def is_assembled(codec: str) -> bool:
 
 
 def has_time_stamps(container: av.container.InputContainer) -> bool:
-    """Whether the format carries any; where it does not, FFmpeg makes them up from a guessed frame rate."""
-    return not container.format.flags & _NO_TIMESTAMPS
+    """Whether the format carries any; where it does not, FFmpeg makes them up from a guessed frame rate.
+
+    Formats that are pictures one after another (`jpeg_pipe`) carry none, and do not say so.
+    """
+    return not (container.format.flags & _NO_TIMESTAMPS or container.format.name.endswith("_pipe"))
 
 
 def is_recording(camera: Camera, container: av.container.InputContainer) -> bool:

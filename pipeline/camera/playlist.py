@@ -41,8 +41,14 @@ class OwnAddresses:
                 f"{self._camera.url} sends a playlist that names another host; if this machine may ask that, set "
                 "allow_redirects for this camera"
             )
-        answer = fetch(self._camera.url.reveal(), address, self._camera.read_timeout_s)
-        if answer.status != http.client.OK:
+        answer = fetch(self._camera.url.reveal(), address, self._camera.read_timeout_s, _part(options))
+        if answer.status not in (http.client.OK, http.client.PARTIAL_CONTENT):
             answer.close()
             raise OSError(f"HTTP {answer.status}")
         return answer
+
+
+def _part(options: dict[str, Any]) -> range | None:
+    """Which bytes FFmpeg asks for: segments may be parts of one file (RFC 8216 §4.3.2.2)."""
+    begin, end = int(options.get("offset", 0)), int(options.get("end_offset", 0))
+    return range(begin, end) if end > begin else None
