@@ -6,6 +6,7 @@ import pytest
 from pipeline.detect.classes import Wanted, select
 from pipeline.detect.heads import (
     MAX_BOXES,
+    ByValues,
     Classic,
     ClassicRows,
     EndToEnd,
@@ -155,6 +156,33 @@ def test_classic_rows_are_those_of_classic_columns(class_count: int) -> None:
     assert found(head.decode(output)[0]) == [(CAR, 0.7, [140, 40, 160, 60]), (PERSON, 0.6, [40, 40, 60, 60])]
 
 
+@pytest.mark.parametrize("total", [ANCHORS, 3 * ANCHORS])
+def test_one_class_with_objectness_whose_class_is_certain_is_not_taken_for_a_label(total: int) -> None:
+    head = choose_head((1, total, 6), 1, wanted(of_class=(True,)), (640, 640))
+    output = rows((*A, 0.9, 1.0), (*A_SHIFTED, 0.8, 1.0), total=total)
+    assert found(head.decode(output)[0]) == [(PERSON, 0.9, [40, 40, 60, 60])]
+
+
+@pytest.mark.parametrize("axes", [(0, 1, 2), (0, 2, 1)], ids=["rows", "columns"])
+def test_two_classes_whose_scores_are_whole_numbers_are_not_taken_for_labels(axes: tuple[int, int, int]) -> None:
+    output = rows((*A, 0.9, 0.0), (*FAR, 0.0, 1.0)).transpose(axes)
+    head = choose_head(output.shape, 2, wanted(), (640, 640))
+    assert found(head.decode(output)[0]) == [(CAR, 1.0, [140, 40, 160, 60]), (PERSON, 0.9, [40, 40, 60, 60])]
+
+
+def test_labelled_columns_of_two_classes_are_not_taken_for_scores() -> None:
+    output = rows((40, 40, 60, 60, 0.9, 1), (42, 40, 62, 60, 0.8, 1)).transpose(0, 2, 1)
+    head = choose_head(output.shape, 2, wanted(), (640, 640))
+    assert found(head.decode(output)[0]) == [(CAR, 0.9, [40, 40, 60, 60])]
+
+
+@pytest.mark.parametrize("shape", [(1, 300, 6), (1, ANCHORS, 6)])
+def test_label_without_a_name_says_what_to_do(shape: tuple[int, int, int]) -> None:
+    head = choose_head(shape, 3, wanted(of_class=(True,) * 3), (640, 640))
+    with pytest.raises(DetectorError, match=r"labels an object 5, but its description names 3 classes; put the"):
+        head.decode(rows((40, 40, 60, 60, 0.9, 5), total=shape[1]))
+
+
 def test_nothing_found_is_nothing_in_every_layout() -> None:
     for shape, count in (
         ((1, 25200, 6), 1),
@@ -172,11 +200,15 @@ def test_nothing_found_is_nothing_in_every_layout() -> None:
     [
         pytest.param((1, 300, 6), 80, EndToEnd, id="end-to-end"),
         pytest.param((1, 84, 8400), 80, Classic, id="classic"),
-        pytest.param((4, 6, 8400), 2, Classic, id="classic-of-two-classes"),
+        pytest.param((4, 6, 8400), 2, ByValues, id="classic-of-two-classes"),
         pytest.param((1, 8400, 84), 80, ClassicRows, id="classic-as-rows"),
         pytest.param((1, 25200, 85), 80, WithObjectness, id="objectness"),
         pytest.param((1, 8400, 85), 80, WithObjectness, id="objectness-without-anchor-boxes"),
         pytest.param((1, 8400, 6), 80, Labelled, id="labelled"),
+        pytest.param((1, 300, 6), 296, EndToEnd, id="end-to-end-of-as-many-classes-as-rows"),
+        pytest.param((1, 8500, 84), 80, ClassicRows, id="classic-as-rows-with-p6"),
+        pytest.param((1, 25500, 85), 80, WithObjectness, id="objectness-with-p6"),
+        pytest.param((1, 34000, 6), 80, Labelled, id="labelled-with-p2"),
     ],
 )
 def test_choose_head_by_shape(shape: tuple[int, ...], class_count: int, head: type) -> None:
@@ -189,6 +221,8 @@ def test_choose_head_by_shape(shape: tuple[int, ...], class_count: int, head: ty
         pytest.param((1, 1000), 1000, id="classifier"),
         pytest.param((1, 116, 8400), 80, id="segmentation"),
         pytest.param((1, 84, 8400), 3, id="names-of-another-model"),
+        pytest.param((1, 6, 300), 2, id="end-to-end-transposed"),
+        pytest.param((1, 7, 25200), 2, id="objectness-transposed"),
     ],
 )
 def test_choose_head_of_another_kind_of_model_says_what_is_needed(shape: tuple[int, ...], class_count: int) -> None:

@@ -10,7 +10,7 @@ With objectness, (N, 3 A, 5 + classes): rows of centre x, centre y, width, heigh
 there is an object (YOLOv3, YOLOv5, YOLOv7; YOLOX with A rows).
 Labelled, (N, A, 6) or (N, 3 A, 6): rows of x1, y1, x2, y2, score, class of every anchor (exports for DeepStream).
 
-Two of them can have one shape: of six columns, the last is a class's whole number or a score, as its values show.
+Two of them can have one shape: of six numbers for each anchor, the last is a class or a score, as the values show.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from pipeline.geometry import Boxes, WidthHeight, iou_matrix
 
 Output = NDArray[np.float32]
 
-CELLS_PX = (8, 16, 32)
-"""Sides of the cells of a YOLO model's grids."""
+CELLS_PX = ((8, 16, 32), (8, 16, 32, 64), (4, 8, 16, 32))
+"""Sides of the cells of a YOLO model's grids: most models', those with P6 for large objects, with P2 for small ones."""
 MAX_BOXES = 300
 """Most boxes on a picture; what end-to-end heads are built with, and Ultralytics' default `max_det`."""
 
@@ -58,6 +58,11 @@ class EndToEnd:
     def _decode_picture(self, rows: NDArray[np.float32]) -> Detections:
         rows = rows[rows[:, 4] >= self._wanted.confidence]
         class_id = rows[:, 5].astype(np.int32)
+        if class_id.size and not 0 <= class_id.min() <= class_id.max() < len(self._wanted.of_class):
+            raise DetectorError(
+                f"the model labels an object {class_id.max()}, but its description names {len(self._wanted.of_class)} "
+                "classes; put the metadata.yaml beside it that Ultralytics' export wrote with it"
+            )
         detections = Detections(rows[:, :4], rows[:, 4], class_id)
         return detections[self._wanted.of_class[class_id]]
 
@@ -122,17 +127,26 @@ class Labelled:
 
 
 class ByValues:
-    """Output (N, anchors, 6) of a model that may label its boxes or score them: whichever its values say."""
+    """Output (N, anchors, 6) of a model that may label its boxes or score them: whichever its values say.
 
-    def __init__(self, scored: Head, wanted: Wanted) -> None:
-        """Read as `scored` unless the last column holds whole numbers."""
-        self._scored, self._labelled, self._confidence = scored, Labelled(wanted), wanted.confidence
+    Scores can be whole numbers, too: 1 where there is one class, 0 after rounding to eight bits. But a box's second
+    corner is never left of its first or above it, as the size of most boxes would be if it stood there.
+    """
+
+    def __init__(self, scored: Head, wanted: Wanted, *, columns: bool = False) -> None:
+        """Read as `scored` unless there are corners and labels; `columns` says that anchors are (N, 6, anchors)."""
+        self._scored, self._labelled, self._wanted = scored, Labelled(wanted), wanted
+        self._columns = columns
 
     def decode(self, output: Output) -> list[Detections]:
         """One `Detections` a picture, each object once."""
-        likely = output[output[:, :, 4:].max(axis=2) >= self._confidence]
-        are_labels = bool((likely[:, 5] == np.round(likely[:, 5])).all())
-        return (self._labelled if are_labels else self._scored).decode(output)
+        rows = output.transpose(0, 2, 1) if self._columns else output
+        return self._labelled.decode(rows) if self._are_labelled(rows) else self._scored.decode(output)
+
+    def _are_labelled(self, rows: Output) -> bool:
+        labels = rows[:, :, 5][rows[:, :, 4:].max(axis=2) >= self._wanted.confidence]
+        are_labels = (labels == np.round(labels)) & (labels >= 0) & (labels < len(self._wanted.of_class))
+        return bool(are_labels.all() and (rows[:, :, 2:4] >= rows[:, :, :2]).all())
 
 
 def choose_head(shape: tuple[int, ...], class_count: int, wanted: Wanted, input_wh: WidthHeight) -> Head:
@@ -147,18 +161,19 @@ def choose_head(shape: tuple[int, ...], class_count: int, wanted: Wanted, input_
     Raises:
         DetectorError: It is none of the layouts, or has more classes or fewer than have names.
     """
-    anchors = sum((input_wh[0] // cell) * (input_wh[1] // cell) for cell in CELLS_PX)
+    grids = [sum((input_wh[0] // cell) * (input_wh[1] // cell) for cell in cells) for cells in CELLS_PX]
+    anchors, thrice = grids[0], [3 * grid for grid in grids]
     if len(shape) == 3:
         _, rows, columns = shape
-        if columns == 6 and rows in (anchors, 3 * anchors):
-            return _six_columns(rows == anchors, class_count, wanted)
-        if columns == 6 and rows != 4 + class_count:
+        if columns == 6 and rows in (*grids, *thrice):
+            return _six_columns(rows in grids, class_count, wanted)
+        if columns == 6:
             return EndToEnd(wanted)
-        if rows == 4 + class_count:
-            return Classic(wanted)
-        if rows == anchors and columns == 4 + class_count:
+        if rows == 4 + class_count and columns in (0, *grids):
+            return ByValues(Classic(wanted), wanted, columns=True) if class_count == 2 else Classic(wanted)
+        if rows in grids and columns == 4 + class_count:
             return ClassicRows(wanted)
-        if rows in (anchors, 3 * anchors) and columns == 5 + class_count:
+        if rows in (*grids, *thrice) and columns == 5 + class_count:
             return WithObjectness(wanted)
     raise DetectorError(
         f"the model's output has shape {shape}; a detection model of {class_count} classes gives (N, 300, 6), "
