@@ -18,6 +18,7 @@ _ADDRESS = re.compile(
     # Or user:password@host without a scheme.
     r"|(?<![\w@/.])[^\s'\"@:/<>(]{1,64}:[^\s'\"]{1,256}@(?=[\w\[])"
 )
+_ENDS = re.compile(r"[\s'\"]")
 _AUTHORITY = re.compile(r"[^/?#]*")
 _PATH = re.compile(r"[^?#]*")
 _QUERY = re.compile(r"\?[^\s'\"?]*=[^\s'\"]*")
@@ -45,6 +46,17 @@ def redact(text: object) -> str:
     masked = _QUERY.sub(f"?{MASK}", masked)
     masked = _HEADER.sub(rf"\g<name>\g<is>{MASK}", masked)
     return _NAMED.sub(rf"\g<name>\g<is>{MASK}", masked)
+
+
+def redact_argument(argument: str) -> str:
+    """One argument of a command line, masked as by `redact`; a space or a quote does not end an address in it.
+
+    Example:
+        >>> redact_argument("rtsp://bob:hunter 2@10.0.0.1/live")
+        'rtsp://***'
+    """
+    scheme, is_address, rest = argument.partition("://")
+    return f"{scheme}://{MASK}" if is_address and _ENDS.search(rest) else redact(argument)
 
 
 def printable(text: str) -> str:

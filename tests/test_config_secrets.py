@@ -53,6 +53,8 @@ def test_load_fleet_mistake_has_no_cause_that_repeats_a_password(tmp_path: Path)
     [
         pytest.param("rtsp://bob:${PW}@cam/1", "Secret@Gate#1", "rtsp://bob:Secret%40Gate%231@cam/1", id="raw"),
         pytest.param("rtsp://bob:${PW}@cam/1", "a/b?c:d 50%off", "rtsp://bob:a%2Fb%3Fc%3Ad%2050%25off@cam/1", id="all"),
+        pytest.param("rtsp://bob:${PW}@cam/1", 'it\'s "1"', "rtsp://bob:it%27s%20%221%22@cam/1", id="quotes"),
+        pytest.param("rtsp://bob:${PW}@cam/1", "it's", "rtsp://bob:it%27s@cam/1", id="apostrophe"),
         pytest.param("rtsp://bob:${PW}@cam/1", "P%40ss", "rtsp://bob:P%40ss@cam/1", id="encoded-already"),
         pytest.param("rtsp://${PW}@cam/1", "bob:Gate#1", "rtsp://bob:Gate%231@cam/1", id="user-and-password"),
         pytest.param("rtsp://${PW}:x@cam/1", "b:ob", "rtsp://b%3Aob:x@cam/1", id="user-alone"),

@@ -15,7 +15,9 @@ import psutil
 import pytest
 import yaml
 import zmq
+from typer.testing import CliRunner
 
+from pipeline.cli import app
 from pipeline.errors import ControlError
 from pipeline.replay import ReplayOptions, serve_recordings
 from pipeline.rtsp.auth import Login
@@ -138,6 +140,28 @@ OPTIONS = {"password": SECRET, "headers": f"X-Who: {SECRET}", "cookies": [SECRET
 def test_section_of_a_fleet_file_repeats_no_secret(tmp_path: Path, sections: dict):
     done = camfleet("check", written(tmp_path / "fleet.yaml", {"gate": {"url": "rtsp://h/"}}, **sections))
     assert_clean(done.stdout, done.stderr)
+
+
+PASSWORDS = [f"a@{SECRET}", f"a#{SECRET}", f"a/{SECRET}", f"a {SECRET}", f"{SECRET} b", f"a'{SECRET}", f"a\\{SECRET}"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        pytest.param(("discover", "{}"), id="unexpected"),
+        pytest.param(("check", "fleet.yaml", "{}"), id="one too many"),
+        pytest.param(("record", "--nope={}", "rtsp://h/", "a.mkv"), id="unknown option"),
+        pytest.param(("record", "rtsp://h/", "a.mkv", "--duration", "{}"), id="no number"),
+        pytest.param(("record", "rtsp://h/", "a.mkv", "--duration={}"), id="no number, joined"),
+        pytest.param(("keys", "new", "{}", "{}", "{}"), id="of a group"),
+        pytest.param(("{}",), id="no command"),
+    ],
+)
+def test_mistake_on_the_command_line_repeats_no_secret(arguments: tuple[str, ...]) -> None:
+    for password in PASSWORDS:
+        done = CliRunner().invoke(app, [word.format(f"rtsp://bob:{password}@h/live") for word in arguments])
+        assert done.exit_code == 2
+        assert_clean(done.output)
 
 
 @contextmanager

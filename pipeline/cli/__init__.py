@@ -35,13 +35,14 @@ from pipeline.cli import (
     subscribe,
     top,
 )
-from pipeline.cli.argv import mask_arguments
+from pipeline.cli.argv import Discreet, mask_arguments
 from pipeline.errors import PipelineError
 from pipeline.redact import redact
 from pipeline.stderr import make_stderr_lossy, make_stdout_forgiving
 
 app = typer.Typer(
     name="camfleet",
+    cls=Discreet,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",

@@ -12,8 +12,8 @@ _BEGIN = re.compile(r"\$?\$\{")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _END = re.compile(r"[@/?#\s]")
 """What ends the user information of an address (RFC 3986, section 3.2)."""
-_ENCODED = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*")
-"""User information as it is written in an address."""
+_ENCODED = re.compile(r"(?:[A-Za-z0-9._~!$&()*+,;=-]|%[0-9A-Fa-f]{2})*")
+"""User information as it is written in an address, but for the apostrophe, which no address of a fleet file has."""
 
 
 def substitute(document: Document, environ: Mapping[str, str]) -> None:
