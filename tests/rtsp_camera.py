@@ -71,14 +71,23 @@ class Door:
             return False
         if found[1].lower() == "basic":
             return base64.b64decode(found[2]).decode() == f"{USER}:{self._habits.password}"
-        given = dict(re.findall(r'(\w+)="?([^",]*)"?', found[2]))
+        fields = re.findall(r'(\w+)=(?:"((?:[^"\\]|\\.)*)"|([^\s,]+))', found[2])
+        given = {name: quoted or plain for name, quoted, plain in fields}
         method, uri, _ = request.split(maxsplit=2)
         right = given["response"] == self._expected(method, given) and given["uri"] == uri
         self._asked += right
         if right and self._asked > self._habits.nonce_lasts:
             self._renew(stale=True)
             return False
-        return right and given["nonce"] == self._nonce
+        return right and given["nonce"] == self._nonce and self._repeats(given)
+
+    def _repeats(self, given: dict[str, str]) -> bool:
+        """Whether an answer has what one of the offers has, as it stands there."""
+        names = ("realm", "opaque")
+        return any(
+            all(f'{name}="{given.get(name)}"' in offer for name in names if f"{name}=" in offer)
+            for offer in self.offers
+        )
 
     def _renew(self, *, stale: bool) -> None:
         self._asked, self._nonce = 0, secrets.token_hex(8)
@@ -94,7 +103,7 @@ class Door:
 
         secret = digest(USER, given["realm"], self._habits.password)
         if algorithm.endswith("-SESS"):
-            secret = digest(secret, given["nonce"], given["cnonce"])
+            secret = digest(secret, given["nonce"], given.get("cnonce", ""))
         between = [given["nc"], given["cnonce"], given["qop"]] if "qop" in given else []
         return digest(secret, given["nonce"], *between, digest(method, given["uri"]))
 

@@ -54,6 +54,11 @@ def nothing_known(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         pytest.param((QOP.replace("SHA-256", "SHA-256-sess"),), id="sha-256-of-a-session-counted"),
         pytest.param((SHA_256.replace("SHA-256", "SHA-512-256"),), id="sha-512-256"),
         pytest.param((SHA_256.replace("SHA-256", "md5"),), id="md5-in-small-letters"),
+        pytest.param((f"{MD5}, algorithm=MD5-sess",), id="md5-of-a-session-not-counted"),
+        pytest.param((MD5.replace("cam", r"the \"cam\", gate"),), id="realm-with-quotes"),
+        pytest.param((MD5.replace("cam", "c" * 250),), id="long-realm"),
+        pytest.param((f'{MD5}, opaque="{"5" * 400}"',), id="long-opaque"),
+        pytest.param((SHA_256.replace("cam", r"Höfe \"2\", \\ 3"),), id="sha-256-realm-with-quotes"),
     ],
 )
 def test_a_camera_that_ffmpeg_cannot_log_in_to_is_seen_as_others_are(offers: tuple[str, ...]) -> None:

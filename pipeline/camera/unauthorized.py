@@ -23,6 +23,8 @@ DEFAULT_PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
 _ASK_S = 2.0
 _OF_FFMPEG = ("", "MD5", "MD5-sess")
 """Algorithms, as FFmpeg compares them."""
+_MOST_BYTES = {"realm": 199, "nonce": 299, "opaque": 299, "qop": 29}
+"""Of a parameter; FFmpeg keeps no more of it (httpauth.h), and answers with that."""
 
 _WRONG = "it wants another user or password (401); check those in the address"
 _UNKNOWN = (
@@ -30,13 +32,13 @@ _UNKNOWN = (
     "and then check user and password"
 )
 _OVER_UDP = (
-    "it asks for Digest SHA-256, which FFmpeg does not speak, and which is answered over TCP only (401); set "
+    "it asks for Digest SHA-256, or as FFmpeg does not speak it, which is answered over TCP only (401); set "
     "transport: tcp for this camera, or allow Digest MD5 in its settings"
 )
 
 
 _OVER_HTTP = (
-    "it asks for Digest SHA-256, which FFmpeg does not speak, and which is answered over RTSP only (401); take its "
+    "it asks for Digest SHA-256, or as FFmpeg does not speak it, which is answered over RTSP only (401); take its "
     "rtsp:// address, or allow only Digest MD5, or Basic, in its settings"
 )
 
@@ -56,7 +58,20 @@ def why_unauthorized(camera: Camera) -> str:
 def needs_login(offers: list[Challenge]) -> bool:
     """Whether FFmpeg cannot answer any of these."""
     digests = [one for one in offers if one.scheme == "digest"]
-    return bool(digests) and digests[-1].fields.get("algorithm", "") not in _OF_FFMPEG
+    return bool(digests) and not _is_known_to_ffmpeg(digests[-1].fields)
+
+
+def _is_known_to_ffmpeg(fields: dict[str, str]) -> bool:
+    """Whether it answers a challenge of Digest rightly."""
+    algorithm = fields.get("algorithm", "")
+    # It does not say by which cnonce its secret is made.
+    is_half_answered = algorithm == "MD5-sess" and not fields.get("qop")
+    # It leaves out the backslash of a quoted pair, and sends it back without.
+    is_kept = all(
+        len(fields.get(name, "").encode("utf-8", "surrogateescape")) <= most and "\\" not in fields.get(name, "")
+        for name, most in _MOST_BYTES.items()
+    )
+    return algorithm in _OF_FFMPEG and not is_half_answered and is_kept
 
 
 def is_rtsp(url: CameraUrl) -> bool:
