@@ -36,6 +36,7 @@ class Habits:
         challenges: It asks for a password in these ways; `{nonce}` in them is a new one for each connection.
         password: That lets the user in; where there is none, nobody is let in.
         nonce_lasts: So many requests; then it is stale.
+        open_to_all: Methods for which no password is asked.
         shape: Changes what is sent.
         hangs_up: After the last picture.
     """
@@ -49,6 +50,7 @@ class Habits:
     challenges: tuple[str, ...] = ()
     password: str = ""
     nonce_lasts: int = 1000
+    open_to_all: tuple[str, ...] = ("OPTIONS",)
     shape: Callable[[list[list[Nal]]], list[list[Nal]]] = list
     hangs_up: bool = False
 
@@ -145,7 +147,7 @@ class RtspCamera(TcpServer):
     def _answer(self, request: str, door: Door) -> bytes:
         method = request.split(maxsplit=1)[0]
         number = next(line.split(":")[1].strip() for line in request.splitlines() if line.lower().startswith("cseq"))
-        if method != "OPTIONS" and not door.admits(request):
+        if method not in self._habits.open_to_all and not door.admits(request):
             offers = "".join(f"WWW-Authenticate: {offer}\r\n" for offer in door.offers)
             return f"RTSP/1.0 401 Unauthorized\r\nCSeq: {number}\r\n{offers}\r\n".encode()
         if method == "SETUP" and self._habits.refuses_tcp and "TCP" in request:

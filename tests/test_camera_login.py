@@ -122,6 +122,13 @@ def test_sha_256_over_http_is_refused_in_words() -> None:
     assert "asks for Digest SHA-256" in str(caught.value) and "take its rtsp:// address" in str(caught.value)
 
 
+@pytest.mark.parametrize("open_to_all", [("OPTIONS", "DESCRIBE"), ("OPTIONS", "DESCRIBE", "SETUP")])
+def test_a_camera_that_describes_its_stream_to_everybody_is_logged_in_to(open_to_all: tuple[str, ...]) -> None:
+    habits = Habits(challenges=(SHA_256,), password=SECRET, open_to_all=open_to_all)
+    with RtspCamera(coded("h264"), habits) as server, opened(camera(server.url)) as one:
+        assert seen(one, 3)
+
+
 def test_transport_auto_means_tcp_where_ffmpeg_cannot_log_in() -> None:
     habits = Habits(challenges=(SHA_256,), password=SECRET)
     with RtspCamera(coded("h264"), habits) as server, opened(camera(server.url, transport="auto")) as one:

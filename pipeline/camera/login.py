@@ -57,12 +57,13 @@ def reserve(camera: Camera) -> frozenset[int]:
 def learns(camera: Camera) -> bool:
     """Whether a camera that answered 401 asks in a way that FFmpeg does not know and this module does; remembered.
 
-    Asks the camera what it offers, without any password. Blocks up to 2 s.
+    Asks the camera what it offers, without any password; one that does not say, since it describes its stream to
+    everybody, may ask in any way. Blocks up to 2 s.
     """
     if stands_in(camera) or camera.transport == "udp" or _credentials(camera.url) is None:
         return False
     offers = offered_by(camera.url)
-    if not needs_login(offers) or best(offers) is None:
+    if offers and (not needs_login(offers) or best(offers) is None):
         return False
     _known.add(far_end(camera.url))
     return True
