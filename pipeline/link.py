@@ -130,11 +130,15 @@ class Settings(msgspec.Struct, frozen=True, array_like=True, tag="settings"):
         deadline_s: The age a published detection may have at most, s: the fleet's goal.
         max_wait_s: How long a frame waits for others to fill a batch, s.
         queue: Messages kept for each subscriber that does not read fast enough.
+        max_loss: Points of HOTA that a camera may lose by not detecting every frame; None where nothing is promised.
+        saves: Whether no more is detected than the promises need.
     """
 
     deadline_s: float
     max_wait_s: float = 0.0
     queue: int = 1000
+    max_loss: float | None = None
+    saves: bool = False
 
 
 class LoadModel(msgspec.Struct, frozen=True, array_like=True, tag="load"):

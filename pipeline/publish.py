@@ -30,11 +30,13 @@ class Roster(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         p95_ms: The age that is promised.
+        max_loss: Points of HOTA that a camera may lose; None where nothing is promised.
         cameras: The names of all cameras.
         processes: How each process is.
     """
 
     p95_ms: float
+    max_loss: float | None = None
     cameras: tuple[str, ...] = ()
     processes: tuple[ProcessFigures, ...] = ()
 

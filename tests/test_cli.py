@@ -81,7 +81,7 @@ def test_check_right_file_prints_the_resolved_fleet_without_secrets(camfleet: Ru
     told = yaml.safe_load(ended.stdout)
     assert told["cameras"]["gate"]["url"] == "rtsp://***@127.0.0.1:1/live"
     assert told["cameras"]["gate"]["stride"] == {"min": 1, "max": 8, "policy": "equal"}
-    assert told["slo"] == {"p95_ms": 150.0}
+    assert told["slo"] == {"p95_ms": 150.0, "max_loss": None}
 
 
 def test_check_json_is_the_same_as_yaml(camfleet: Run) -> None:

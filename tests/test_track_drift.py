@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from pipeline.detections import Detections, Tracks
-from pipeline.track.drift import TREMBLE, Drift, WatchedTracker, wrong_boxes
+from pipeline.track.correction import TREMBLE, Correction
+from pipeline.track.drift import Drift, WatchedTracker
 from pipeline.track.tracker import TrackerConfig
 
 GAP_S = 0.2
@@ -45,26 +46,27 @@ def right_by(share: float) -> tuple[float, float, float, float]:
     ],
 )
 def test_wrong_boxes_table(before: dict[int, tuple[float, ...]], after: dict[int, tuple[float, ...]], expected: float):
-    assert wrong_boxes(tracks(before), tracks(after)) == pytest.approx(expected, abs=1e-5)
+    assert Correction.between(tracks(before), tracks(after)).wrong == pytest.approx(expected, abs=1e-5)
 
 
 def test_wrong_boxes_what_was_not_seen_says_nothing():
-    assert wrong_boxes(tracks({1: BOX}), tracks({1: BOX}, since_s=0.1)) == 0.0
+    assert Correction.between(tracks({1: BOX}), tracks({1: BOX}, since_s=0.1)).wrong == 0.0
 
 
 def test_drift_is_unknown_before_the_second_detection():
     drift = Drift()
     assert drift.wrong_hz is None
-    drift.note(Tracks.empty(), tracks({1: BOX}), 0.0)
+    born = Correction.between(Tracks.empty(), tracks({1: BOX}))
+    drift.note(born, 0.0)
     assert drift.wrong_hz is None
-    drift.note(Tracks.empty(), tracks({1: BOX}), GAP_S)
+    drift.note(born, GAP_S)
     assert drift.wrong_hz == pytest.approx(1 / GAP_S)
 
 
 def test_drift_same_moment_twice_is_no_time():
     drift = Drift()
     for _ in range(2):
-        drift.note(Tracks.empty(), tracks({1: BOX}), 1.0)
+        drift.note(Correction.between(Tracks.empty(), tracks({1: BOX})), 1.0)
     assert drift.wrong_hz is None
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 import pytest
 
 from pipeline.plan import StrideBounds
+from pipeline.track.loss import LossCurve
 from pipeline.worker.simulate import Moment, Scene, simulate
 from pipeline.worker.stride import Measured, StrideController
 from pipeline.worker.worth import CHANGE, LEAST_WRONG_HZ, Worth
@@ -113,7 +114,12 @@ class Watching(StrideController):
         self._wrong_hz = wrong_hz
 
     def update(
-        self, measured: Measured, fps: Mapping[str, float], now_s: float, wrong_hz: Mapping[str, float] | None = None
+        self,
+        measured: Measured,
+        fps: Mapping[str, float],
+        now_s: float,
+        wrong_hz: Mapping[str, float] | None = None,
+        losses: Mapping[str, LossCurve] | None = None,
     ) -> dict[str, int]:
         return super().update(measured, fps, now_s, {name: hz(now_s) for name, hz in self._wrong_hz.items()})
 

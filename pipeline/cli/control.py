@@ -133,11 +133,14 @@ def _print(found: dict[str, Any], tally: FleetTally) -> None:
     from rich.console import Console
 
     from pipeline.observe.promise import Promise
+    from pipeline.observe.summary import promise_lines
     from pipeline.observe.table import FleetTable
 
     console = Console()
-    promise = Promise(found["slo_p95_ms"], found["boxes_live_ms"])
+    promise = Promise(found["slo_p95_ms"], found["boxes_live_ms"], found.get("max_loss"))
     console.print(FleetTable(tally, found["fleet"], promise))
+    for line in promise_lines(tally, promise):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
     for process in found["processes"]:
         restarts = f", started again {process['restarts']} times" if process["restarts"] else ""
         detail = f"; {process['detail']}" if process["detail"] else ""

@@ -298,10 +298,12 @@ def _write_summary(path: Path, fleet: Fleet, whole: FleetTally) -> None:
 
     from pipeline.errors import ConfigError
     from pipeline.observe.promise import Promise
-    from pipeline.observe.verdict import judge
+    from pipeline.observe.verdict import judge, judge_loss
 
-    verdict = msgspec.to_builtins(judge(whole, Promise.of(fleet)))
-    body = {"fleet": fleet.name, "slo_p95_ms": fleet.slo.p95_ms, "verdict": verdict, **msgspec.to_builtins(whole)}
+    verdict, max_loss = msgspec.to_builtins(judge(whole, Promise.of(fleet))), fleet.slo.max_loss
+    of_loss = None if max_loss is None else msgspec.to_builtins(judge_loss(whole, max_loss))
+    promises = {"slo_p95_ms": fleet.slo.p95_ms, "verdict": verdict, "max_loss": max_loss, "loss_verdict": of_loss}
+    body = {"fleet": fleet.name, **promises, **msgspec.to_builtins(whole)}
     try:
         path.write_bytes(msgspec.json.format(msgspec.json.encode(body)) + b"\n")
     except OSError as error:

@@ -215,8 +215,17 @@ def readable_fleet(fleet: FleetState) -> str:
     }[fleet.kept]
     does = f"{len(fleet.cameras)} cameras, {frames:.0f} frames/s, {detected:.0f} detected/s"
     again = f", {restarts} restarts" if restarts else ""
-    broken = some([sentence(f"{name}: {why}") for name, why in fleet.broken_by.items()])
-    return f"{fleet.fleet:<12} {verdict}; {does}{again}{'; ' * bool(broken)}{broken}"
+    why = [*fleet.broken_by.items(), *fleet.loss_broken_by.items()]
+    broken = some([sentence(f"{name}: {reason}") for name, reason in why])
+    return f"{fleet.fleet:<12} {verdict}{_of_loss(fleet)}; {does}{again}{'; ' * bool(broken)}{broken}"
+
+
+def _of_loss(fleet: FleetState) -> str:
+    """The verdict on the promise of accuracy; nothing where there is none."""
+    if fleet.max_loss is None:
+        return ""
+    word = {True: "keeps", False: "does not keep", None: "cannot say yet whether it keeps"}[fleet.loss_kept]
+    return f", {word} loss ≤ {fleet.max_loss:g}"
 
 
 def readable_missed(statistics: Statistics) -> str:

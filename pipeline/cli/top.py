@@ -37,7 +37,7 @@ def top(
     once: Annotated[
         bool,
         typer.Option(
-            "--once", help="Say it once and end. Exit code 1: the promise is not kept, or nobody knows whether it is."
+            "--once", help="Say it once and end. Exit code 1: a promise is not kept, or nobody knows whether it is."
         ),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, once a second.")] = False,
@@ -103,7 +103,7 @@ def _say_once(heard: Headlines, life_ms: dict[str, float], as_json: bool) -> Non
         _print_json(glance)
     else:
         Console().print(_view(heard, life_ms, whole=True))
-    if glance.kept is not True:
+    if glance.kept is not True or (glance.max_loss is not None and glance.loss_kept is not True):
         raise typer.Exit(1)
 
 

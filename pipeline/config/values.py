@@ -149,7 +149,7 @@ class Worker(Value):
 
 
 class Slo(Value):
-    """The promise."""
+    """The promises."""
 
     p95_ms: Number = Field(
         default=150.0,
@@ -157,6 +157,14 @@ class Slo(Value):
         le=60_000,
         description="The age, milliseconds from capture to publication, that 95 of 100 frames stay below. "
         "An older frame is not detected any more, its boxes are filled. Set it to what your use needs, not lower.",
+    )
+    max_loss: Number | None = Field(
+        default=None,
+        gt=0,
+        le=100,
+        description="The accuracy that detecting seldom may cost, points of HOTA against detecting every frame, as "
+        "estimated while it runs. Cameras that would lose more are detected before others. Without it nothing is "
+        "promised of accuracy.",
     )
 
 
@@ -237,7 +245,14 @@ class Fleet(Value):
     page: Page | None = Field(
         default=None, description="A page that shows the fleet live; none without it. `run --page` has one, too."
     )
-    slo: Slo = Field(default=Slo(), description="The latency that is promised.")
+    slo: Slo = Field(
+        default=Slo(), description="What is promised: how old results may be, and how much accuracy may be lost."
+    )
+    power: Literal["full", "save"] = Field(
+        default="full",
+        description="`full` detects as often as the device can. `save` detects no more often than both promises need, "
+        "and needs `slo.max_loss`: for batteries, heat, and machines that have other work.",
+    )
     defaults: CameraSettings = Field(
         default=CameraSettings(), description="Settings of all cameras; a camera's own go before them."
     )
@@ -247,6 +262,16 @@ class Fleet(Value):
         description="Where results are kept or sent on to, by names of yours; each is a process of its own, and what "
         "it cannot get rid of waits on disk.",
     )
+
+    @model_validator(mode="after")
+    def _saves_for_a_promise(self) -> Fleet:
+        if self.power == "save" and self.slo.max_loss is None:
+            raise mistake(
+                "found “save” without “slo.max_loss”, which says how seldom is often enough; add slo: {max_loss: 2}, "
+                "or leave “power” out",
+                at=("power",),
+            )
+        return self
 
     @model_validator(mode="after")
     def _limits_name_cameras(self) -> Fleet:

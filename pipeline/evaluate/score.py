@@ -61,6 +61,17 @@ def score(sequences: list[Sequence], results: list[list[Tracks]]) -> tuple[Score
     return _scores(combined), single
 
 
+def hota(sequence: Sequence, tracks: list[Tracks]) -> float:
+    """HOTA alone, percent, of one sequence: for those who need it a hundred times.
+
+    Raises:
+        EvaluationError: TrackEval is not installed, or refuses the ground truth.
+    """
+    trackeval = _trackeval()
+    found = trackeval.metrics.HOTA().eval_sequence(_prepared(trackeval, sequence, tracks))
+    return 100 * float(np.mean(found["HOTA"]))
+
+
 def _trackeval() -> Any:
     try:
         import trackeval

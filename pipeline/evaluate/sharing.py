@@ -36,6 +36,7 @@ class Share:
         fill: What frames get that were not detected.
         max_delay_s: The longest that `interpolate` may hold a frame, in stream time.
         phase: Where the counting of frames begins, for repeating.
+        max_loss: Points of HOTA that are promised not to be lost; None promises nothing.
     """
 
     stride: int
@@ -44,6 +45,7 @@ class Share:
     fill: FillMode = FillMode.PREDICT
     max_delay_s: float = 0.3
     phase: int = 0
+    max_loss: float | None = None
 
     @property
     def bounds(self) -> StrideBounds:
@@ -74,12 +76,15 @@ class _Camera:
 
     def see(self, frame: int) -> None:
         at_s = frame / self.sequence.fps
-        self.finished += self.filling.expire(at_s)
+        finished = self.filling.expire(at_s)
         if self.admission.wants(frame):
             self.detected += 1
-            self.finished += self.filling.detected(frame, self.sequence.detections[frame], at_s, at_s)
+            finished += self.filling.detected(frame, self.sequence.detections[frame], at_s, at_s)
         else:
-            self.finished += self.filling.skipped(frame, at_s, at_s)
+            finished += self.filling.skipped(frame, at_s, at_s)
+        for filled in finished:
+            self.tracker.loss.show(filled.origin, filled.unseen_s)
+        self.finished += finished
 
     @property
     def seconds(self) -> float:
@@ -90,6 +95,7 @@ def share_out(sequences: Mapping[str, tuple[Sequence, TrackerConfig]], share: Sh
     """Every frame of every sequence with its boxes; they begin together and each is over when it ends."""
     cameras = {name: _open(*sequence, index, share) for index, (name, sequence) in enumerate(sequences.items())}
     controller = StrideController(dict.fromkeys(cameras, share.bounds))
+    controller.promise(share.max_loss)
     next_s = INTERVAL_S
     for at_s, name, frame in _frames(cameras):
         while at_s >= next_s:
@@ -129,7 +135,9 @@ def _reconsider(cameras: Mapping[str, _Camera], controller: StrideController, sh
     surplus = (LEAST_OFFERED + MOST_OFFERED) / 2
     frames = sum(fps.values()) / share.stride / surplus * INTERVAL_S
     measured = Measured(INTERVAL_S, frames, INTERVAL_S, 1)
-    for name, stride in controller.update(measured, fps, now_s, wrong_hz).items():
+    curves = {name: camera.tracker.loss.curve(share.fill, share.max_delay_s) for name, camera in cameras.items()}
+    losses = {name: curve for name, curve in curves.items() if curve is not None}
+    for name, stride in controller.update(measured, fps, now_s, wrong_hz, losses).items():
         camera = cameras[name]
         camera.admission = Admission(stride, camera.admission.phase, NO_INPUT_WH)
         camera.changes += 1

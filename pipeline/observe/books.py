@@ -6,7 +6,7 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 
 from pipeline.observe.ages import Ages, merged
-from pipeline.wire import CameraState, Counts, FrameResult, State
+from pipeline.wire import SEEING, CameraState, Counts, FrameResult, State
 
 WINDOW_S = 5.0
 """Over which the live figures are taken."""
@@ -81,6 +81,26 @@ class Detections:
         return self._longest_s if self._gap_from_s is None else max(self._longest_s, now_s - self._gap_from_s)
 
 
+class Losses:
+    """What a camera is said to lose, once a second: the newest word, and the mean of all."""
+
+    def __init__(self) -> None:
+        self.newest: float | None = None
+        self._sum, self._count = 0.0, 0
+
+    def add(self, loss: float | None) -> None:
+        """It says so; None where it does not know."""
+        self.newest = loss
+        if loss is not None:
+            self._sum += loss
+            self._count += 1
+
+    @property
+    def mean(self) -> float | None:
+        """Over all words that knew it; None if none did."""
+        return self._sum / self._count if self._count else None
+
+
 class CameraBooks:
     """Everything about one camera; the time is told."""
 
@@ -95,6 +115,7 @@ class CameraBooks:
         self.whole = Ages()
         self.state: CameraState | None = None
         self.detections = Detections()
+        self.losses = Losses()
         self.objects = 0
         self.stride = 0
         self._slo_ms = slo_ms
@@ -120,6 +141,8 @@ class CameraBooks:
         self.state, self._told_s, self._heard_s = state, now_s, now_s
         if state.detection_age_ms is not None:
             self.detections.known(state.detection_age_ms, now_s)
+        if state.state not in RESTING:
+            self.losses.add(state.loss if state.state in SEEING else None)
         if state.state in RESTING:
             self.detections.rest(now_s)
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -10,11 +11,12 @@ from rich.text import Text
 
 from pipeline.observe.promise import Promise
 from pipeline.observe.tally import CameraTally, FleetTally
-from pipeline.observe.words import age, percent, whole
+from pipeline.observe.words import UNKNOWN, age, percent, whole
 
 GOOD, BAD = "green", "bold red"
 MOST_WANTED_FIRST = (
-    "p95 ms", "det age", "det/s", "stride", "kept %", "objects", "dec/s", "missed", "lost", "p50 ms", "pub/s", "again",
+    "p95 ms", "det age", "det/s", "stride", "loss", "kept %", "objects", "dec/s", "missed", "lost", "p50 ms",
+    "pub/s", "again",
 )  # fmt: skip
 """Headings of all figures."""
 
@@ -45,6 +47,11 @@ def is_well(camera: CameraTally, promise: Promise) -> bool:
 def missed(camera: CameraTally) -> int:
     """Frames that were meant for the detector and did not get there in time."""
     return sum(frames for reason, frames in camera.filled.items() if reason != "stride")
+
+
+def promised(wanted: Sequence[str], promise: Promise) -> tuple[str, ...]:
+    """Those that speak of something that is promised, or that needs no promise."""
+    return tuple(heading for heading in wanted if heading != "loss" or promise.max_loss is not None)
 
 
 def columns(room: int, wanted: Sequence[str] = MOST_WANTED_FIRST) -> list[Column]:
@@ -84,6 +91,21 @@ def _detection_age(camera: CameraTally, promise: Promise) -> Text:
     return Text(age(camera.detection_age_ms), _judged(camera.detection_age_ms, limit_ms, is_well(camera, promise)))
 
 
+def _loss(camera: CameraTally, promise: Promise) -> Text:
+    return _points(camera.loss, promise, is_well(camera, promise))
+
+
+def _most_lost(fleet: FleetTally, promise: Promise) -> Text:
+    known = [camera.loss for camera in fleet.cameras if camera.loss is not None]
+    well = len(known) == len(fleet.cameras) and all(is_well(camera, promise) for camera in fleet.cameras)
+    return _points(max(known, default=None), promise, well)
+
+
+def _points(loss: float | None, promise: Promise, well: bool) -> Text:
+    limit = math.inf if promise.max_loss is None else promise.max_loss
+    return Text(UNKNOWN if loss is None else f"{loss:.1f}", _judged(loss, limit, well))
+
+
 def _oldest_ms(fleet: FleetTally) -> float | None:
     return max((one.detection_age_ms for one in fleet.cameras if one.detection_age_ms is not None), default=None)
 
@@ -112,6 +134,7 @@ _ALL = {
         _plain("det/s", 6, lambda camera: f"{camera.detected_hz:.1f}", lambda fleet: f"{fleet.detected_hz:.1f}"),
         _plain("pub/s", 6, lambda camera: f"{camera.published_hz:.1f}", lambda fleet: f"{fleet.published_hz:.1f}"),
         _plain("stride", 6, lambda camera: str(camera.stride or "")),
+        Column("loss", 5, _loss, _most_lost),
         _plain("p50 ms", 6, lambda camera: whole(camera.age_p50_ms), lambda fleet: whole(fleet.age_p50_ms)),
         Column("p95 ms", 6, _p95, _fleet_p95),
         Column("det age", 7, _detection_age, lambda fleet, _: Text(age(_oldest_ms(fleet)))),

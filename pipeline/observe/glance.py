@@ -19,7 +19,7 @@ from pipeline.observe.tally import CameraTally, FleetTally
 from pipeline.observe.words import sentence, some, span
 from pipeline.wire import CameraFigures, FleetState, ProcessFigures, State
 
-FIGURES = ("p95 ms", "det age", "det/s", "stride", "kept %", "objects", "pub/s", "p50 ms", "again")
+FIGURES = ("p95 ms", "det age", "det/s", "stride", "loss", "kept %", "objects", "pub/s", "p50 ms", "again")
 """What a fleet says of its cameras; what became of frames only their own messages tell."""
 LEAST_TABLE = 5
 """Lines of a table without cameras, an empty one below it, and the one that the terminal's cursor takes."""
@@ -61,8 +61,11 @@ class Glance(msgspec.Struct, frozen=True, kw_only=True):
         heard_s_ago: How old its word on itself is; None where it said nothing yet.
         at_ns: Wall time of that word.
         p95_ms: The promised age.
-        kept: Whether the promise is kept by every camera that should deliver.
+        kept: Whether the promise of age is kept by every camera that should deliver.
         broken_by: Who does not keep it, and why.
+        max_loss: The points of HOTA that a camera may lose; None where nothing is promised.
+        loss_kept: Whether none that should deliver loses more.
+        loss_broken_by: Who does, and why.
         cameras: By name.
         processes: All of its processes; empty where nothing is known.
     """
@@ -73,6 +76,9 @@ class Glance(msgspec.Struct, frozen=True, kw_only=True):
     p95_ms: float | None
     kept: bool | None
     broken_by: dict[str, str]
+    max_loss: float | None = None
+    loss_kept: bool | None = None
+    loss_broken_by: dict[str, str] = {}
     cameras: dict[str, CameraGlance]
     processes: tuple[ProcessFigures, ...]
 
@@ -90,6 +96,9 @@ def look(heard: Headlines) -> Glance:
         p95_ms=None if last is None else last.p95_ms,
         kept=None if now is None else now.kept,
         broken_by=broken_by,
+        max_loss=None if last is None else last.max_loss,
+        loss_kept=None if now is None else now.loss_kept,
+        loss_broken_by={} if now is None else {name: sentence(why) for name, why in now.loss_broken_by.items()},
         cameras={name: _camera(name, heard, now, broken_by.get(name, "")) for name in names},
         processes=() if now is None else now.processes,
     )
@@ -179,6 +188,7 @@ def _tally(name: str, camera: CameraGlance, silent_s: float | None) -> CameraTal
         lost={},
         sessions=0,
         stride=figures.stride if figures is not None else 0,
+        loss=figures.loss if figures is not None else None,
     )
 
 
@@ -204,11 +214,11 @@ class GlanceView:
         if not self.glance.fleet and not self.glance.cameras:
             yield Text(sentence(self.silence) or "listening …", "dim")
             return
-        foot = [verdict_of(self.glance), processes_of(self.glance)]
+        foot = [verdict_of(self.glance), *loss_verdict_of(self.glance), processes_of(self.glance)]
         if not self.whole:
             foot = foot[: max(0, options.max_height - LEAST_TABLE)]
         room = max(1, options.max_height - len(foot) - 1)
-        promise = Promise(self.glance.p95_ms or 0.0, self.life_ms)
+        promise = Promise(self.glance.p95_ms or 0.0, self.life_ms, self.glance.max_loss)
         # Where nothing is known there are no columns, rather than noughts in them.
         known = FIGURES if any(one.figures is not None for one in self.glance.cameras.values()) else ()
         table = FleetTable(self.tally, f"fleet {self.glance.fleet}", promise, self.whole, known)
@@ -225,13 +235,24 @@ def verdict_of(glance: Glance) -> Text:
     if ago_s is None or ago_s > HEARTBEAT_S:
         how_long = "" if ago_s is None else f" for {span(ago_s)}"
         return Text(f"nothing was heard of the fleet{how_long}; what is above is not of now", BAD)
-    promise = f"p95 ≤ {glance.p95_ms:g} ms: "
-    if glance.kept is None:
+    return _judged(f"p95 ≤ {glance.p95_ms:g} ms: ", glance.kept, glance.broken_by)
+
+
+def loss_verdict_of(glance: Glance) -> list[Text]:
+    """The same of the promise of accuracy; nothing where there is none, or where nothing is heard."""
+    ago_s = glance.heard_s_ago
+    if glance.max_loss is None or ago_s is None or ago_s > HEARTBEAT_S:
+        return []
+    return [_judged(f"loss ≤ {glance.max_loss:g} points: ", glance.loss_kept, glance.loss_broken_by)]
+
+
+def _judged(promise: str, kept: bool | None, broken_by: Mapping[str, str]) -> Text:
+    if kept is None:
         return Text(f"{promise}not known")
-    if glance.kept:
+    if kept:
         return Text(f"{promise}kept", GOOD)
     # Of a camera that is down the table says the rest.
-    broken = [f"{name} ({why.partition(': ')[0]})" for name, why in glance.broken_by.items()]
+    broken = [f"{name} ({why.partition(': ')[0]})" for name, why in broken_by.items()]
     return Text(f"{promise}not kept by {some(broken)}", BAD)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from pipeline.observe.promise import Promise
 from pipeline.observe.tally import CameraTally, FleetTally
-from pipeline.observe.verdict import EXCUSED, TROUBLE, judge
+from pipeline.observe.verdict import EXCUSED, TROUBLE, judge, judge_loss
 from pipeline.observe.words import age, clock, sentence, span
 from pipeline.wire import State
 
@@ -20,6 +20,11 @@ WORST = 3
 def summary_lines(fleet: FleetTally, promise: Promise) -> list[str]:
     """The account, the ages, the verdict on the promise, and each camera that is in trouble."""
     return [_account(fleet), *_figures(fleet, promise), *trouble_lines(fleet)]
+
+
+def promise_lines(fleet: FleetTally, promise: Promise) -> list[str]:
+    """The verdict on each promise: kept, or by whom it was broken and why."""
+    return [f"the goal of p95 ≤ {promise.p95_ms:g} ms: {judge(fleet, promise)}", *_loss(fleet, promise)]
 
 
 def trouble_lines(fleet: FleetTally) -> list[str]:
@@ -58,17 +63,28 @@ def _account(fleet: FleetTally) -> str:
 
 def _figures(fleet: FleetTally, promise: Promise) -> list[str]:
     """Rates and ages, as far as there are frames; the verdict in any case."""
-    verdict = f"the goal of p95 ≤ {promise.p95_ms:g} ms: {judge(fleet, promise)}"
+    verdicts = promise_lines(fleet, promise)
     if not any(camera.decoded for camera in fleet.cameras):
-        return [verdict]
+        return verdicts
     return [
         f"{fleet.published_hz:.1f} published a second, {fleet.detected_hz:.1f} detected a second",
         f"age p50 {age(fleet.age_p50_ms)}, p95 {age(fleet.age_p95_ms)}, p99 {age(fleet.age_p99_ms)}; "
         f"age of the last detection p95 {age(fleet.detection_age_p95_ms)}",
-        verdict,
+        *verdicts,
         _attainment(fleet, promise),
         *_detections(fleet),
     ]
+
+
+def _loss(fleet: FleetTally, promise: Promise) -> list[str]:
+    """The verdict on the promise of accuracy, and who loses most; nothing where nothing was promised."""
+    if promise.max_loss is None:
+        return []
+    known = [camera for camera in fleet.cameras if camera.loss is not None]
+    most = max(known, key=lambda camera: camera.loss or 0.0, default=None)
+    words = "" if most is None else f"; most, as estimated: {most.camera_id} {most.loss:.1f}"
+    verdict = judge_loss(fleet, promise.max_loss)
+    return [f"the goal of ≤ {promise.max_loss:g} points of HOTA lost: {verdict}{words}"]
 
 
 def _attainment(fleet: FleetTally, promise: Promise) -> str:

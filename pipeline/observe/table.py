@@ -10,7 +10,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from pipeline.observe.books import RESTING
-from pipeline.observe.columns import GOOD, MOST_WANTED_FIRST, Column, columns, is_well
+from pipeline.observe.columns import GOOD, MOST_WANTED_FIRST, Column, columns, is_well, promised
 from pipeline.observe.promise import Promise
 from pipeline.observe.summary import states
 from pipeline.observe.tally import CameraTally, FleetTally
@@ -69,7 +69,7 @@ class FleetTable:
     wanted: tuple[str, ...] = MOST_WANTED_FIRST
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        layout = _Layout.of(self.fleet.cameras, options.max_width, self.wanted)
+        layout = _Layout.of(self.fleet.cameras, options.max_width, promised(self.wanted, self.promise))
         frame = [self._headline(layout.width), layout.headings(), self._totals(layout)]
         room = None if self.whole else max(0, options.max_height - _SPARE_LINE - len(frame))
         head, headings, totals = frame

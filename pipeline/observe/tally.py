@@ -46,6 +46,8 @@ class CameraTally(msgspec.Struct, frozen=True, kw_only=True):
         lost: Frames never published, by cause.
         sessions: How many sessions there were.
         stride: The newest.
+        loss: Points of HOTA that it loses by not being detected on every frame, as the fleet estimates it: the newest,
+            or the mean over a whole run.
     """
 
     camera_id: str
@@ -75,6 +77,7 @@ class CameraTally(msgspec.Struct, frozen=True, kw_only=True):
     lost: dict[str, int]
     sessions: int
     stride: int
+    loss: float | None = None
 
 
 class FleetTally(msgspec.Struct, frozen=True, kw_only=True):
@@ -141,19 +144,29 @@ class Tally:
         since_first_s = now_s - self._first_s if self._first_s is not None else 0.0
         span_s = max(min(WINDOW_S, since_first_s), 1e-3)
         members = {name: books for name, books in self._cameras.items() if _state(books) != "removed"}
-        return self._fleet({name: books.recent(now_s - span_s) for name, books in members.items()}, span_s, now_s)
+        ages = {name: books.recent(now_s - span_s) for name, books in members.items()}
+        return self._fleet(ages, {name: books.losses.newest for name, books in members.items()}, span_s, now_s)
 
     def whole(self) -> FleetTally:
         """The figures from the first frame to the last; a removed camera is still told of."""
         span_s = max(self._last_frame_s - self._first_s, 1e-3) if self._first_s is not None else math.inf
-        return self._fleet({name: books.whole for name, books in self._cameras.items()}, span_s, self._last_s)
+        ages = {name: books.whole for name, books in self._cameras.items()}
+        losses = {name: books.losses.mean for name, books in self._cameras.items()}
+        return self._fleet(ages, losses, span_s, self._last_s)
 
     def _of(self, camera_id: str) -> CameraBooks:
         return self._cameras.setdefault(camera_id, CameraBooks(camera_id, self._slo_ms))
 
-    def _fleet(self, ages: Mapping[str, Ages], span_s: float, now_s: float) -> FleetTally:
+    def _fleet(
+        self, ages: Mapping[str, Ages], losses: Mapping[str, float | None], span_s: float, now_s: float
+    ) -> FleetTally:
         every = merged(list(ages.values()))
-        cameras = [_camera(self._cameras[name], of_camera, span_s, now_s) for name, of_camera in ages.items()]
+        cameras = [
+            msgspec.structs.replace(
+                _camera(self._cameras[name], of_camera, span_s, now_s), loss=_rounded(losses[name], 2)
+            )
+            for name, of_camera in ages.items()
+        ]
         return FleetTally(
             span_s=round(span_s, 2) if math.isfinite(span_s) else 0.0,
             published_hz=round(every.frames / span_s, 1),
@@ -213,5 +226,5 @@ def _state(camera: CameraBooks) -> State:
     return camera.state.state if camera.state else "connecting"
 
 
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 1)
+def _rounded(value: float | None, digits: int = 1) -> float | None:
+    return None if value is None else round(value, digits)

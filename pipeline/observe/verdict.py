@@ -1,14 +1,15 @@
-"""Whether a fleet kept its promise: of whom it is known, for whom it was broken, and why."""
+"""Whether a fleet kept its promises: of whom it is known, for whom they were broken, and why."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 from pipeline.observe.promise import Promise
 from pipeline.observe.tally import CameraTally, FleetTally
 from pipeline.observe.words import age, sentence, some
-from pipeline.wire import State
+from pipeline.wire import SEEING, State
 
 Answer = Literal["kept", "not kept", "unknown"]
 
@@ -44,8 +45,17 @@ class Verdict:
 
 
 def judge(fleet: FleetTally, promise: Promise) -> Verdict:
-    """Whether the promise was kept; a camera of which nothing is known has not kept it."""
-    judged = {camera.camera_id: shortfall(camera, promise) for camera in fleet.cameras if camera.state not in EXCUSED}
+    """Whether the promise of age was kept; a camera of which nothing is known has not kept it."""
+    return _verdict(fleet, lambda camera: shortfall(camera, promise))
+
+
+def judge_loss(fleet: FleetTally, max_loss: float) -> Verdict:
+    """Whether no camera lost more points of HOTA than promised; one of which that is not known has not kept it."""
+    return _verdict(fleet, lambda camera: excess(camera, max_loss))
+
+
+def _verdict(fleet: FleetTally, why_not: Callable[[CameraTally], str]) -> Verdict:
+    judged = {camera.camera_id: why_not(camera) for camera in fleet.cameras if camera.state not in EXCUSED}
     kept = tuple(name for name, why in judged.items() if not why)
     broken = {name: why for name, why in judged.items() if why}
     if not any(camera.decoded for camera in fleet.cameras if camera.camera_id in judged):
@@ -64,6 +74,19 @@ def shortfall(camera: CameraTally, promise: Promise) -> str:
     detection_ms = camera.detection_age_p95_ms
     if detection_ms is None or detection_ms > promise.detection_limit_ms(camera.camera_id):
         return f"went without a detection too long (p95 {age(detection_ms)})"
+    return ""
+
+
+def excess(camera: CameraTally, max_loss: float) -> str:
+    """Why a camera loses more than it may, such as "loses 3.4 points at stride 6"; empty where it does not."""
+    if missing := _never(camera):
+        return missing
+    if camera.state not in SEEING | {"ended"}:
+        return f"is {camera.state}"
+    if camera.loss is None:
+        return "loses nobody knows how much: it was not detected twice"
+    if camera.loss > max_loss:
+        return f"loses {camera.loss:.1f} points at {camera.detected_hz:g} detections a second"
     return ""
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import msgspec
 
 from pipeline.publish import LanesInUse, Roster
-from pipeline.wire import CameraFigures, CameraState, Counts, FleetState, ProcessFigures, State
+from pipeline.wire import SEEING, CameraFigures, CameraState, Counts, FleetState, ProcessFigures, State
 
 WINDOW_S = 5.0
 """How far back the figures look."""
@@ -107,16 +108,18 @@ class Overview:
         names = sorted({*self._roster.cameras, *self._cameras})
         cameras = {name: self._figures(name, now_s) for name in names}
         verdicts = {name: self._verdict(name, cameras[name]) for name in names}
-        broken = {name: why for name, why in verdicts.items() if why}
-        known = [why for why in verdicts.values() if why is not None]
+        losses = {name: self._loss_verdict(name, figures) for name, figures in cameras.items()}
         return FleetState(
             fleet=self._fleet,
             at_ns=wall_ns,
             since_ns=self._since_ns,
             window_s=WINDOW_S,
             p95_ms=self._roster.p95_ms,
-            kept=False if broken else (True if known and len(known) == self._waited_for(names) else None),
-            broken_by=broken,
+            kept=self._kept(verdicts),
+            broken_by=_broken(verdicts),
+            max_loss=self._roster.max_loss,
+            loss_kept=self._kept(losses),
+            loss_broken_by=_broken(losses),
             counts=Counts(
                 decoded=self._decoded, detected=self._detected, filled=dict(self._filled), lost=dict(self._lost)
             ),
@@ -146,9 +149,17 @@ class Overview:
             kept_percent=round(100 * sum(kept for *_, kept in seen.ages) / frames, 1) if frames else None,
             objects=seen.objects,
             stride=seen.stride,
+            loss=seen.state.loss if seen.state is not None and seen.state.state in SEEING else None,
         )
 
-    def _waited_for(self, names: list[str]) -> int:
+    def _kept(self, verdicts: Mapping[str, str | None]) -> bool | None:
+        """Whether all cameras that should deliver keep a promise; None where it is not known of each of them."""
+        if _broken(verdicts):
+            return False
+        known = sum(why is not None for why in verdicts.values())
+        return True if known and known == self._waited_for(verdicts) else None
+
+    def _waited_for(self, names: Iterable[str]) -> int:
         """How many cameras should deliver."""
         return sum(self._state(name) not in _RESTING for name in names)
 
@@ -170,3 +181,21 @@ class Overview:
         if figures.kept_percent < 100 * SHARE:
             return f"{figures.kept_percent:g} % of its frames are within {self._roster.p95_ms:g} ms and detected"
         return ""
+
+    def _loss_verdict(self, name: str, figures: CameraFigures) -> str | None:
+        """Why a camera loses more than was promised, as `_verdict`."""
+        max_loss, state = self._roster.max_loss, self._state(name)
+        if max_loss is None or state in _RESTING:
+            return None
+        if state in _BROKEN:
+            return f"{state}: what it loses is not known"
+        if figures.loss is None:
+            return None
+        if figures.loss > max_loss:
+            seldom = f"{figures.detect_hz:g} detections a second (stride {figures.stride})"
+            return f"loses {figures.loss:.1f} points at {seldom}"
+        return ""
+
+
+def _broken(verdicts: Mapping[str, str | None]) -> dict[str, str]:
+    return {name: why for name, why in verdicts.items() if why}

@@ -75,6 +75,7 @@ class Requests:
             "limited": {} if ready is None else ready.limited,
             "workers": {} if ready is None else msgspec.to_builtins(ready.workers),
             "slo_p95_ms": running.fleet.slo.p95_ms,
+            "max_loss": running.fleet.slo.max_loss,
             "cameras": list(running.fleet.cameras),
             "paused": sorted(running.paused),
             "boxes_live_ms": {name: camera.track.max_fill_ms for name, camera in running.fleet.cameras.items()},

@@ -28,7 +28,10 @@ class RosterTeller:
     def tell(self, fleet: Fleet, processes: Iterable[ProcessStatus]) -> None:
         """Say how things are, if it is time."""
         roster = Roster(
-            p95_ms=fleet.slo.p95_ms, cameras=tuple(fleet.cameras), processes=tuple(_figures(one) for one in processes)
+            p95_ms=fleet.slo.p95_ms,
+            max_loss=fleet.slo.max_loss,
+            cameras=tuple(fleet.cameras),
+            processes=tuple(_figures(one) for one in processes),
         )
         now_s = self._clock.monotonic_ns() / NS_PER_S
         if roster != self._told or now_s - self._told_s >= EVERY_S:

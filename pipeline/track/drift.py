@@ -10,10 +10,6 @@ Missing is also an object that was detected for the first time and has no box ye
 because nobody stands where he was a second ago: births of boxes fall from 0.3 a second to none on a road on which
 people come and go, from stride 1 to stride 16, and such a camera would be left alone for being empty. First sights do
 not: there are 0.2 to 0.3 a second at stride 1, and 0.3 to 0.7 at strides 8 and 16.
-
-Detectors tremble: boxes of the same thing differ by 0.04 to 0.08 in IoU however short the time (MOT17-02, 05, 10, 11,
-gaps from 1/30 s to 1/2 s, carried back to a gap of 0). That is no drift, and at short gaps it would be most of what is
-seen, so that a camera with many detections seemed to need them; so `TREMBLE` is taken off.
 """
 
 from __future__ import annotations
@@ -21,15 +17,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from pipeline.detections import Detections, Tracks
-from pipeline.geometry import Boxes, areas
+from pipeline.track.correction import Correction
+from pipeline.track.loss import Loss
 from pipeline.track.tracker import Tracker, TrackerConfig
 
-TREMBLE = 0.07
-"""Of 1 − IoU between a prediction and a detection of the same object: the part that does not grow with time."""
 FIRST_SEEN = 2.0
 """Boxes that are missing for an object seen for the first time: one now, and one until it is confirmed. Against 0: +0.1
 to +0.8 HOTA at each of five budgets, four lively and four quiet sequences together."""
@@ -50,20 +42,13 @@ class Drift:
         """Boxes that go wrong a second; None before the second detection."""
         return max(self._soon.rate, self._late.rate) if self._late.span_s else None
 
-    def note(self, before: Tracks, after: Tracks, at_s: float, first_seen: int = 0) -> None:
-        """Learn from a detection.
-
-        Args:
-            before: What would have been shown at `at_s` without it.
-            after: What is shown with it.
-            at_s: Stream time, s.
-            first_seen: How many objects it found that have no box yet.
-        """
+    def note(self, found: Correction, at_s: float) -> None:
+        """Learn from a detection at this stream time, s."""
         gap_s = 0.0 if self._at_s is None else at_s - self._at_s
         self._at_s = at_s
         if gap_s <= 0:
             return
-        wrong = FIRST_SEEN * first_seen + wrong_boxes(before, after)
+        wrong = FIRST_SEEN * found.first_seen + found.wrong
         self._soon.add(wrong, gap_s)
         self._late.add(wrong, gap_s)
 
@@ -86,39 +71,28 @@ class _Memory:
         self.span_s = self.span_s * keep + gap_s
 
 
-def wrong_boxes(before: Tracks, after: Tracks) -> float:
-    """How many boxes of `before` are not as `after` shows them, and how many it lacks; a little off is a part of one.
-
-    Both have their ids in ascending order. Less than 0 where the detector trembles less than most.
-    """
-    if not len(before) or not len(after):
-        return float(len(before) + len(after))
-    place = np.searchsorted(after.track_id, before.track_id)
-    np.minimum(place, len(after) - 1, out=place)
-    stays = after.track_id[place] == before.track_id
-    seen = stays & (after.since_detected_s[place] == 0)
-    iou = _paired_iou(before.xyxy, after.xyxy[place])[seen]
-    moved = (1 - TREMBLE) * len(iou) - float(iou.sum())
-    return moved + len(before) + len(after) - 2 * int(np.count_nonzero(stays))
-
-
-def _paired_iou(a: Boxes, b: Boxes) -> NDArray[np.float32]:
-    """(N,): of the n-th with the n-th."""
-    sides = np.minimum(a[:, 2:], b[:, 2:]) - np.maximum(a[:, :2], b[:, :2])
-    overlap = np.maximum(sides, 0.0).prod(axis=1)
-    return np.asarray(overlap / np.maximum(areas(a) + areas(b) - overlap, 1e-9), np.float32)
-
-
 class WatchedTracker(Tracker):
-    """A tracker that tells how wrong its boxes would have been; a tenth of a millisecond a detection with 50 boxes."""
+    """A tracker that tells how wrong its boxes would have been; a tenth of a millisecond a detection with 50 boxes.
+
+    Attributes:
+        watching: Whether it does; where nobody asks, it costs nothing.
+        drift: Boxes that go wrong a second.
+        loss: What that costs in points of HOTA.
+    """
 
     def __init__(self, config: TrackerConfig, picture_wh: tuple[int, int]) -> None:
         super().__init__(config, picture_wh)
+        self.watching = True
         self.drift = Drift()
+        self.loss = Loss()
 
     def update(self, detections: Detections, at_s: float) -> Tracks:
         """As `Tracker.update`."""
+        if not self.watching:
+            return super().update(detections, at_s)
         before = self.predict(at_s)
         after = super().update(detections, at_s)
-        self.drift.note(before, after, at_s, self.first_seen)
+        found = Correction.between(before, after, self.first_seen)
+        self.drift.note(found, at_s)
+        self.loss.note(found, at_s)
         return after

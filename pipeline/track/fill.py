@@ -28,11 +28,19 @@ class FillMode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Filled(Generic[F]):
-    """A finished frame. `origin` is the frame's: a detected frame may carry predicted boxes and stays DETECTED."""
+    """A finished frame.
+
+    Attributes:
+        frame: Which.
+        tracks: Its boxes.
+        origin: The frame's: a detected frame may carry predicted boxes and stays DETECTED.
+        unseen_s: Stream time since the newest detected frame before it that its boxes know of; infinite without one.
+    """
 
     frame: F
     tracks: Tracks
     origin: Origin
+    unseen_s: float = 0.0
 
 
 class Filling(Protocol[F]):
@@ -83,6 +91,10 @@ class Seen:
         """The detector saw the frame of this stream time, s."""
         self._at_s = max(self._at_s, at_s)
 
+    def unseen_s(self, at_s: float) -> float:
+        """How long before the frame of this stream time it looked, s."""
+        return max(0.0, at_s - self._at_s)
+
     def stands_behind(self, at_s: float) -> bool:
         """Whether a detection is young enough to say something of the frame of this stream time, s."""
         return at_s - self._at_s <= self._tracker.config.max_fill_s
@@ -109,8 +121,8 @@ class Prompt(Generic[F]):
     def skipped(self, frame: F, at_s: float, now_s: float) -> list[Filled[F]]:
         """The frame itself."""
         if self._predicts and self._seen.stands_behind(at_s):
-            return [Filled(frame, self._tracker.predict(at_s), Origin.PREDICTED)]
-        return [Filled(frame, Tracks.empty(), Origin.SKIPPED)]
+            return [Filled(frame, self._tracker.predict(at_s), Origin.PREDICTED, self._seen.unseen_s(at_s))]
+        return [Filled(frame, Tracks.empty(), Origin.SKIPPED, self._seen.unseen_s(at_s))]
 
     def learn(self, detections: Detections, at_s: float) -> None:
         """The next predictions go out from here."""
@@ -133,6 +145,8 @@ class _Held(Generic[F]):
     until_s: float
     seen: Tracks | None
     """What the tracker said when it saw this frame; None for a skipped one."""
+    unseen_s: float = 0.0
+    """How long before it the detector looked last."""
 
 
 class Interpolating(Generic[F]):
@@ -165,7 +179,7 @@ class Interpolating(Generic[F]):
     def skipped(self, frame: F, at_s: float, now_s: float) -> list[Filled[F]]:
         """Frames that have waited too long; this one waits for the next detection."""
         late = self.expire(now_s)
-        self._held.append(_Held(frame, at_s, now_s + self._max_delay_s, None))
+        self._held.append(_Held(frame, at_s, now_s + self._max_delay_s, None, self._seen.unseen_s(at_s)))
         return late
 
     def learn(self, detections: Detections, at_s: float) -> None:
@@ -191,11 +205,12 @@ class Interpolating(Generic[F]):
 
     def _between(self, held: _Held[F]) -> Filled[F]:
         origin = Origin.INTERPOLATED if held.seen is None else Origin.DETECTED
-        return Filled(held.frame, self._tracker.interpolate(held.at_s), origin)
+        return Filled(held.frame, self._tracker.interpolate(held.at_s), origin, held.unseen_s)
 
     def _alone(self, held: _Held[F]) -> Filled[F]:
         if held.seen is not None:
             return Filled(held.frame, held.seen, Origin.DETECTED)
         if not self._seen.stands_behind(held.at_s):
-            return Filled(held.frame, Tracks.empty(), Origin.SKIPPED)
-        return Filled(held.frame, self._tracker.predict(held.at_s), Origin.PREDICTED)
+            return Filled(held.frame, Tracks.empty(), Origin.SKIPPED, self._seen.unseen_s(held.at_s))
+        unseen_s = self._seen.unseen_s(held.at_s)
+        return Filled(held.frame, self._tracker.predict(held.at_s), Origin.PREDICTED, unseen_s)

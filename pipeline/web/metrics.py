@@ -79,6 +79,10 @@ class _Collector:
             yield _gauge("camfleet_slo_seconds", {}, state.p95_ms / 1000)
         if state is not None and state.kept is not None:
             yield _gauge("camfleet_slo_kept", {}, state.kept)
+        if state is not None and state.max_loss is not None:
+            yield _gauge("camfleet_slo_loss_points", {}, state.max_loss)
+        if state is not None and state.loss_kept is not None:
+            yield _gauge("camfleet_slo_loss_kept", {}, state.loss_kept)
         stages = HistogramMetricFamily(
             "camfleet_stage_latency_seconds",
             "How long detected frames took, by stage; the stages add up to the age.",
@@ -203,6 +207,7 @@ _FIGURES: Mapping[str, Callable[[CameraFigures], float | None]] = {
     "camfleet_camera_frames_per_second": lambda figures: figures.frame_hz,
     "camfleet_camera_detections_per_second": lambda figures: figures.detect_hz,
     "camfleet_camera_stride_frames": lambda figures: figures.stride or None,
+    "camfleet_camera_loss_points": lambda figures: figures.loss,
     "camfleet_camera_slo_kept_ratio": lambda figures: (
         None if figures.kept_percent is None else figures.kept_percent / 100
     ),
@@ -232,6 +237,8 @@ _HELP = {
     "camfleet_heartbeat_age_seconds": "Since the fleet last said how it is; no value before it did.",
     "camfleet_slo_seconds": "The age that is promised for 95 of 100 frames.",
     "camfleet_slo_kept": "Whether all cameras that should deliver keep the promise; no value while that is not known.",
+    "camfleet_slo_loss_points": "Points of HOTA that each camera may lose by not being detected on every frame.",
+    "camfleet_slo_loss_kept": "Whether no camera that should deliver loses more; no value while that is not known.",
     "camfleet_frames_judged": "Published frames whose age was compared with the promised one.",
     "camfleet_frames_kept": "Of those, frames that were young enough and that a detection stands behind.",
     "camfleet_camera_reconnects": "How often the connection was made again.",
@@ -240,6 +247,7 @@ _HELP = {
     "camfleet_camera_frames_per_second": "Frames published a second, of late.",
     "camfleet_camera_detections_per_second": "Frames detected a second, of late.",
     "camfleet_camera_stride_frames": "Every how many frames the detector is offered one.",
+    "camfleet_camera_loss_points": "Points of HOTA that it loses so, as estimated of late; no value while not known.",
     "camfleet_camera_slo_kept": "Whether it keeps the promise; no value while that is not known, or not asked of it.",
     "camfleet_camera_slo_kept_ratio": "Share of its frames of late within the promised age, with a detection behind.",
     "camfleet_process_resident_memory_bytes": "Memory, all that is shared with others included (RSS).",

@@ -48,6 +48,8 @@ class CameraState(CameraMessage, frozen=True, kw_only=True):
         since_ns: Wall time when it came into this state, ns since 1970-01-01 UTC; 0 where it is not known.
         retry_at_ns: Wall time of the next try, of a camera that is `retrying`; 0 otherwise.
         detection_age_ms: From the capture of its newest detected frame to this message; None before the first.
+        loss: Points of HOTA that it loses against detecting every frame at full input, as estimated from its tracks of
+            late; None while that is not known.
         reconnects: How often the connection was made again since the camera process began.
         codec: As FFmpeg names it; empty until known.
         frame_wh: Width and height, px; (0, 0) until known.
@@ -67,6 +69,7 @@ class CameraState(CameraMessage, frozen=True, kw_only=True):
     since_ns: Count = 0
     retry_at_ns: Count = 0
     detection_age_ms: Number | None = None
+    loss: Number | None = None
     reconnects: Count = 0
     codec: str = ""
     frame_wh: tuple[Count, Count] = (0, 0)

@@ -24,6 +24,8 @@ class CameraFigures(msgspec.Struct, frozen=True, kw_only=True):
         kept_percent: Share of frames within the stated age that a detection stands behind; None without a frame.
         objects: In its newest frame.
         stride: Every how many frames the detector is offered one.
+        loss: Points of HOTA that it loses against detecting every frame at full input, as estimated from its tracks of
+            late; None while that is not known.
     """
 
     state: State | None
@@ -35,6 +37,7 @@ class CameraFigures(msgspec.Struct, frozen=True, kw_only=True):
     kept_percent: Number | None
     objects: Count
     stride: Count
+    loss: Number | None = None
 
 
 class SinkState(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,8 +95,12 @@ class FleetState(Message, frozen=True, kw_only=True):
         since_ns: Wall time since which `counts` counts: when this publisher began.
         window_s: How far back the figures of the cameras look, s.
         p95_ms: The age that is promised for 95 of 100 frames.
-        kept: Whether the promise was kept of late by every camera that should deliver; None where nothing is known.
+        kept: Whether the promise of age was kept of late by every camera that should deliver; None where nothing is
+            known.
         broken_by: The cameras that do not keep it, and why, in one sentence each.
+        max_loss: The points of HOTA that each camera may lose; None where nothing is promised.
+        loss_kept: Whether no camera that should deliver loses more; None where nothing is promised or known.
+        loss_broken_by: The cameras that lose more, and why, in one sentence each.
         counts: Frames of all cameras since `since_ns`: decoded = detected + filled + lost.
         cameras: Figures by camera.
         processes: Every process of the fleet.
@@ -108,6 +115,9 @@ class FleetState(Message, frozen=True, kw_only=True):
     p95_ms: Number
     kept: bool | None
     broken_by: dict[str, str] = msgspec.field(default_factory=dict)
+    max_loss: Number | None = None
+    loss_kept: bool | None = None
+    loss_broken_by: dict[str, str] = msgspec.field(default_factory=dict)
     counts: Counts
     cameras: dict[str, CameraFigures]
     processes: tuple[ProcessFigures, ...] = ()

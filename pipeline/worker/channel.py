@@ -18,6 +18,7 @@ from pipeline.plan import CameraPlan
 from pipeline.slot import Pixels
 from pipeline.track.drift import WatchedTracker
 from pipeline.track.fill import Filled, FillMode, filling
+from pipeline.track.loss import LossCurve
 from pipeline.track.tracker import Tracker, TrackerConfig
 from pipeline.wire import FrameResult, name_session
 from pipeline.worker.compose import Composer
@@ -91,8 +92,14 @@ class Channel:
         self._ledger = ledger
         self._composer = composer
         self._stream: Stream | None = None
-        self._tracker: Tracker | None = None
+        self._tracker: WatchedTracker | None = None
         self._following = 0
+        self._is_judged = False
+
+    def judge_loss(self, judged: bool) -> None:
+        """From now on, whether its accuracy is promised, so that its loss has to be known."""
+        self._is_judged = judged
+        self._watch()
 
     def replan(self, plan: CameraPlan) -> None:
         """Serve the camera like this from now on; its session, its tracks and their ids go on."""
@@ -100,6 +107,7 @@ class Channel:
         if self._tracker is None or self._stream is None or plan == before:
             return
         self._tracker.reconfigure(tracker_config(plan))
+        self._watch()
         if (plan.fill, plan.max_delay_s) != (before.fill, before.max_delay_s):
             self._stream.refill(filling(FillMode(plan.fill), self._tracker, plan.max_delay_s))
 
@@ -116,8 +124,23 @@ class Channel:
 
     @property
     def wrong_hz(self) -> float | None:
-        """Boxes that go wrong a second where nobody looks; None where it is not known or not asked for."""
-        return self._tracker.drift.wrong_hz if isinstance(self._tracker, WatchedTracker) else None
+        """Boxes that go wrong a second where nobody looks; None where it is not known."""
+        return self._tracker.drift.wrong_hz if self._tracker and self._tracker.watching else None
+
+    @property
+    def loss(self) -> float | None:
+        """Points of HOTA that it loses at present against every frame at full input; None where it is not known.
+
+        What a smaller input loses is to be added here; nobody measures it yet.
+        """
+        return self._tracker.loss.points if self._tracker and self._is_judged else None
+
+    @property
+    def loss_curve(self) -> LossCurve | None:
+        """What each stride would cost; None where it is not known."""
+        if self._tracker is None or not self._is_judged:
+            return None
+        return self._tracker.loss.curve(FillMode(self.plan.fill), self.plan.max_delay_s)
 
     def hear(self, tick: Tick, now_ns: int) -> tuple[bool, list[FrameResult]]:
         """Note a decoded frame; a tick of another session ends the one before.
@@ -214,14 +237,18 @@ class Channel:
 
     def _open(self, tick: Tick) -> Stream:
         first = self._following = self._ledger.next_frame(tick.session)
-        watches = WatchedTracker if self.plan.stride.by_content else Tracker
-        self._tracker = tracker = watches(tracker_config(self.plan), tick.frame_wh)
+        self._tracker = tracker = WatchedTracker(tracker_config(self.plan), tick.frame_wh)
+        self._watch()
         return Stream(
             SessionStart(tick.session, name_session(tick.session, first), first, tick.frame_wh),
             filling(FillMode(self.plan.fill), tracker, self.plan.max_delay_s),
             self._motion(tracker, tick.frame_wh[0]),
             late_s=self.pace.late_s,
         )
+
+    def _watch(self) -> None:
+        if self._tracker is not None:
+            self._tracker.watching = self._is_judged or self.plan.stride.by_content
 
     def _motion(self, tracker: Tracker, source_width: int) -> Motion | None:
         if not self.plan.gmc:
@@ -234,6 +261,8 @@ class Channel:
         results = []
         for filled in finished:
             results.append(self._composer.compose(filled, stream, self.admission.stride))
+            if self._is_judged and self._tracker is not None:
+                self._tracker.loss.show(filled.origin, filled.unseen_s)
             self._following = filled.frame.tick.frame_id + 1
         return results
 

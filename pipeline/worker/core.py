@@ -20,7 +20,7 @@ from pipeline.detections import Detections
 from pipeline.geometry import WidthHeight
 from pipeline.link import Admission, Announce, FromCamera, FromWorker, Hello, Introduce, Settings, State, Tick
 from pipeline.plan import CameraPlan
-from pipeline.wire import CameraState, FrameResult, Message
+from pipeline.wire import SEEING, CameraState, FrameResult, Message
 from pipeline.worker.channel import Channel, Ledger, Slot
 from pipeline.worker.channels import Channels
 from pipeline.worker.compose import Composer
@@ -108,6 +108,7 @@ class Core:
         self._limit = self._new_limit()
         self._scheduler = Scheduler(self._batches())
         self._controller = controller or StrideController()
+        self._controller.promise(settings.max_loss, saves=settings.saves)
         self._service = ServiceTime()
         self._meter = Meter(self._now_s(), settings.deadline_s)
         self._reconsider_s = self._now_s() + INTERVAL_S
@@ -166,7 +167,9 @@ class Core:
         self._limit = self._new_limit()
         self._scheduler.policy = self._batches()
         self._meter.deadline_s = settings.deadline_s
+        self._controller.promise(settings.max_loss, saves=settings.saves)
         for channel in self._channels:
+            channel.judge_loss(settings.max_loss is not None)
             self._health[channel.plan.camera_id].limits = self._limits(channel)
 
     def serve(self, serving: Serving) -> None:
@@ -253,6 +256,7 @@ class Core:
         channel = self._channels.get(camera_id)
         if channel is None:
             channel = self._channels.open(plan)
+            channel.judge_loss(self._settings.max_loss is not None)
             self._health[camera_id] = Health(self._limits(channel), self._clock.monotonic_ns())
         channel.replan(plan)
         self._health[camera_id].limits = self._limits(channel)
@@ -313,7 +317,8 @@ class Core:
         health, now_ns = self._health[channel.plan.camera_id], self._clock.monotonic_ns()
         if (state := health.state(channel.detected_ns, now_ns, self._clock.wall_ns())) is not None:
             health.told, health.told_ns = state.state, now_ns
-            self.outbox.messages.append(state)
+            loss = channel.loss if state.state in SEEING else None
+            self.outbox.messages.append(replace(state, loss=None if loss is None else round(loss, 2)))
 
     def _tell_changed_states(self, now_ns: int) -> None:
         """Of cameras whose state has become another, or whose processes do not speak, between the words of these."""
@@ -337,7 +342,8 @@ class Core:
             limit = self._limit
             log.info("lanes that compute at once", lanes=limit.lanes, of=self._serving.lanes, batch=limit.batch)
         wrong_hz = {name: hz for name in fps if (hz := self._channels[name].wrong_hz) is not None}
-        for camera_id, stride in self._controller.update(measured, fps, now_s, wrong_hz).items():
+        losses = {name: curve for name in fps if (curve := self._channels[name].loss_curve) is not None}
+        for camera_id, stride in self._controller.update(measured, fps, now_s, wrong_hz, losses).items():
             self._channels[camera_id].set_stride(stride)
             self._admit(self._channels[camera_id])
         self._scheduler.share(self._controller.due)

@@ -144,7 +144,13 @@ def _open(spec: WorkerSpec, beat: c_int64, stack: contextlib.ExitStack) -> tuple
 
 def settings_of(fleet: Fleet) -> Settings:
     """What a fleet file says that holds for all cameras of a worker, and may change while it runs."""
-    return Settings(fleet.slo.p95_ms / 1000, fleet.worker.max_wait_ms / 1000, fleet.publish.queue)
+    return Settings(
+        fleet.slo.p95_ms / 1000,
+        fleet.worker.max_wait_ms / 1000,
+        fleet.publish.queue,
+        max_loss=fleet.slo.max_loss,
+        saves=fleet.power == "save",
+    )
 
 
 def _load_politely(fleet: Fleet, model: Model) -> Detector:

@@ -23,6 +23,8 @@ and frames that nobody would take are not even to be converted. The policy, four
    pictures and following detections take from decoding, and detections give way before pictures do.
 7. Cameras with `policy: content` share what they have together by what a detection is worth there (`worth`). Steps up
    that only make room for another of them are not counted as steps up: nothing was short.
+8. Where accuracy is promised, strides that keep the promise are given before those that break it, and none rises for
+   nothing but saving unless that is asked for (`accuracy`).
 
 Pure arithmetic: what was measured and the time are arguments.
 """
@@ -35,6 +37,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pipeline.plan import StrideBounds
+from pipeline.track.loss import LossCurve
+from pipeline.worker.accuracy import Accuracy
 from pipeline.worker.worth import Worth
 
 INTERVAL_S = 0.25
@@ -113,6 +117,7 @@ class StrideController:
         self._raised_s = -math.inf
         self._worth = Worth()
         self._worths: dict[str, float] = {}
+        self._accuracy = Accuracy()
         for camera_id, bound in (bounds or {}).items():
             self.add(camera_id, bound)
 
@@ -132,6 +137,10 @@ class StrideController:
         for known in (self._bounds, self.strides, self.due, self._worths):
             known.pop(camera_id, None)
 
+    def promise(self, max_loss: float | None, *, saves: bool = False) -> None:
+        """From now on no camera is to lose more points of HOTA, if that can be; and who saves detects no more."""
+        self._accuracy.promise(max_loss, saves=saves)
+
     @property
     def bounds(self) -> Mapping[str, StrideBounds]:
         """What may be done to each camera that takes part."""
@@ -143,7 +152,12 @@ class StrideController:
         return any(bound.most > bound.least for bound in self._bounds.values())
 
     def update(
-        self, measured: Measured, fps: Mapping[str, float], now_s: float, wrong_hz: Mapping[str, float] | None = None
+        self,
+        measured: Measured,
+        fps: Mapping[str, float],
+        now_s: float,
+        wrong_hz: Mapping[str, float] | None = None,
+        losses: Mapping[str, LossCurve] | None = None,
     ) -> dict[str, int]:
         """Strides from now on, for the cameras whose stride changes.
 
@@ -152,11 +166,13 @@ class StrideController:
             fps: Frames decoded a second by camera; cameras without frames are left out.
             now_s: Monotonic time, s.
             wrong_hz: Boxes that go wrong a second where nobody looks, by camera, as far as it was measured.
+            losses: What each stride would cost, by camera, as far as that is known.
         """
         self._capacity_hz = self._believe(measured)
         self._spared_hz = self._spare(measured.starved, fps)
         capacity_hz = math.inf if self._capacity_hz is None else self._capacity_hz
         self._worths = self._weigh(wrong_hz or {}, fps)
+        self._accuracy.update({name: curve for name, curve in (losses or {}).items() if name in fps})
         due = self._fit(capacity_hz * DUE, fps)
         fresh_hz = min(OFFERS_IN_WINDOW / measured.window_s, MOST_FRESH * capacity_hz)
         most_hz = min(max(MOST_OFFERED * capacity_hz, fresh_hz), self._spared_hz)
@@ -169,7 +185,8 @@ class StrideController:
             stride = self._next(camera_id, tight[camera_id], loose[camera_id], now_s)
             if stride != self.strides[camera_id]:
                 changed[camera_id] = stride
-        short = not self._by_content or self._asked_hz(self.strides, fps) > most_hz
+        shares = self._by_content or self._accuracy.max_loss is not None
+        short = not shares or self._asked_hz(self.strides, fps) > most_hz
         if short and any(stride > self.strides[camera_id] for camera_id, stride in changed.items()):
             self._raised_s = now_s
         self.strides.update(changed)
@@ -218,7 +235,7 @@ class StrideController:
 
     def _fit(self, budget_hz: float, fps: Mapping[str, float], least_hz: float = 0.0) -> dict[str, int]:
         """The smallest strides that together offer no more than the budget, but never less than `least_hz`."""
-        strides = {camera_id: self._bounds[camera_id].least for camera_id in fps}
+        strides = {camera_id: self._least(camera_id, fps[camera_id]) for camera_id in fps}
         asked_hz = self._asked_hz(strides, fps)
         giving = [self._reluctance(camera_id, fps, strides) for camera_id in fps]
         heapq.heapify(giving)
@@ -249,17 +266,22 @@ class StrideController:
         """Detections a second that these strides ask for."""
         return sum(hz / strides[camera_id] for camera_id, hz in fps.items())
 
+    def _least(self, camera_id: str, fps: float) -> int:
+        return self._accuracy.least(camera_id, self._bounds[camera_id], fps, self.strides[camera_id])
+
     def _ceiling(self, camera_id: str, fps: Mapping[str, float]) -> int:
         return self._bounds[camera_id].ceiling(fps[camera_id])
 
     def _reluctance(
         self, camera_id: str, fps: Mapping[str, float], strides: Mapping[str, int]
-    ) -> tuple[int, float, str]:
+    ) -> tuple[bool, int, float, float, str]:
         """Smallest for the camera that is to give way next; the name makes it the same one every time."""
         bound = self._bounds[camera_id]
         weight = bound.weight * self._worths.get(camera_id, 1.0)
         habit = HABIT if strides[camera_id] < self.strides[camera_id] else 1.0
-        return bound.rank, -habit * fps[camera_id] / strides[camera_id] / weight, camera_id
+        excess = self._accuracy.excess(camera_id, strides[camera_id] + 1, fps[camera_id]) / habit
+        share = habit * fps[camera_id] / strides[camera_id] / weight
+        return excess > 0, bound.rank, excess, -share, camera_id
 
 
 def _median(strides: list[int]) -> int | None:

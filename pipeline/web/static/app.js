@@ -8,7 +8,7 @@ import { mosaicView } from './mosaic.js';
 import * as stage from './stage.js';
 import { json, Socket } from './socket.js';
 import { isFresh, learn, listen, silentFor, store } from './store.js';
-import { sign, some, span } from './words.js';
+import { promises, sign, some, span } from './words.js';
 
 const VIEWS = { '': mosaicView, fleet: fleetView, events: eventsView, camera: cameraView };
 const main = document.getElementById('main');
@@ -50,10 +50,10 @@ function judge() {
   let level = 'unknown';
   let words = 'not known yet';
   if (state) {
-    const broken = Object.keys(state.broken_by);
-    const goal = `95 % within ${Math.round(state.p95_ms)} ms`;
-    if (state.kept === true) [level, words] = ['good', `Promise kept: ${goal}`];
-    else if (state.kept === false) [level, words] = ['bad', `Promise broken by ${some(broken)}`];
+    const { kept, broken, loss } = promises(state);
+    const goal = `95 % within ${Math.round(state.p95_ms)} ms${loss}`;
+    if (kept === true) [level, words] = ['good', `Promise kept: ${goal}`];
+    else if (kept === false) [level, words] = ['bad', `Promise broken by ${some(Object.keys(broken))}`];
     else words = `Not known yet: ${goal}`;
   }
   if (!store.connected) [level, words] = ['unknown', 'Not connected'];
@@ -68,7 +68,8 @@ let told = '';
 function announce() {
   const { state } = store;
   if (!state) return;
-  const words = state.kept === false ? `Promise broken by ${some(Object.keys(state.broken_by))}` : state.kept ? 'Promise kept' : '';
+  const { kept, broken } = promises(state);
+  const words = kept === false ? `Promise broken by ${some(Object.keys(broken))}` : kept ? 'Promise kept' : '';
   if (words && words !== told) {
     told = words;
     say(document.getElementById('live'), words);

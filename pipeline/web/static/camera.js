@@ -6,7 +6,7 @@ import { Trouble } from './mosaic.js';
 import * as stage from './stage.js';
 import { isFresh, listen, stateOf, store } from './store.js';
 import { Timeline } from './timeline.js';
-import { age, ms, number, percent, sign, span, stateWord } from './words.js';
+import { age, ms, number, percent, promises, sign, span, stateWord } from './words.js';
 
 const MOST_PX = 1280;
 
@@ -38,7 +38,7 @@ export function cameraView(main, name) {
   function update() {
     const known = isFresh() ? store.cameras.get(name) : undefined;
     const figures = isFresh() ? store.state?.cameras[name] : undefined;
-    const broken = isFresh() ? store.state?.broken_by[name] : undefined;
+    const broken = isFresh() && store.state ? promises(store.state).broken[name] : undefined;
     const { word, level } = stateWord(stateOf(name));
     const shown = level === 'good' && broken ? 'warn' : level;
     mark(state, 'data-level', shown);
@@ -87,6 +87,7 @@ function rows(known, figures) {
     ['Age, 95 of 100 below', age(figures?.age_p95_ms)],
     ['Age of the last detection', age(figures?.detection_age_ms)],
     ['Frames that keep the promise', percent(figures?.kept_percent)],
+    ['Points of HOTA lost, estimated', number(figures?.loss ?? null, 1)],
     ['Objects in view', figures?.frame_hz ? String(figures.objects) : '–'],
     ['Picture', known?.frame_wh?.[0] ? `${known.frame_wh[0]} × ${known.frame_wh[1]}, ${known.codec}` : '–'],
     ['Reconnects', known ? String(known.reconnects) : '–'],

@@ -2,7 +2,7 @@
 
 import { h, mark, say } from './dom.js';
 import { cameraNames, isFresh, listen, stateOf, store } from './store.js';
-import { age, clock, ms, number, percent, sign, span, stateWord } from './words.js';
+import { age, clock, ms, number, percent, promises, sign, span, stateWord } from './words.js';
 import { changeButton } from './change.js';
 
 const MEASURE_MS = 2000;
@@ -90,8 +90,9 @@ function table(name, heads) {
 
 function promise(verdict, reasons) {
   const { state } = store;
-  const level = !state || state.kept === null || !isFresh() ? 'unknown' : state.kept ? 'good' : 'bad';
-  const goal = state ? `95 of 100 frames within ${Math.round(state.p95_ms)} ms, with a detection behind them` : '';
+  const { kept, broken, loss } = state ? promises(state) : { kept: null, broken: {}, loss: '' };
+  const level = kept === null || !isFresh() ? 'unknown' : kept ? 'good' : 'bad';
+  const goal = state ? `95 of 100 frames within ${Math.round(state.p95_ms)} ms, with a detection behind them${loss}` : '';
   const word = { good: 'Kept', bad: 'Not kept', unknown: 'Not known yet' }[level];
   mark(verdict, 'data-level', level);
   verdict.replaceChildren(
@@ -100,7 +101,7 @@ function promise(verdict, reasons) {
     h('span', { class: 'goal' }, goal),
   );
   reasons.replaceChildren(
-    ...Object.entries(state?.broken_by ?? {}).map(([name, why]) => h('li', {}, h('a', { href: link(name) }, name), ` ${why}`)),
+    ...Object.entries(broken).map(([name, why]) => h('li', {}, h('a', { href: link(name) }, name), ` ${why}`)),
     ...gaveWay(),
   );
 }

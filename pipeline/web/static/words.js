@@ -40,6 +40,16 @@ export function span(s) {
   return s < 86400 ? `${Math.floor(s / 3600)} h` : `${Math.floor(s / 86400)} d`;
 }
 
+/** Both promises of a fleet as one: kept if each that was made is, not known while one is not; who breaks one, and why. */
+export function promises(state) {
+  const of_loss = state.loss_broken_by ?? {};
+  const broken = { ...of_loss, ...state.broken_by };
+  const asked = state.max_loss !== null && state.max_loss !== undefined;
+  const lost = asked ? state.loss_kept : true;
+  const kept = state.kept === false || lost === false ? false : state.kept && lost;
+  return { kept, broken, loss: asked ? `, at most ${state.max_loss} points of HOTA lost` : '' };
+}
+
 /** With so many decimals. */
 export const number = (value, decimals = 0) => (value === null || value === undefined ? UNKNOWN : value.toFixed(decimals));
 
