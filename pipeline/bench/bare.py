@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import os
 import signal
 import threading
 import time
@@ -67,6 +68,7 @@ def together(devices: list[BareDetector]) -> BareDetector:
         batch=max(each.batch for each in devices),
         input_wh=devices[0].input_wh,
         devices=len(devices),
+        memory_mb=round(sum(each.memory_mb for each in devices), 1),
     )
 
 
@@ -159,4 +161,5 @@ def run_bare(detector: Detector, seconds: float) -> BareDetector:
         lanes=detector.lanes,
         batch=detector.max_batch,
         input_wh=detector.input_wh,
+        memory_mb=round(machine.memory_mb(os.getpid()), 1),
     )

@@ -33,6 +33,7 @@ class BareDetector(msgspec.Struct, frozen=True, kw_only=True):
         batch: Images in each.
         input_wh: The model's input, px.
         devices: On how many devices.
+        memory_mb: What the processes of all devices take (PSS), the detector's libraries included.
     """
 
     images_hz: float
@@ -44,6 +45,7 @@ class BareDetector(msgspec.Struct, frozen=True, kw_only=True):
     batch: int
     input_wh: tuple[int, int]
     devices: int = 1
+    memory_mb: float = 0.0
 
 
 class CameraCost(msgspec.Struct, frozen=True, kw_only=True):

@@ -22,7 +22,9 @@ from pipeline.cli import (
     control,
     discover,
     evaluate,
+    export,
     keys,
+    levers,
     profile,
     record,
     render,
@@ -67,6 +69,8 @@ app.command()(discover.discover)
 app.command()(schema.schema)
 app.command()(bench.bench)
 app.command()(profile.profile)
+app.command()(export.export)
+app.command()(levers.levers)
 app.add_typer(burst.app, name="burst")
 app.add_typer(evaluate.app, name="evaluate")
 
