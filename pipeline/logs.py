@@ -23,6 +23,8 @@ from pipeline.stderr import make_stderr_lossy
 LogFormat = Literal["text", "json"]
 LOG_FORMAT = "CAMFLEET_LOG_FORMAT"
 """The environment variable that hands the format on to the processes of a fleet."""
+LOG_LEVEL = "CAMFLEET_LOG_LEVEL"
+"""The same for the least level that they write."""
 
 LINES_AT_ONCE = 20
 """Lines about one camera that are written as they come: ten tries to open it, or ten sessions."""
@@ -133,7 +135,7 @@ def configure_logs(process: str, *, level: str = "info", camera_id: str | None =
             if as_json
             else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        wrapper_class=structlog.make_filtering_bound_logger(max(_number(level), _number(_least_level()))),
         # Asked for every line: stderr may be another file by then.
         logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
         cache_logger_on_first_use=False,
@@ -143,6 +145,21 @@ def configure_logs(process: str, *, level: str = "info", camera_id: str | None =
 def choose_log_format(log_format: LogFormat) -> None:
     """Let this process, and those it starts from now on, write their logs so; before `configure_logs`."""
     os.environ[LOG_FORMAT] = log_format
+
+
+def choose_log_level(level: str) -> None:
+    """Let this process, and those it starts from now on, write no line below this level; before `configure_logs`."""
+    os.environ[LOG_LEVEL] = level
+
+
+def _least_level() -> str:
+    """What a process above has chosen; whatever else stands there leaves nothing out."""
+    found = os.environ.get(LOG_LEVEL, "")
+    return found if found.upper() in logging.getLevelNamesMapping() else "debug"
+
+
+def _number(level: str) -> int:
+    return logging.getLevelNamesMapping()[level.upper()]
 
 
 def log_format() -> LogFormat:

@@ -8,13 +8,22 @@ import pytest
 import structlog
 
 from pipeline.errors import ConfigError
-from pipeline.logs import LINES_AT_ONCE, LOG_FORMAT, LineLimit, choose_log_format, configure_logs
+from pipeline.logs import (
+    LINES_AT_ONCE,
+    LOG_FORMAT,
+    LOG_LEVEL,
+    LineLimit,
+    choose_log_format,
+    choose_log_level,
+    configure_logs,
+)
 
 
 @pytest.fixture
 def _as_before(monkeypatch: pytest.MonkeyPatch):
     """Logs and environment are put back."""
     monkeypatch.setenv(LOG_FORMAT, "text")
+    monkeypatch.setenv(LOG_LEVEL, "debug")
     yield
     structlog.reset_defaults()
 
@@ -24,6 +33,16 @@ def test_log_line_for_people_begins_with_date_and_time(capsys: pytest.CaptureFix
     configure_logs("worker")
     structlog.get_logger().info("ready")
     assert re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \[info +\] ready +process=worker\n", capsys.readouterr().err)
+
+
+@pytest.mark.usefixtures("_as_before")
+def test_log_level_chosen_above_leaves_out_what_is_below(capsys: pytest.CaptureFixture[str]):
+    choose_log_level("warning")
+    configure_logs("worker")
+    structlog.get_logger().info("ready")
+    structlog.get_logger().warning("late")
+    lines = capsys.readouterr().err
+    assert "late" in lines and "ready" not in lines
 
 
 @pytest.mark.usefixtures("_as_before")

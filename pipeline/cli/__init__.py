@@ -36,6 +36,7 @@ from pipeline.cli import (
     snapshot,
     subscribe,
     top,
+    tune,
 )
 from pipeline.cli.argv import Discreet, mask_arguments
 from pipeline.errors import PipelineError
@@ -71,6 +72,7 @@ app.command()(bench.bench)
 app.command()(profile.profile)
 app.command()(export.export)
 app.command()(levers.levers)
+app.command()(tune.tune)
 app.add_typer(burst.app, name="burst")
 app.add_typer(evaluate.app, name="evaluate")
 

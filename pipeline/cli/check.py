@@ -26,11 +26,18 @@ GRACE_S = 5.0
 def check(
     fleet: Annotated[Path, typer.Argument(metavar="FLEET.yaml", help="The fleet file.", show_default=False)],
     probe: Annotated[bool, typer.Option("--probe", help="Open each camera and tell what it sends.")] = False,
+    profile: Annotated[
+        bool,
+        typer.Option(
+            "--profile/--no-profile", help="With the settings that camfleet tune found for this machine, as run has it."
+        ),
+    ] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of YAML or a table.")] = False,
 ) -> None:
     """Say whether a fleet file is right, and what it means with every default filled in; credentials are masked.
 
-    All mistakes are told at once, each with its line and what is allowed.
+    All mistakes are told at once, each with its line and what is allowed. Settings that camfleet tune found for this
+    machine are in it, as they are in a run, and where they come from is said; or why they are not used.
 
     With --probe, each camera is opened as `run` opens it and watched for five seconds; its codec, size, frame rate and
     key-frame interval are shown, what decodes it (and of the devices of this machine, which could), and whether its
@@ -39,8 +46,12 @@ def check(
     Example: camfleet check configs/example.yaml --probe
     """
     from pipeline.config import load_fleet, to_dict, to_yaml
+    from pipeline.tune.use import load_tuned
 
-    loaded = load_fleet(fleet)
+    tuned = load_tuned(fleet) if profile else None
+    loaded = load_fleet(fleet) if tuned is None else tuned.fleet
+    if tuned is not None and tuned.words:
+        typer.echo(f"profile {tuned.words}", err=True)
     if not probe:
         text = json.dumps(to_dict(loaded), indent=2, ensure_ascii=False) if as_json else to_yaml(loaded)
         print(text.rstrip("\n"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Thread
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pipeline.observe.watch import FleetWatch
     from pipeline.supervise.supervisor import Supervisor
     from pipeline.supervise.workers import FleetReady
+    from pipeline.tune.use import Tuned
 
 REFRESH_HZ = 2
 PRINTING_END_S = 1.0
@@ -65,6 +66,12 @@ def run(
             show_default=False,
         ),
     ] = None,
+    profile: Annotated[
+        bool,
+        typer.Option(
+            "--profile/--no-profile", help="Use the settings that camfleet tune found for this machine, if there are."
+        ),
+    ] = True,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No table, only the log and the summary.")] = False,
     log_format: Annotated[
         Literal["text", "json"] | None,
@@ -83,17 +90,20 @@ def run(
     Exit code 0: every camera delivered frames and was detected. 1: one never delivered a frame, was never detected, or
     is blind or failed at the end. 2: a mistake, such as in the file. Cameras that were removed or paused do not count.
 
+    What camfleet tune found for this machine (profiles/ beside the file) is used, and said; the file's own keys win.
+
     Meanwhile camfleet status tells how it is, camfleet reload (or SIGHUP) applies the changed file, and camfleet camera
     adds, removes, pauses and resumes cameras.
 
     Example: camfleet run configs/example.yaml --duration 60 --summary run.json
     """
-    from pipeline.config import load_fleet
     from pipeline.logs import choose_log_format, configure_logs
     from pipeline.observe.watch import FleetWatch
     from pipeline.supervise.supervisor import Supervisor
 
-    fleet = _with_page(load_fleet(fleet_file), page)
+    load = _loader(profile)
+    tuned = load(fleet_file)
+    fleet = _with_page(tuned.fleet, page)
     _check_writable(summary)
     if log_format is not None:
         choose_log_format(log_format)
@@ -101,9 +111,11 @@ def run(
     supervisor = Supervisor(fleet, directory=fleet_file.absolute().parent)
     with _terminal(quiet) as terminal, supervisor, ExitStack() as stack:
         received = _stop_on_signals(supervisor)
+        if tuned.words:
+            _tell(f"profile {tuned.words}")
         _tell(f"loading {fleet.model.path or fleet.model.backend} …")
         ready = _opened(supervisor, received)
-        stack.enter_context(_controlled(supervisor, fleet_file, watch_file))
+        stack.enter_context(_controlled(supervisor, fleet_file, watch_file, lambda file: load(file).fleet))
         _tell(f"{len(fleet.cameras)} cameras → {_workers(ready)} → {_endpoints(ready)}")
         if supervisor.page:
             _tell(f"page: {supervisor.page}")
@@ -117,6 +129,14 @@ def run(
     if summary is not None:
         _write_summary(summary, fleet, whole)
     _report(fleet, whole)
+
+
+def _loader(profile: bool) -> Callable[[Path], Tuned]:
+    """How the fleet file is read: now, and whenever it is to be applied anew."""
+    from pipeline.config import load_fleet
+    from pipeline.tune.use import Tuned, load_tuned
+
+    return load_tuned if profile else lambda file: Tuned(load_fleet(file))
 
 
 def _with_page(fleet: Fleet, port: int | None) -> Fleet:
@@ -209,7 +229,7 @@ def _table(terminal: Console | None, watch: FleetWatch, supervisor: Supervisor) 
 
 
 @contextmanager
-def _controlled(supervisor: Supervisor, file: Path, watch_file: bool) -> Iterator[None]:
+def _controlled(supervisor: Supervisor, file: Path, watch_file: bool, load: Callable[[Path], Fleet]) -> Iterator[None]:
     """While inside, the fleet can be asked and changed: by its socket, by SIGHUP, by its file if that is watched."""
     import signal
 
@@ -217,7 +237,7 @@ def _controlled(supervisor: Supervisor, file: Path, watch_file: bool) -> Iterato
     from pipeline.supervise.requests import Requests
     from pipeline.supervise.watch import FileWatch, Reloads
 
-    requests = Requests(supervisor, file)
+    requests = Requests(supervisor, file, load)
     reloads = Reloads(requests)
     at_terminal = sys.stdin is not None and sys.stdin.isatty()
 

@@ -3,6 +3,7 @@
 from pipeline.config.camera import Camera, CameraSettings, Reconnect, Track
 from pipeline.config.dump import to_dict, to_yaml
 from pipeline.config.load import load_fleet
+from pipeline.config.overlay import Overlay, own_keys
 from pipeline.config.schema import json_schema
 from pipeline.config.url import CameraUrl
 from pipeline.config.values import Fleet, Model, Publish, Slo, Worker
@@ -13,6 +14,7 @@ __all__ = [
     "CameraUrl",
     "Fleet",
     "Model",
+    "Overlay",
     "Publish",
     "Reconnect",
     "Slo",
@@ -20,6 +22,7 @@ __all__ = [
     "Worker",
     "json_schema",
     "load_fleet",
+    "own_keys",
     "to_dict",
     "to_yaml",
 ]

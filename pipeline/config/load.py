@@ -14,6 +14,7 @@ from pipeline.config.base import mask_value
 from pipeline.config.files import resolve_files
 from pipeline.config.keyfiles import resolve_keys
 from pipeline.config.locate import Document, KeyPath, Tree, read_document
+from pipeline.config.overlay import Overlay, lay_under
 from pipeline.config.schema import json_schema
 from pipeline.config.sinks.mistakes import as_written, check_sinks, report_kind, report_missing
 from pipeline.config.values import Fleet
@@ -25,12 +26,13 @@ _MOST_TOLD = 50
 """Mistakes printed of one file; whoever has more has begun with the wrong file."""
 
 
-def load_fleet(path: str | Path, environ: Mapping[str, str] | None = None) -> Fleet:
+def load_fleet(path: str | Path, environ: Mapping[str, str] | None = None, overlay: Overlay | None = None) -> Fleet:
     """The fleet that a YAML file describes, complete with defaults, its variables replaced and its files found.
 
     Args:
         path: The fleet file. Recordings and models are looked up beside it, then in the current directory.
         environ: Where `${VAR}` is looked up; the environment by default.
+        overlay: Settings that hold where the file says nothing; their values are right by themselves (`read_overlay`).
 
     Raises:
         ConfigError: The file cannot be read, or has mistakes; the message has one line for each, with file, line,
@@ -43,6 +45,8 @@ def load_fleet(path: str | Path, environ: Mapping[str, str] | None = None) -> Fl
     resolve_files(document)
     resolve_keys(document)
     check_sinks(document)
+    if overlay is not None:
+        lay_under(document, overlay)
     complete = _complete(document)
     try:
         fleet = Fleet.model_validate(complete)

@@ -16,7 +16,7 @@ import msgspec
 from pipeline.camera.evidence.clip import SUFFIXES
 from pipeline.camera.evidence.keeper import Clip
 from pipeline.camera.evidence.order import ClipOrder, wait_for
-from pipeline.config import load_fleet
+from pipeline.config import Fleet, load_fleet
 from pipeline.config.edit import with_camera, without_camera
 from pipeline.errors import ControlError
 from pipeline.supervise.changes import Changes
@@ -30,14 +30,17 @@ CLIP_S = 30.0
 class Requests:
     """Carries out requests; every method may be called from any thread but the one that runs the fleet, and blocks."""
 
-    def __init__(self, supervisor: Supervisor, file: Path | None = None) -> None:
+    def __init__(
+        self, supervisor: Supervisor, file: Path | None = None, load: Callable[[Path], Fleet] = load_fleet
+    ) -> None:
         """Serve this fleet.
 
         Args:
             supervisor: Runs it.
             file: The fleet file, for `reload`; None where there is none.
+            load: Reads it, as it was read at the start.
         """
-        self._supervisor, self._file = supervisor, file
+        self._supervisor, self._file, self._load = supervisor, file, load
         self._began_ns = time.time_ns()
         self._commands: dict[str, Callable[[Mapping[str, Any]], Any]] = {
             "status": lambda request: self.status(),
@@ -92,7 +95,7 @@ class Requests:
         file = file or self._file
         if file is None:
             raise ControlError("this fleet was started without a file; add, remove or pause its cameras by name")
-        fleet = load_fleet(file)
+        fleet = self._load(file)
         return self._supervisor.submit(lambda running: running.apply(fleet)).result(ANSWER_S)
 
     def add(self, camera_id: str, settings: Mapping[str, Any]) -> Changes:
