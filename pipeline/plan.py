@@ -11,6 +11,8 @@ import msgspec
 from pipeline.config.camera import Camera
 
 _RANKS = ("low", "normal", "high")
+RATE_SLACK = 0.02
+"""By how much a frame rate may seem to be above what it is: 25 a second, measured as 25.1, are 12.5 at stride 2."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,8 @@ class StrideBounds:
         rank: 0 gives way first: low priority 0, normal 1, high 2.
         weight: A camera of weight 2 keeps twice the detections of its equals.
         min_detect_hz: Its detections a second do not fall below, whatever the load.
+        max_detect_hz: Its detections a second do not rise above, however much room there is, not even where `most`
+            would have it so; 0: no bound. Where no whole stride lies between the two, `min_detect_hz` holds.
         by_content: Whether its share depends on what it sees.
     """
 
@@ -32,12 +36,21 @@ class StrideBounds:
     weight: float = 1.0
     min_detect_hz: float = 0.0
     by_content: bool = False
+    max_detect_hz: float = 0.0
+
+    def floor(self, fps: float) -> int:
+        """The smallest stride allowed at this frame rate."""
+        if self.max_detect_hz <= 0:
+            return self.least
+        capped = math.ceil((1 - RATE_SLACK) * fps / self.max_detect_hz)
+        if self.min_detect_hz > 0:
+            capped = min(capped, math.floor(fps / self.min_detect_hz))
+        return max(self.least, capped)
 
     def ceiling(self, fps: float) -> int:
-        """The largest stride allowed at this frame rate."""
-        if self.min_detect_hz <= 0:
-            return self.most
-        return max(self.least, min(self.most, math.floor(fps / self.min_detect_hz)))
+        """The largest stride allowed at this frame rate; never below the smallest."""
+        kept = math.floor(fps / self.min_detect_hz) if self.min_detect_hz > 0 else self.most
+        return max(self.floor(fps), min(self.most, kept))
 
 
 class CameraPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,6 +92,7 @@ def camera_plan(camera: Camera) -> CameraPlan:
             weight=camera.weight,
             min_detect_hz=camera.min_detect_hz,
             by_content=camera.stride.policy == "content",
+            max_detect_hz=0.0 if waits else camera.max_detect_hz or 0.0,
         ),
         pace="archive" if waits else "live",
         fill=track.fill,

@@ -15,6 +15,7 @@ from pipeline.bench.bare import measure_bare, run_bare
 from pipeline.bench.decode import measure_camera, measure_decode
 from pipeline.bench.figures import Bench
 from pipeline.bench.fleet import FrameOutcome, Span, Usage, measure_fleet, percentiles, summarize
+from pipeline.bench.service import time_batches
 from pipeline.cli.bench import bench
 from pipeline.config import load_fleet
 from pipeline.detect.stub import ServiceTime, StubDetector
@@ -87,6 +88,23 @@ def test_run_bare_failing_lane_raises() -> None:
         run_bare(Broken(lanes=2), 0.1)
 
 
+def test_time_batches_knows_each_size_alone_and_together() -> None:
+    found = time_batches(StubDetector(lanes=2, max_batch=2, service=ServiceTime(a_ms=10, b_ms=5)), 0.4)
+    assert (found.lanes, found.max_batch, found.input_wh) == (2, 2, (640, 640))
+    assert [one.batch for one in found.batches] == [1, 2]
+    assert found.batches[0].alone_ms >= 15 and found.batches[1].alone_ms >= 20
+    assert all(one.together_p95_ms >= one.together_ms for one in found.batches)
+
+
+def test_time_batches_failing_detector_raises() -> None:
+    class Broken(StubDetector):
+        def detect(self, lane: int, count: int) -> list[object]:  # type: ignore[override]
+            raise DetectorError("device lost")
+
+    with pytest.raises(DetectorError, match="device lost"):
+        time_batches(Broken(lanes=2), 0.1)
+
+
 def test_measure_camera_recording_is_read_as_fast_as_it_goes(fleet_file: FleetFile, recording: Path) -> None:
     camera = load_fleet(fleet_file({"gate": {"url": str(recording), "loop": True}})).cameras["gate"]
     cost = measure_camera(camera, (640, 640), seconds=60.0)
@@ -130,6 +148,14 @@ def test_summarize_frames_become_rates_ages_and_stages(fleet_file: FleetFile) ->
     assert run.lost == {"link": 2} and run.filled == {"stride": 1}
     assert [(process.name, process.cores) for process in run.processes] == [("worker", 1.0)]
     assert run.other_cores in (None, pytest.approx(2.0 - 1.0 - 0.1))
+
+
+def test_summarize_wants_no_more_than_the_fleet_file_allows_and_tells_the_mean_stride(fleet_file: FleetFile) -> None:
+    fleet = load_fleet(fleet_file({"gate": {"url": "rtsp://cam/1", "max_detect_hz": 10}}))
+    frames = [FrameOutcome("gate", 10.0, True, None, {}, {}, stride) for stride in (2, 3) for _ in range(25)]
+    run = summarize(fleet, frames, usage(1.0), usage(3.0), seconds=2.0)
+    assert run.wanted_hz == pytest.approx(25 / 3, abs=0.1)
+    assert run.stride == 2.5
 
 
 def test_summarize_process_started_anew_counts_from_its_start(fleet_file: FleetFile) -> None:

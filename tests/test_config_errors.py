@@ -113,6 +113,16 @@ def bind(endpoint: str) -> str:
             id="two values that do not agree",
         ),
         pytest.param(
+            gate("min_detect_hz: 10\n    max_detect_hz: 5"),
+            "6:20: cameras.gate.max_detect_hz: found “5”, which is below min_detect_hz (10)",
+            id="a bound of detections below its floor",
+        ),
+        pytest.param(
+            f"{STUB}\ndefaults: {{max_detect_hz: 5}}\ncameras: {{gate: {{url: rtsp://cam/1, min_detect_hz: 10}}}}",
+            "2:27: defaults.max_detect_hz: found “5”, which is below min_detect_hz (10)",
+            id="a default bound below a camera's floor",
+        ),
+        pytest.param(
             gate("track: predict"), "cameras.gate.track: found “predict”, expected a mapping", id="text for a section"
         ),
         pytest.param(

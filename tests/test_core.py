@@ -120,6 +120,16 @@ def test_core_priority_weight_and_floor_say_who_gives_way():
     assert detected_hz(fleet, 5, "high") >= 0.9 * 25
 
 
+def test_core_camera_is_detected_no_more_often_than_it_may_and_is_well():
+    fleet = worker(0.002)
+    join(fleet, plan("capped", bounds={"max_detect_hz": 10.0}), plan("free"))
+    fleet.run(10)
+    assert strides(fleet) == {"capped": 3, "free": 1}
+    assert detected_hz(fleet, 5, "capped") <= 10
+    assert states(fleet, "capped")[-1].state == "live"
+    assert_books_balance(results(fleet, "capped"))
+
+
 def test_core_lane_goes_to_the_camera_that_is_owed_a_detection():
     fleet = worker()
     join(fleet, plan("high", bounds={"rank": 2}), *(plan(name) for name in "abcde"))

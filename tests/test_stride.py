@@ -118,6 +118,40 @@ def test_stride_floor_holds_when_everything_else_gives_way():
     assert end["cam01"] == 8
 
 
+def test_stride_bound_of_detections_holds_however_much_room_there_is():
+    bounds = {"cam00": StrideBounds(1, 8, max_detect_hz=10), "cam01": StrideBounds(1, 1, max_detect_hz=5)}
+    trace = run(Scene(cameras(3), lambda at_s: 0.002), 5, bounds)
+    assert trace[-1].strides == {"cam00": 3, "cam01": 5, "cam02": 1}
+    assert detected_hz(between(trace, 1, 5), "cam00") <= 10
+    assert detected_hz(between(trace, 1, 5), "cam01") <= 5.3
+    assert turns(trace, "cam00") == 0
+
+
+def test_stride_bound_of_detections_follows_the_frame_rate():
+    bounds = {"cam00": StrideBounds(1, 8, max_detect_hz=5)}
+    trace = run(Scene({"cam00": lambda at_s: 5.0 if at_s < 5 else 25.0}, lambda at_s: 0.002), 12, bounds)
+    assert between(trace, 4, 5)[-1].strides["cam00"] == 1
+    assert trace[-1].strides["cam00"] == 5
+
+
+@pytest.mark.parametrize(
+    ("bounds", "fps", "allowed"),
+    [
+        pytest.param(StrideBounds(1, 8), 25.0, (1, 8), id="no bound"),
+        pytest.param(StrideBounds(1, 8, max_detect_hz=10), 25.0, (3, 8), id="at most"),
+        pytest.param(StrideBounds(1, 8, max_detect_hz=12.5), 25.1, (2, 8), id="a frame rate measured too high"),
+        pytest.param(StrideBounds(1, 8, max_detect_hz=100), 25.0, (1, 8), id="more than there is"),
+        pytest.param(StrideBounds(2, 2, max_detect_hz=5), 25.0, (5, 5), id="before the largest stride"),
+        pytest.param(StrideBounds(4, 8, max_detect_hz=10), 25.0, (4, 8), id="a larger least stride"),
+        pytest.param(StrideBounds(1, 8, min_detect_hz=5, max_detect_hz=10), 25.0, (3, 5), id="between the two"),
+        pytest.param(StrideBounds(1, 8, min_detect_hz=10, max_detect_hz=10), 25.0, (2, 2), id="no stride between"),
+        pytest.param(StrideBounds(1, 8, min_detect_hz=30, max_detect_hz=40), 25.0, (1, 1), id="a floor never met"),
+    ],
+)
+def test_stride_bounds_floor_and_ceiling(bounds: StrideBounds, fps: float, allowed: tuple[int, int]):
+    assert (bounds.floor(fps), bounds.ceiling(fps)) == allowed
+
+
 def test_stride_weight_keeps_more_detections():
     end = run(Scene(cameras(6), lambda at_s: 2 * SERVICE_S), 15, {"cam00": StrideBounds(1, 8, weight=2)})[-1].strides
     assert end["cam00"] <= min(end[name] for name in end if name != "cam00") / 1.5

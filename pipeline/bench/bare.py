@@ -13,9 +13,10 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -30,6 +31,8 @@ from pipeline.worker.lanes import lower_priority
 LOADED, BEGIN = "loaded", "begin"
 _TURN_S = 0.2
 
+Found = TypeVar("Found")
+
 
 def measure_bare(fleet: Fleet, seconds: float, turn: Callable[[float], None]) -> BareDetector:
     """The fleet's detector alone for `seconds`, on all its devices; blocks, longer where a model is exported first.
@@ -42,13 +45,28 @@ def measure_bare(fleet: Fleet, seconds: float, turn: Callable[[float], None]) ->
     Raises:
         DetectorError: The model cannot be loaded, or fails.
     """
+    return together(measure_devices(fleet, partial(run_bare, seconds=seconds), turn))
+
+
+def measure_devices(fleet: Fleet, measure: Callable[[Detector], Found], turn: Callable[[float], None]) -> list[Found]:
+    """What `measure` finds out about the fleet's detector, on each of its devices at the same time; blocks.
+
+    Args:
+        fleet: Whose `model` and `worker`.
+        measure: Called in a process of its own for each device, with the detector loaded and warm; has to be picklable,
+            as its answer.
+        turn: Called several times a second with the seconds measured so far; for progress.
+
+    Raises:
+        DetectorError: The model cannot be loaded, or fails.
+    """
     with contextlib.ExitStack() as stack:
-        children = [_start(fleet, model, seconds, stack) for model in fleet.model.per_device()]
+        children = [_start(fleet, model, measure, stack) for model in fleet.model.per_device()]
         _words(children, lambda: turn(0.0))
         for child in children:
             child.send(BEGIN)
         began_s = time.monotonic()
-        return together(_words(children, lambda: turn(time.monotonic() - began_s)))
+        return _words(children, lambda: turn(time.monotonic() - began_s))
 
 
 def together(devices: list[BareDetector]) -> BareDetector:
@@ -72,12 +90,14 @@ def together(devices: list[BareDetector]) -> BareDetector:
     )
 
 
-def _start(fleet: Fleet, model: Model, seconds: float, stack: contextlib.ExitStack) -> Connection:
+def _start(
+    fleet: Fleet, model: Model, measure: Callable[[Detector], object], stack: contextlib.ExitStack
+) -> Connection:
     """Start the process of one device, for which `model` is; `stack` ends it."""
     part, prefix = fleet.model_copy(update={"model": model}), "" if model is fleet.model else f"{model.device}: "
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_measure_in_child, args=(part, seconds, theirs, prefix), daemon=True)
+    process = context.Process(target=_measure_in_child, args=(part, measure, theirs, prefix), daemon=True)
     process.start()
     theirs.close()
     stack.callback(_end, process, ours)
@@ -110,7 +130,7 @@ def _words(children: list[Connection], turn: Callable[[], None]) -> list[Any]:
     return words
 
 
-def _measure_in_child(fleet: Fleet, seconds: float, parent: Connection, prefix: str) -> None:
+def _measure_in_child(fleet: Fleet, measure: Callable[[Detector], object], parent: Connection, prefix: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     end_with_parent()
     lower_priority(fleet.worker.nice)
@@ -119,7 +139,7 @@ def _measure_in_child(fleet: Fleet, seconds: float, parent: Connection, prefix: 
         detector.warm_up()
         parent.send(LOADED)
         parent.recv()
-        parent.send(run_bare(detector, seconds))
+        parent.send(measure(detector))
     except PipelineError as error:
         parent.send(type(error)(f"{prefix}{error}"))
 

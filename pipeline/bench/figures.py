@@ -48,6 +48,33 @@ class BareDetector(msgspec.Struct, frozen=True, kw_only=True):
     memory_mb: float = 0.0
 
 
+class Service(msgspec.Struct, frozen=True, kw_only=True):
+    """How long one lane needs for a batch.
+
+    Attributes:
+        batch: Pictures in it.
+        alone_ms: While no other lane computes, median: what a neighbour on the machine disturbs does not count.
+        together_ms: While every lane does, median.
+        together_p95_ms: The same, 95th percentile.
+        cores: That one lane keeps busy while it computes alone.
+    """
+
+    batch: int
+    alone_ms: float
+    together_ms: float
+    together_p95_ms: float
+    cores: float
+
+
+class MeasuredService(msgspec.Struct, frozen=True, kw_only=True):
+    """The service times of a detector on one device, by batch size, ascending; its lanes, and the input it had, px."""
+
+    lanes: int
+    max_batch: int
+    input_wh: tuple[int, int]
+    batches: list[Service]
+
+
 class CameraCost(msgspec.Struct, frozen=True, kw_only=True):
     """One camera, received and decoded with nothing else to do.
 
@@ -102,6 +129,7 @@ class FleetRun(msgspec.Struct, frozen=True, kw_only=True):
         observer_cores: What this measurement itself took.
         other_cores: What the rest of the machine took meanwhile; None where that cannot be known (a share of a host).
         restarts: Processes that died meanwhile.
+        stride: Mean of all published frames.
     """
 
     seconds: float
@@ -118,6 +146,7 @@ class FleetRun(msgspec.Struct, frozen=True, kw_only=True):
     observer_cores: float
     other_cores: float | None
     restarts: int
+    stride: float = 0.0
 
 
 class Budget(msgspec.Struct, frozen=True, kw_only=True):

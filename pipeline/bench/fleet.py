@@ -16,6 +16,7 @@ from pipeline.bench.figures import FleetRun, Percentiles, ProcessUse
 from pipeline.config.values import Fleet, Publish
 from pipeline.errors import PipelineError
 from pipeline.listen import Listener
+from pipeline.plan import camera_plan
 from pipeline.supervise.status import ProcessStatus
 from pipeline.supervise.supervisor import Supervisor
 from pipeline.wire import CameraState, FrameResult
@@ -86,6 +87,7 @@ class FrameOutcome:
     filled_because: str | None
     lost: Mapping[str, int]
     latency_ms: Mapping[str, float]
+    stride: int = 1
 
     @classmethod
     def of(cls, result: FrameResult) -> FrameOutcome:
@@ -97,6 +99,7 @@ class FrameOutcome:
             result.filled_because,
             result.lost,
             result.latency_ms,
+            result.stride,
         )
 
 
@@ -159,9 +162,10 @@ def summarize(fleet: Fleet, frames: list[FrameOutcome], before: Usage, after: Us
         seconds=round(seconds, 2),
         published_hz=round(len(frames) / seconds, 1),
         detected_hz=round(len(detected) / seconds, 1),
-        wanted_hz=round(_wanted(fleet, frames) / seconds, 1),
+        wanted_hz=round(_wanted_hz(fleet, frames, seconds), 1),
         age=percentiles([frame.age_ms for frame in frames]),
         detected_age=percentiles([frame.age_ms for frame in detected]),
+        stride=round(sum(frame.stride for frame in frames) / max(1, len(frames)), 2),
         detected_stages=_stages(detected),
         filled_stages=_stages(filled),
         lost=_total(frame.lost for frame in frames),
@@ -179,12 +183,13 @@ def percentiles(times_ms: list[float]) -> Percentiles:
     return Percentiles(p50_ms=round(p50, 2), p95_ms=round(p95, 2), p99_ms=round(p99, 2))
 
 
-def _wanted(fleet: Fleet, frames: list[FrameOutcome]) -> float:
-    """Frames that the smallest strides of the fleet file would give to the detector."""
+def _wanted_hz(fleet: Fleet, frames: list[FrameOutcome], seconds: float) -> float:
+    """Frames a second that the smallest strides which the fleet file allows would give to the detector."""
     decoded: Counter[str] = Counter()
     for frame in frames:
         decoded[frame.camera_id] += 1 + sum(frame.lost.values())
-    return sum(count / fleet.cameras[camera_id].stride.min for camera_id, count in decoded.items())
+    rates = {camera_id: count / seconds for camera_id, count in decoded.items()}
+    return sum(fps / camera_plan(fleet.cameras[camera_id]).stride.floor(fps) for camera_id, fps in rates.items())
 
 
 def _stages(frames: list[FrameOutcome]) -> dict[str, Percentiles]:

@@ -25,6 +25,7 @@ from pipeline.cli import (
     export,
     keys,
     levers,
+    plan,
     profile,
     record,
     render,
@@ -73,6 +74,7 @@ app.command()(profile.profile)
 app.command()(export.export)
 app.command()(levers.levers)
 app.command()(tune.tune)
+app.command()(plan.plan)
 app.add_typer(burst.app, name="burst")
 app.add_typer(evaluate.app, name="evaluate")
 

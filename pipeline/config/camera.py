@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -195,6 +195,14 @@ class CameraSettings(Value):
         le=1000,
         description="Detections a second that are never given up. For cameras that must not go blind under load.",
     )
+    max_detect_hz: Number | None = Field(
+        default=None,
+        gt=0,
+        le=1000,
+        description="Detections a second at most, even where there is room, and before stride.max; boxes are filled "
+        "in between. For slow scenes, to save power, on a CPU that others need, too; archives (`pace: fastest`) do not "
+        "know it.",
+    )
     loop: bool = Field(
         default=False,
         description="Begin a recording again when it ends. For demonstrations; cameras ignore it.",
@@ -274,6 +282,16 @@ class CameraSettings(Value):
     )
     evidence: Evidence = Field(default=Evidence(), description="How much of `evidence_url` is kept.")
     track: Track = Field(default=Track(), description="How boxes come to frames that the detector did not see.")
+
+    @model_validator(mode="after")
+    def _rates_ordered(self) -> Self:
+        if self.max_detect_hz is not None and self.max_detect_hz < self.min_detect_hz:
+            raise mistake(
+                f"found “{self.max_detect_hz:g}”, which is below min_detect_hz ({self.min_detect_hz:g}); a camera "
+                "cannot be detected at most so often and more often than that",
+                at=("max_detect_hz",),
+            )
+        return self
 
 
 class Camera(CameraSettings):

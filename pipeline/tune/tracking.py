@@ -110,7 +110,8 @@ class _ByDrift:
 
 def corrected(results: Sequence[FrameResult], stride: int) -> tuple[float, int]:
     """How many boxes every n-th detection corrects, and how many there are after it; of one camera's frames."""
-    from pipeline.track.drift import FIRST_SEEN, wrong_boxes
+    from pipeline.track.correction import Correction
+    from pipeline.track.drift import FIRST_SEEN
     from pipeline.track.tracker import Tracker, TrackerConfig
 
     tracker = Tracker(TrackerConfig(), results[0].frame_wh)
@@ -119,7 +120,7 @@ def corrected(results: Sequence[FrameResult], stride: int) -> tuple[float, int]:
         before = tracker.predict(result.pts_s)
         after = tracker.update(_detections(result), result.pts_s)
         if number:
-            wrong += wrong_boxes(before, after) + FIRST_SEEN * tracker.first_seen
+            wrong += Correction.between(before, after).wrong + FIRST_SEEN * tracker.first_seen
             boxes += len(after)
     return max(0.0, wrong), boxes
 

@@ -63,14 +63,14 @@ class Accuracy:
 
         Saving goes up step by step: what a stride costs is known when it was tried.
         """
-        curve = self._curves.get(camera_id)
+        curve, floor = self._curves.get(camera_id), bound.floor(fps)
         if not self.saves or self.max_loss is None or curve is None:
-            return bound.least
-        strides = range(bound.least, bound.ceiling(fps) + 1)
+            return floor
+        strides = range(floor, bound.ceiling(fps) + 1)
         losses = {one: curve.at(one, fps) for one in strides}
-        saving = max((one for one in strides if losses[one] <= SAVED * self.max_loss), default=bound.least)
+        saving = max((one for one in strides if losses[one] <= SAVED * self.max_loss), default=floor)
         stays = saving <= stride and losses.get(stride, self.max_loss) < self.max_loss
-        return stride if stays else min(saving, stride + 1)
+        return stride if stays else max(floor, min(saving, stride + 1))
 
     def _believe(self, camera_id: str, found: LossCurve) -> LossCurve:
         known = self._curves.get(camera_id)

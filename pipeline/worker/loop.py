@@ -69,6 +69,11 @@ def serving(detector: Detector) -> Serving:
     return Serving(detector.class_names, detector.input_wh, detector.max_batch, detector.lanes)
 
 
+def turn_ms(cameras: int) -> int:
+    """How long after the last turn ticks wake the loop again, at the earliest."""
+    return min(LONGEST_TURN_MS, cameras // CAMERAS_A_MS)
+
+
 class Worker:
     """The worker's loop over parts that are already open."""
 
@@ -137,8 +142,7 @@ class Worker:
 
     def _gather(self) -> None:
         """Let more ticks come in if the last turn was just now."""
-        turn_ms = min(LONGEST_TURN_MS, self._core.cameras // CAMERAS_A_MS)
-        left_ms = turn_ms - round((self._now_s() - self._turned_s) * 1000)
+        left_ms = turn_ms(self._core.cameras) - round((self._now_s() - self._turned_s) * 1000)
         if left_ms > 0:
             self._urgent.poll(left_ms)
         self._turned_s = self._now_s()

@@ -12,7 +12,7 @@ and frames that nobody would take are not even to be converted. The policy, four
    lanes are busy at least half the time, because a device with one lane at work is faster than with all.
 2. Strides are the smallest that offer a certain surplus over it. Each step up goes to the camera that has most to give:
    lowest priority first, then the most detections a second for its weight; `min_detect_hz` is a floor no stride
-   crosses.
+   crosses, and `max_detect_hz` a bound that no stride comes down below, however much room there is.
 3. Strides that offer more than the upper end of the surplus go up at once; those that offer less than its lower end
    come down, a second after the last step up. In between, nothing changes.
 4. What each camera would get if nothing were offered in vain is its due: by it the scheduler chooses, so that the

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 import numpy as np
 
@@ -27,6 +27,7 @@ from pipeline.slot import Pixels
 from pipeline.wire import CameraState, Message, name_session
 from pipeline.worker.channel import Ledger, Slot
 from pipeline.worker.core import Core, Serving
+from pipeline.worker.loop import turn_ms
 from pipeline.worker.stream import Job
 from pipeline.worker.stride import StrideController
 
@@ -103,6 +104,8 @@ class VirtualCamera:
         session: Its session; a new number begins another.
         due_s: When its next picture is due.
         age_s: How old pictures are when they are decoded.
+        lag_s: How long after its capture the worker hears of the picture that is due at this time in s; None: at once,
+            `age_s` old.
         starved_ms: How long it waits for a processor before a picture, by the time in s.
         spoiled: What becomes of every picture instead of what the worker wants; None while all is well.
         cut_off: Whether what it says does not reach the worker.
@@ -117,6 +120,7 @@ class VirtualCamera:
     due_s: float
     slot: VirtualSlot = field(default_factory=VirtualSlot)
     age_s: float = 0.0
+    lag_s: Callable[[float], float] | None = None
     starved_ms: Callable[[float], float] = lambda at_s: 0.0
     spoiled: Admitted | None = None
     cut_off: bool = False
@@ -178,6 +182,34 @@ class VirtualCamera:
         if self.admission is None:
             return "unwanted"
         return "slot" if self.admission.wants(frame_id) else "stride"
+
+
+class AnyLanes(Protocol):
+    """What computes, as far as the worker can tell; times are monotonic s, or ns where the name says so."""
+
+    count: int
+    limit: int
+
+    @property
+    def busy(self) -> int:
+        """How many compute."""
+
+    @property
+    def is_free(self) -> bool:
+        """Whether one more may compute."""
+
+    @property
+    def due_ns(self) -> int | None:
+        """When the next comes back; None while none will."""
+
+    def free_s(self, service_s: float, now_s: float) -> float:
+        """When one will presumably take a picture."""
+
+    def submit(self, jobs: list[Job], now_s: float) -> None:
+        """Let one compute."""
+
+    def collect(self, now_ns: int) -> list[list[Job]]:
+        """The jobs of those that have come back."""
 
 
 class VirtualLanes:
@@ -256,12 +288,13 @@ class VirtualWorker:
 
     def __init__(
         self,
-        lanes: VirtualLanes,
+        lanes: AnyLanes,
         settings: Settings,
         *,
         serving: Serving = SERVING,
         controller: StrideController | None = None,
         detect: Callable[[str, int], Detections] | None = None,
+        turns: bool = False,
     ) -> None:
         """Begin without a camera.
 
@@ -271,12 +304,15 @@ class VirtualWorker:
             serving: The detector.
             controller: Decides on strides.
             detect: What is found on a frame, by camera and number, boxes in model pixels; nothing, if left out.
+            turns: Whether it hears ticks together and wakes by whole milliseconds, as the worker's loop does; otherwise
+                everything happens at once.
         """
         self.clock, self.lanes = VirtualClock(), lanes
         self.cameras: dict[str, VirtualCamera] = {}
         self.messages: list[Message] = []
         self.detected: Counter[str] = Counter()
         self.late = 0
+        self._turns, self._turned_ns = turns, 0
         self._detect = detect or (lambda camera_id, frame_id: Detections.empty())
         self._ledgers: dict[str, MemoryLedger] = {}
         self._owners: dict[int, str] = {}
@@ -329,13 +365,18 @@ class VirtualWorker:
         while (next_ns := self._next_ns()) <= until_ns:
             self._go(next_ns)
             self._turn()
+            self._turned_ns = self.clock.monotonic_ns()
         self._go(until_ns)
 
     def _next_ns(self) -> int:
         now_ns = self.clock.monotonic_ns()
         due_ns = math.ceil(self.core.due_s(lane_is_free=self.lanes.is_free) * NS_PER_S)
         due_ns = due_ns if due_ns > now_ns else now_ns + LEAST_WAIT_NS
+        if self._turns:
+            due_ns = self._turned_ns + math.ceil((due_ns - self._turned_ns) / NS_PER_MS) * NS_PER_MS
         due_ns = min(due_ns, self._events[0][0]) if self._events else due_ns
+        if self._turns:
+            due_ns = max(due_ns, self._turned_ns + turn_ms(self.core.cameras) * NS_PER_MS)
         return due_ns if self.lanes.due_ns is None else min(due_ns, self.lanes.due_ns)
 
     def _go(self, to_ns: int) -> None:
@@ -393,12 +434,16 @@ class VirtualWorker:
         if fps <= 0:
             camera.due_s = self.now_s + OFF_S
         else:
-            camera.due_s = max(camera.due_s, self.now_s - 1 / fps) + 1 / fps
+            due_s = max(camera.due_s, self.now_s - 1 / fps)
+            if camera.lag_s is not None:
+                due_s, camera.age_s = camera.due_s, self.now_s - camera.due_s
+            camera.due_s = due_s + 1 / fps
             tick = camera.take_picture(self.clock)
             if not camera.cut_off:
                 self.core.hear(camera.plan.camera_id, tick)
         if camera.awaits is None:
-            self.at(camera.due_s, lambda: self._film(camera))
+            lag_s = 0.0 if camera.lag_s is None else camera.lag_s(camera.due_s)
+            self.at(camera.due_s + lag_s, lambda: self._film(camera))
 
     def _report(self, camera: VirtualCamera) -> None:
         if camera.gone:
