@@ -34,7 +34,7 @@ from rich.table import Table
 from pipeline.config.values import Model
 from pipeline.evaluate.ground_truth import read_ground_truth
 from pipeline.evaluate.mot import Sequence, read_sequence
-from pipeline.evaluate.score import hota
+from pipeline.evaluate.score import count, hota
 from pipeline.evaluate.sharing import Share, share_out
 from pipeline.track.drift import WatchedTracker
 from pipeline.track.fill import Filled, Filling, FillMode, filling
@@ -147,7 +147,7 @@ def _run(asked: tuple[Sequence, TrackerConfig, int, int, FillMode]) -> Run:
             tracker.loss.show(filled.origin, filled.unseen_s)
         done += finished
     done += at_work.flush()
-    return Run(sequence.name, stride, hota(sequence, [one.tracks for one in done]), tracker.loss.points or 0.0)
+    return Run(sequence.name, stride, hota([count(sequence, [one.tracks for one in done])]), tracker.loss.points or 0.0)
 
 
 def pairs_of(runs: list[Run]) -> list[Pair]:
@@ -216,7 +216,7 @@ def _shared(named: dict[str, tuple[Sequence, TrackerConfig]], share: Share) -> d
     runs = [share_out(named, replace(share, phase=phase)) for phase in (0, 1, 3)]
     return {
         name: (
-            statistics.mean(hota(sequence, run.tracks[name]) for run in runs),
+            statistics.mean(hota([count(sequence, run.tracks[name])]) for run in runs),
             round(statistics.mean(run.detected[name] for run in runs)),
         )
         for name, (sequence, _) in named.items()

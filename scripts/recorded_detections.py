@@ -20,7 +20,8 @@ CACHE = Path(tempfile.gettempdir()) / "camfleet-detections"
 
 def detect_recording(recording: Path, model: Model) -> tuple[WidthHeight, float, list[Detections]]:
     """Picture size, frames a second, and a `Detections` a frame in source pixels; computed once for a recording."""
-    kept = CACHE / f"{recording.stem}-{Path(model.path).name}.npz"
+    size = "-{}x{}".format(*model.input_wh) if model.input_wh else ""
+    kept = CACHE / f"{recording.stem}-{Path(model.path).name}{size}.npz"
     if not kept.exists():
         CACHE.mkdir(exist_ok=True)
         print(f"detecting on every frame of {recording.name} …", file=sys.stderr)

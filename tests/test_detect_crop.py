@@ -1,4 +1,4 @@
-"""Cropping square exports: on a small head made here, where every cell can be followed, and on real models."""
+"""Square exports brought to other sizes: a small head made here, where every cell can be followed, and real models."""
 
 from __future__ import annotations
 
@@ -63,6 +63,16 @@ def test_crop_gives_every_cell_that_is_left_its_own_place_and_pixels(to_wh: tupl
     part = rows(crop(square_export(), to_wh, 32), picture[:, :, : to_wh[1], : to_wh[0]])
     assert part == {(x, y, mean) for x, y, mean in whole if x < to_wh[0] and y < to_wh[1]}
     assert len(part) == CELLS * to_wh[0] * to_wh[1] // SIDE**2
+
+
+@pytest.mark.parametrize("to_wh", [(96, 64), (64, 96), (96, 96), (96, 32)], ids=["wider", "higher", "both", "wide"])
+def test_crop_to_more_than_the_network_s_own_size_adds_cells_of_the_same_grid(to_wh: tuple[int, int]) -> None:
+    width, height = max(to_wh[0], SIDE), max(to_wh[1], SIDE)
+    picture = np.random.default_rng(2).random((1, 3, height, width), np.float32)
+    known = {row for row in rows(square_export(), picture[:, :, :SIDE, :SIDE]) if row[1] < to_wh[1]}
+    grown = rows(crop(square_export(), to_wh, 32), picture[:, :, : to_wh[1], : to_wh[0]])
+    assert known <= grown
+    assert len(grown) == CELLS * to_wh[0] * to_wh[1] // SIDE**2
 
 
 def test_crop_leaves_the_network_it_was_given_as_it_is() -> None:

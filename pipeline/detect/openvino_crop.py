@@ -1,4 +1,4 @@
-"""A network that was exported for one size only, made to take less of it.
+"""A network that was exported for one size only, made to take another.
 
 The problem: models come as square exports, 640×640, and refuse any other size, because the exporter wrote the sizes of
 the feature maps into the graph. But cameras send 16:9, and 44 % of a square is padding that costs as much as picture
@@ -8,7 +8,7 @@ What ties such a graph to its size is little, and all of it can be cut: the targ
 blocks and before the detection head), and the grid of anchor points with their strides, one column for each cell of
 each feature map, row by row (YOLOv8 to YOLO26, with or without NMS). A smaller input is the upper left part of the
 larger one: the same weights, the same grid, fewer cells. Only what lies along the cut edge is computed differently,
-zeros instead of grey being beyond it.
+zeros instead of grey being beyond it. A larger input is the same the other way round: more cells of the same grid.
 
 A graph that is tied to its size by anything else is left as it is: the grid is compared value by value with what it
 must be, and every length must come out right in OpenVINO's own shape inference.
@@ -67,21 +67,13 @@ class _Grid:
         """(N,) float32: the stride of each cell, px."""
         return np.repeat(np.array(self.strides, np.float32), self.cells)
 
-    def within(self, larger: _Grid) -> NDArray[np.intp]:
-        """(N,) where the cells of this grid are in a larger one."""
-        kept, before = [], 0
-        for (height, width), (rows, columns) in zip(self.maps_hw, larger.maps_hw, strict=True):
-            kept.append(before + np.arange(rows * columns).reshape(rows, columns)[:height, :width].ravel())
-            before += rows * columns
-        return np.concatenate(kept)
-
 
 def crop(network: Any, to_wh: WidthHeight, stride: int) -> Any:
     """A copy of a static NCHW network that takes pictures of `to_wh` px.
 
     Args:
         network: Stays as it is.
-        to_wh: Multiples of `stride`, no larger than the network's own in either direction.
+        to_wh: Multiples of `stride`, smaller or larger than the network's own.
         stride: Of the model's coarsest feature map, px.
 
     Raises:
@@ -136,9 +128,11 @@ def _crop_per_cell(constant: Any, before: _Grid, after: _Grid) -> None:
     if values.shape[-1] != sum(before.cells):
         raise NotCroppable(f"it holds an unknown constant of shape {list(values.shape)}")
     rows = values.reshape(-1, values.shape[-1]).astype(np.float32)
-    if not any(np.array_equal(rows, known) for known in (before.centres(), before.cell_strides()[np.newaxis])):
+    made = ((before.centres(), after.centres()), (before.cell_strides()[np.newaxis], after.cell_strides()[np.newaxis]))
+    wanted = next((new for old, new in made if np.array_equal(rows, old)), None)
+    if wanted is None:
         raise NotCroppable(f"its constant of shape {list(values.shape)} is no grid of anchor points")
-    _replace(constant, np.ascontiguousarray(values[..., after.within(before)]))
+    _replace(constant, np.ascontiguousarray(wanted.reshape(*values.shape[:-1], -1), values.dtype))
 
 
 def _replace(constant: Any, values: NDArray[Any], reader: Any = None) -> None:

@@ -145,13 +145,13 @@ def require_names(network: Any, metadata: Metadata, file: Path) -> None:
 
 
 def cropped(network: Any, wish: Wish, metadata: Metadata) -> Any:
-    """A network made for one size, cropped to the wished or to the cameras' shape; as it is where that cannot be."""
+    """A network made for one size, brought to the wished or to the cameras' shape; as it is where that cannot be."""
     found = _Input.of(network)
     if found.batch is None or found.input_wh is None or found.layout != "NCHW":
         return network
     wanted = wish.input_wh or input_for(found.input_wh, wish.cameras, metadata.stride)
-    fits_in = all(new <= own and new % metadata.stride == 0 for new, own in zip(wanted, found.input_wh, strict=True))
-    if wanted == found.input_wh or not fits_in:
+    fits_grid = all(length % metadata.stride == 0 for length in wanted)
+    if wanted == found.input_wh or not fits_grid:
         return network
     try:
         return crop(network, wanted, metadata.stride)

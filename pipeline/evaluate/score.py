@@ -61,15 +61,21 @@ def score(sequences: list[Sequence], results: list[list[Tracks]]) -> tuple[Score
     return _scores(combined), single
 
 
-def hota(sequence: Sequence, tracks: list[Tracks]) -> float:
-    """HOTA alone, percent, of one sequence: for those who need it a hundred times.
+def count(sequence: Sequence, tracks: list[Tracks]) -> dict[str, Any]:
+    """What HOTA counts on one sequence; `hota` puts any of them together, so that each is scored once for many ways.
 
     Raises:
         EvaluationError: TrackEval is not installed, or refuses the ground truth.
     """
     trackeval = _trackeval()
-    found = trackeval.metrics.HOTA().eval_sequence(_prepared(trackeval, sequence, tracks))
-    return 100 * float(np.mean(found["HOTA"]))
+    counted: dict[str, Any] = trackeval.metrics.HOTA().eval_sequence(_prepared(trackeval, sequence, tracks))
+    return counted
+
+
+def hota(counted: list[dict[str, Any]]) -> float:
+    """HOTA of these sequences together, percent."""
+    combined = _trackeval().metrics.HOTA().combine_sequences(dict(enumerate(counted)))
+    return 100 * float(np.mean(combined["HOTA"]))
 
 
 def _trackeval() -> Any:
