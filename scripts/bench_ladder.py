@@ -2,6 +2,7 @@
 
     .venv/bin/python scripts/bench_ladder.py --out ladder          # ladder.json and ladder.md
     .venv/bin/python scripts/bench_ladder.py --cameras 18 --fill interpolate --quick
+    LADDER_FOOTAGE=1 .venv/bin/python scripts/bench_ladder.py --quick      # two real recordings; see ladder/views.py
 
 The demo's model is brought to each size (`pipeline/detect/openvino_crop.py`), what it sees on every frame of the six
 samples is recorded once (a cache under the temporary folder), and what a detection takes at each size is measured.
@@ -28,54 +29,63 @@ from ladder.costs import Cost, measure
 from ladder.judge import Counted, alone, counted, together
 from ladder.play import Budget, Camera, Chooser, play
 from ladder.report import markdown
-from ladder.views import FULL, NAMES, SIZES, View, seen, tiles
-from ladder.ways import ByHeight, Fixed, PartsOfSmall
+from ladder.views import FULL, LESS, MORE, NAMES, SAME, SIZES, SMALL, View, seen, tiles
+from ladder.ways import ByDrift, ByHeight, Fixed, PartsOfSmall
 
 from pipeline.bench import machine
 from pipeline.geometry import WidthHeight
 from pipeline.track.fill import FillMode
 
 FPS = 25.0
-DOWN, UP = SIZES[1:4], SIZES[1:]
 Maker = Callable[[], Chooser]
 
 
-def _mixed(*sizes: WidthHeight) -> Maker:
-    return partial(Fixed, *map(View, sizes))
+def _mixed(*sizes: WidthHeight) -> tuple[Maker, str]:
+    return partial(Fixed, *map(View, sizes)), "time"
+
+
+def _live(want_px: float, equal: str, *sizes: WidthHeight, look_every: int = 0, calm: float = 1e9) -> tuple[Maker, str]:
+    return partial(ByHeight, sizes, want_px, look_every=look_every, calm=calm), equal
+
+
+def _parts(whole: WidthHeight, part: WidthHeight, parts: int) -> tuple[Maker, str]:
+    return partial(PartsOfSmall, whole, part, parts=parts, below_px=40), "time"
 
 
 WAYS: dict[str, tuple[Maker, str]] = {
-    "mixed: full, 416×256": (_mixed(FULL, SIZES[1]), "time"),
-    "mixed: full, 2 of 416×256": (_mixed(FULL, SIZES[1], SIZES[1]), "time"),
-    "mixed: full, 512×288": (_mixed(FULL, SIZES[2]), "time"),
-    "mixed: full, 2 of 512×288": (_mixed(FULL, SIZES[2], SIZES[2]), "time"),
-    "mixed: 768×448, 512×288": (_mixed(SIZES[4], SIZES[2]), "time"),
-    "mixed: 960×544, 512×288": (_mixed(SIZES[5], SIZES[2]), "time"),
-    "mixed: 960×544, 2 of full": (_mixed(SIZES[5], FULL, FULL), "time"),
-    "mixed: 960×544, 3 of 512×288": (_mixed(SIZES[5], *[SIZES[2]] * 3), "time"),
-    **{
-        f"live: small boxes {want} px, {word}, equal {equal}": (partial(ByHeight, sizes, want), equal)
-        for word, sizes, wants in (("416 to 640", DOWN, (14, 20, 28)), ("416 to 960", UP, (20, 28, 40)))
-        for want in wants
-        for equal in ("time", "rate")
-    },
-    "live: small boxes 28 px, 416 to 960, a look every 4": (partial(ByHeight, UP, 28, look_every=4), "time"),
+    "mixed: full, 512×288": _mixed(FULL, LESS),
+    "mixed: full, 2 of 512×288": _mixed(FULL, LESS, LESS),
+    "mixed: full, 416×256": _mixed(FULL, SMALL),
+    "mixed: 768×448, 512×288": _mixed(MORE, LESS),
+    "live: small boxes 16 px, 416 to 640": _live(16, "time", SMALL, LESS, FULL),
+    "live: small boxes 20 px, 416 to 640": _live(20, "time", SMALL, LESS, FULL),
+    "live: small boxes 20 px, 416 to 640, a look every 4": _live(20, "time", SMALL, LESS, FULL, look_every=4),
+    "live: small boxes 20 px, 416 to 640, equal rates": _live(20, "rate", SMALL, LESS, FULL),
+    "live: small boxes 28 px, 416 to 640": _live(28, "time", SMALL, LESS, FULL),
+    "live: small boxes 28 px, fewer beyond stride 8, 512 to 640": _live(28, "time", LESS, FULL, calm=8),
+    "live: small boxes 28 px, fewer beyond stride 8, 416 to 640": _live(28, "time", SMALL, LESS, FULL, calm=8),
+    "live: small boxes 28 px, 512 to 768": _live(28, "time", LESS, FULL, MORE),
+    "live: small boxes 28 px, 416 to 960": _live(28, "time", *SIZES),
 }
-PARTS: dict[str, tuple[Maker, str]] = {
-    f"parts: {whole[0]}×{whole[1]}, {parts} of {part[0]}×{part[1]} where small": (
-        partial(PartsOfSmall, whole, part, parts=parts, below_px=40),
+WAYS |= {
+    f"live: {small[0]}×{small[1]} where {hz:g} of a box go wrong a second{where}": (
+        partial(ByDrift, FULL, small, from_hz=hz, least_px=px),
         "time",
     )
-    for whole, part, parts in (
-        (SIZES[1], SIZES[0], 1),
-        (SIZES[2], SIZES[0], 1),
-        (FULL, SIZES[0], 1),
-        (FULL, SIZES[0], 2),
-        (FULL, SIZES[2], 1),
-        (SIZES[2], SIZES[2], 1),
+    for small, hz, px, where in (
+        (LESS, 0.5, 0, ""),
+        (LESS, 1.0, 0, ""),
+        (LESS, 0.5, 20, " and boxes have 20 px"),
+        (SMALL, 0.5, 20, " and boxes have 20 px"),
     )
 }
-MORE_SHARES = (0.06, 0.09, 0.4)
+PARTS: dict[str, tuple[Maker, str]] = {
+    "parts: 512×288, a part at 320×192 where boxes are small": _parts(LESS, SAME, 1),
+    "parts: full, a part at 320×192 where boxes are small": _parts(FULL, SAME, 1),
+    "parts: full, 2 parts at 320×192 where boxes are small": _parts(FULL, SAME, 2),
+    "parts: full, a part at 512×288 where boxes are small": _parts(FULL, LESS, 1),
+}
+MORE_SHARES = (0.4,)
 """Device time of a camera, in detections at full input a frame, beside those of the budgets: where hindsight may go."""
 
 
@@ -128,10 +138,10 @@ def _costs(options: argparse.Namespace) -> dict[View, float]:
         rows = json.loads(options.costs.read_text(encoding="utf-8"))["costs"]
         options.measured = {tuple(row["input_wh"]): Cost(row["cpu_ms"], row["clock_ms"]) for row in rows}
     else:
-        options.measured = measure(SIZES, options.turns)
+        options.measured = measure((SAME, *SIZES), options.turns)
     full_ms = options.measured[FULL].cpu_ms
     share = {size: cost.cpu_ms / full_ms for size, cost in options.measured.items()}
-    return {view: share[view.input_wh] for size in SIZES for view in (View(size), *tiles(size))}
+    return {view: share[view.input_wh] for size in share for view in (View(size), *tiles(size))}
 
 
 def _record(pool: ProcessPoolExecutor, options: argparse.Namespace) -> None:
@@ -148,7 +158,7 @@ def _keep(name: str, view: View) -> None:
 
 
 def _tile_sizes(options: argparse.Namespace) -> tuple[WidthHeight, ...]:
-    return () if options.quick else (SIZES[0], SIZES[2])
+    return () if options.quick else (SAME, LESS)
 
 
 Key = tuple[str, WidthHeight, float]
@@ -274,7 +284,7 @@ def _size(size: WidthHeight) -> str:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cameras", type=int, nargs="+", default=[6, 12, 18, 24])
+    parser.add_argument("--cameras", type=int, nargs="+", default=[6, 12, 18, 24, 36, 48])
     parser.add_argument("--full-hz", type=float, default=85.0, help="detections a second at full input (%(default)s)")
     parser.add_argument("--fill", choices=["predict", "interpolate"], default="predict")
     parser.add_argument("--phases", type=int, default=3, help="from so many beginnings (default: %(default)s)")

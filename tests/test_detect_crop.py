@@ -139,3 +139,28 @@ def test_crop_is_what_a_fleet_gets_without_asking() -> None:
     detector = load_detector(Model(path=str(DATA / "models" / "yolo26n_int8_openvino_model")), None)
     assert detector.input_wh == (640, 384)
     detector.close()
+
+
+def test_crop_makes_the_demo_s_model_larger_and_it_finds_the_same() -> None:
+    import av
+    import cv2
+
+    samples = Path(__file__).parents[1] / "samples"
+    with av.open(str(samples / "parking.mp4")) as video:
+        picture = next(iter(video.decode(video=0))).to_ndarray(format="rgb24")
+    found = {}
+    for wh in (640, 384), (768, 448), (512, 288):
+        path = str(samples / "model" / "demo_openvino_model")
+        detector = load_detector(Model(path=path, confidence=0.2, nms_iou=0.5, input_wh=wh, lanes=1), None)
+        assert detector.input_wh == wh
+        letterbox = Letterbox.fit((picture.shape[1], picture.shape[0]), wh)
+        (left, top), (width, height) = letterbox.pad_xy, letterbox.content_wh
+        detector.input(0)[0, top : top + height, left : left + width] = cv2.resize(picture, (width, height))
+        boxes = detector.detect(0, 1)[0]
+        found[wh] = letterbox.to_source(boxes.xyxy), boxes.score
+        detector.close()
+    own, score = found[640, 384]
+    sure = own[score > 0.7]
+    assert len(sure) >= 5
+    for wh in (768, 448), (512, 288):
+        assert (iou_matrix(sure, found[wh][0]).max(axis=1) > 0.7).all()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import av
 import cv2
 
-from ladder.views import SAMPLES, sample_model
+from ladder.views import SAMPLES, model
 from pipeline.detect import Detector, load_detector
 from pipeline.geometry import Letterbox, WidthHeight
 
@@ -30,7 +30,7 @@ class Cost:
 
 def measure(sizes: Sequence[WidthHeight], turns: int) -> dict[WidthHeight, Cost]:
     """What a detection takes at each size, copying its picture in and making boxes of its output included."""
-    detectors = {size: load_detector(sample_model(size), 1) for size in sizes}
+    detectors = {size: load_detector(model(size), 1) for size in sizes}
     for detector in detectors.values():
         detector.warm_up()
     pictures = {size: _picture(size) for size in sizes}

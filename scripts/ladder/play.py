@@ -14,9 +14,11 @@ from typing import Protocol
 import numpy as np
 
 from ladder.views import View, inside, seen, truth
+from ladder.ways import Known
 from pipeline.detections import Detections, Tracks
+from pipeline.track.drift import WatchedTracker
 from pipeline.track.fill import Filled, Filling, FillMode, filling
-from pipeline.track.tracker import Tracker, TrackerConfig
+from pipeline.track.tracker import TrackerConfig
 
 GOLDEN = 0.618
 """Phases of neighbours differ by this share of a stride."""
@@ -30,7 +32,7 @@ class Chooser(Protocol):
         """The next."""
         ...
 
-    def saw(self, tracks: Tracks, at_s: float) -> None:
+    def saw(self, tracks: Tracks, at_s: float, known: Known) -> None:
         """A detection of it came back, with these boxes."""
         ...
 
@@ -62,7 +64,7 @@ class Camera:
     def __post_init__(self) -> None:
         sequence = truth(self.name)
         self.fps, self.picture_wh, self.frames = sequence.fps, sequence.picture_wh, len(sequence)
-        self.tracker = Tracker(TrackerConfig(), sequence.picture_wh)
+        self.tracker = WatchedTracker(TrackerConfig(), sequence.picture_wh)
         self.filling: Filling[int] = filling(self.fill, self.tracker, 10.0)
         self.finished: list[Filled[int]] = []
         self.credit = 0.0
@@ -78,7 +80,8 @@ class Camera:
         view = self.chooser.view
         self.looks[view] = self.looks.get(view, 0) + 1
         self.finished += self.filling.detected(frame, self._detections(view, frame, at_s), at_s, at_s)
-        self.chooser.saw(self.tracker.predict(at_s), at_s)
+        known = Known(self.picture_wh[0], 1 / gain, self.tracker.drift.wrong_hz)
+        self.chooser.saw(self.tracker.predict(at_s), at_s, known)
 
     def _detections(self, view: View, frame: int, at_s: float) -> Detections:
         """What a view shows; beyond its part, what the tracker expects there takes the place of detections."""
@@ -99,6 +102,8 @@ def play(cameras: list[Camera], budget: Budget, phase: float) -> dict[str, list[
     for frame in range(max(camera.frames for camera in cameras)):
         costs = [budget.costs[camera.chooser.view] for camera in cameras]
         for number, (camera, cost) in enumerate(zip(cameras, costs, strict=True)):
+            if frame >= camera.frames:
+                continue
             gain = budget.share[camera.name]
             if budget.equal == "rate":
                 gain = sum(budget.share[c.name] for c in cameras) * cost / sum(costs)
