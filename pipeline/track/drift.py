@@ -86,6 +86,12 @@ class WatchedTracker(Tracker):
         self.drift = Drift()
         self.loss = Loss()
 
+    def watch(self, watching: bool) -> None:
+        """From now on, whether it does; who begins again knows nothing, for what went wrong meanwhile was not seen."""
+        if watching and not self.watching:
+            self.drift, self.loss = Drift(), Loss()
+        self.watching = watching
+
     def update(self, detections: Detections, at_s: float) -> Tracks:
         """As `Tracker.update`."""
         if not self.watching:

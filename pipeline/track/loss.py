@@ -77,7 +77,7 @@ class _Shown:
     def add(self, origin: Origin, unseen_s: float) -> None:
         """Count one more."""
         self.frames += 1
-        if origin is Origin.SKIPPED:
+        if origin is Origin.SKIPPED or math.isinf(unseen_s):  # Interpolated before the first detection.
             self.empty += 1
         elif origin is not Origin.DETECTED:
             self.age_s += unseen_s if origin is Origin.PREDICTED else BETWEEN * unseen_s

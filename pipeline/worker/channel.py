@@ -248,7 +248,7 @@ class Channel:
 
     def _watch(self) -> None:
         if self._tracker is not None:
-            self._tracker.watching = self._is_judged or self.plan.stride.by_content
+            self._tracker.watch(self._is_judged or self.plan.stride.by_content)
 
     def _motion(self, tracker: Tracker, source_width: int) -> Motion | None:
         if not self.plan.gmc:
