@@ -10,6 +10,7 @@ import pytest
 from pipeline.detections import Detections
 from pipeline.link import Settings
 from pipeline.plan import CameraPlan, StrideBounds
+from pipeline.track.fill import FillMode
 from pipeline.track.loss import LossCurve
 from pipeline.wire import CameraState
 from pipeline.worker.accuracy import CHANGE, Accuracy
@@ -94,6 +95,14 @@ def test_a_camera_of_which_nothing_is_known_is_taken_to_be_as_the_others():
     accuracy.promise(2.0, saves=False)
     accuracy.update(losses)
     assert accuracy.excess("cam5", 3, FPS) == pytest.approx(accuracy.excess("cam0", 3, FPS)) == pytest.approx(1.0)
+
+
+def test_another_way_to_fill_is_believed_although_the_scene_is_the_same():
+    accuracy = Accuracy()
+    accuracy.promise(2.0, saves=False)
+    for fill in (FillMode.NONE, FillMode.PREDICT):
+        accuracy.update({"cam": LossCurve(1.0, fill)})
+    assert accuracy.excess("cam", 2, FPS) == 0
 
 
 def test_small_changes_of_what_is_lost_are_not_believed():

@@ -13,6 +13,7 @@ Pure arithmetic: what is known of each camera is an argument.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from pipeline.plan import StrideBounds
 from pipeline.track.loss import LossCurve
@@ -76,4 +77,4 @@ class Accuracy:
         known = self._curves.get(camera_id)
         if known is None or not known.steepness / CHANGE < found.steepness < known.steepness * CHANGE:
             return found
-        return known
+        return replace(found, steepness=known.steepness)
