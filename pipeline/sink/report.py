@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from pipeline.foreign import UNREADABLE
+from pipeline.wire import Count, Number
 
 
 class SinkFigures(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,12 +24,12 @@ class SinkFigures(msgspec.Struct, frozen=True, kw_only=True):
         detail: What is wrong, in one sentence, secrets masked; empty while all is well.
     """
 
-    waiting: int = 0
-    waiting_bytes: int = 0
-    lag_s: float = 0.0
-    written: int = 0
-    lost: int = 0
-    missed: int = 0
+    waiting: Count = 0
+    waiting_bytes: Count = 0
+    lag_s: Number = 0.0
+    written: Count = 0
+    lost: Count = 0
+    missed: Count = 0
     detail: str = ""
 
     @property
