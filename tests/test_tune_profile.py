@@ -12,7 +12,9 @@ import yaml
 
 from pipeline.config import Overlay, load_fleet, own_keys
 from pipeline.errors import ConfigError
-from pipeline.tune.profile import profile_file, read_profile, write_profile
+from pipeline.tune.forms import INPUT
+from pipeline.tune.knobs import KNOBS
+from pipeline.tune.profile import TUNED, profile_file, read_profile, write_profile
 from pipeline.tune.use import load_tuned
 from tests.tune_runs import HERE
 
@@ -138,6 +140,19 @@ def test_profile_written_on_other_libraries_drops_what_was_found_with_the_old(fl
     assert list(yaml.safe_load(path.read_text())["fleets"]) == ["another"]
 
 
+def test_profile_may_set_whatever_is_turned_in_a_search():
+    assert {key for knob in KNOBS for key in knob.keys} | {INPUT} == TUNED
+
+
+def test_profile_that_does_not_go_with_the_files_own_is_not_used_and_why(fleet_file: FleetFile):
+    seldom = {"url": "rtsp://cam/3", "stride": {"max": 2}}
+    file = fleet_file({**CAMERAS, "door": seldom})
+    written(file, settings={"defaults": {"stride": {"min": 3, "max": 16}}})
+    tuned = load_tuned(file, HERE)
+    assert tuned.fleet == load_fleet(file) and tuned.profile is None
+    assert "is not used" in tuned.words and "door.stride: max (2) is smaller than min (3)" in tuned.words
+
+
 def test_profile_takes_a_model_beside_it(fleet_file: FleetFile):
     file = fleet_file(CAMERAS)
     path = profile_file(file, HERE)
@@ -159,10 +174,21 @@ def test_profile_takes_a_model_beside_it(fleet_file: FleetFile):
         ({"settings": {"model": {"lane": 3}}}, r"\.model\.lane: is no key; did you mean “lanes”\?"),
         ({"settings": {"cameras": {}}}, r"\.cameras: is not taken from here; allowed: model, worker, defaults"),
         ({"settings": 3}, r"\.settings: must be a mapping"),
+        ({"settings": {"model": {"backend": "mine:detect"}}}, r"\.model\.backend: is nothing that camfleet tune sets"),
+        ({"settings": {"defaults": {"sandbox": False}}}, r"\.sandbox: is nothing that camfleet tune sets"),
         ({"takes_model": "models/gone"}, r"\.takes_model: there is no model “models/gone” beside the profile"),
         ({"date": None}, r"\.date: must be text"),
     ],
-    ids=["a wrong value", "no key", "not tunable", "no mapping", "a model that is gone", "no date"],
+    ids=[
+        "a wrong value",
+        "no key",
+        "not tunable",
+        "no mapping",
+        "code",
+        "no sandbox",
+        "a model that is gone",
+        "no date",
+    ],
 )
 def test_profile_mistakes_name_file_line_and_key(fleet_file: FleetFile, changes: dict[str, Any], line: str):
     file = fleet_file(CAMERAS)

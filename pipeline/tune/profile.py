@@ -27,6 +27,16 @@ _HEAD = """\
 # Written by camfleet tune. camfleet run uses it on the hardware of the fingerprint, and says so; keys that the fleet
 # file sets itself win. Without it: camfleet run --no-profile, or remove this file.
 """
+TUNED = frozenset(
+    {
+        *(f"worker.{key}" for key in ("max_batch", "max_wait_ms", "nice")),
+        *(f"model.{key}" for key in ("lanes", "threads", "input_wh")),
+        *(f"model.openvino.{key}" for key in ("streams", "hint", "pinning")),
+        *(f"model.cuda.{key}" for key in ("instances", "graphs")),
+        *(f"defaults.stride.{key}" for key in ("min", "max")),
+    }
+)
+"""What a profile may set: what is turned in a search. It is not where a sandbox is left or code is named to be run."""
 _KIND, _NEEDS = "profile", "“fingerprint” and “fleets”"
 _TEXTS: Mapping[str, str] = {"model": "text", "goal": "text", "date": "text"}
 
@@ -136,6 +146,9 @@ def _profile(document: Document, at: KeyPath, section: Tree, fingerprint: Finger
         if not isinstance(section.get(key), str):
             document.report((*at, key), "is missing; expected text" if key not in section else "must be text")
     values = read_overlay(document, (*at, "settings")) if "settings" in section else {}
+    for path in values:
+        if ".".join(map(str, path)) not in TUNED:
+            document.report((*at, "settings", *path), "is nothing that camfleet tune sets; put it into the fleet file")
     if "settings" not in section:
         document.report((*at, "settings"), "is missing; expected a mapping, {} for the defaults")
     replaced = section.get("takes_model", "")

@@ -8,6 +8,7 @@ from pathlib import Path
 from pipeline.config import Fleet, load_fleet, own_keys
 from pipeline.config.locate import KeyPath
 from pipeline.config.overlay import Overlay, is_own
+from pipeline.errors import ConfigError
 from pipeline.tune.fingerprint import Fingerprint, differences, read_fingerprint
 from pipeline.tune.profile import FOLDER, Profile, profile_file, read_profile
 from pipeline.tune.setting import as_written
@@ -38,7 +39,7 @@ def load_tuned(fleet_file: Path, machine: Fingerprint | None = None) -> Tuned:
         machine: This machine; found out if it is not given and there are profiles.
 
     Raises:
-        ConfigError: The fleet file, or the profile of this machine, has mistakes.
+        ConfigError: The fleet file, or the profile of this machine, has mistakes, each by itself.
     """
     fleet = load_fleet(fleet_file)
     folder = fleet_file.parent / FOLDER
@@ -56,7 +57,11 @@ def load_tuned(fleet_file: Path, machine: Fingerprint | None = None) -> Tuned:
     if why:
         return Tuned(fleet, f"{file} is not used: {why}; {AGAIN}")
     own = own_keys(fleet_file)
-    tuned = load_fleet(fleet_file, overlay=profile.overlay)
+    try:
+        tuned = load_fleet(fleet_file, overlay=profile.overlay)
+    except ConfigError as error:  # The file alone is right: a camera of its own has other bounds since then.
+        why = "; ".join(line.strip() for line in str(error).splitlines()[1:])
+        return Tuned(fleet, f"{file} is not used: it does not go with what the file says itself: {why}; {AGAIN}")
     return Tuned(tuned, _words(profile, own), profile)
 
 
