@@ -146,7 +146,7 @@ class LiveSource:
         if self._left_out:
             yield self._picture(Decoded(None, None, unit.stamp, corrupt=False), behind=True)
         else:
-            if left_out and unit.marked:
+            if left_out and unit.key and unit.marked:
                 # What was left out is no picture that others may refer to, whatever they do before a refresh is over.
                 yield from map(self._picture, self._decoder.restart())
             may_begin = self._may_begin(unit.stamp.arrival.ns)

@@ -182,8 +182,8 @@ class _CameraLoop:
                 self._reporter.change("failed", str(lost))
                 return FAILED
             self._frames.end_session()
-            give_memory_back()
             if lost is not None:
+                give_memory_back()
                 self._retry(str(lost))
             elif not self._reporter.stopping:
                 self._reporter.change("ended")
