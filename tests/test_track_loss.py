@@ -77,14 +77,14 @@ def lost(scene: Scene, stride: int, fill: FillMode = FillMode.PREDICT, seconds: 
 def test_frames_before_the_first_detection_of_a_session_are_forgotten_in_time():
     camera = Watched(FillMode.INTERPOLATE)
     camera.see(still, 0.2, 0)
-    assert (camera.see(still, 300.0, 2) or 0.0) < 0.1
+    assert (camera.see(still, 200.0, 2) or 0.0) < 0.1
 
 
 def test_loss_of_a_camera_that_is_watched_again_is_of_what_is_seen_since_then():
     camera = Watched()
     camera.see(lively, 10.0, 4)
     camera.tracker.watch(False)
-    camera.see(lively, 600.0, 4)
+    camera.see(lively, 150.0, 4)
     camera.tracker.watch(True)
     assert camera.loss.points is None
     assert camera.see(lively, 20.0, 4) == pytest.approx(lost(lively, 4), rel=0.2)

@@ -13,9 +13,10 @@ from typing import Any
 
 import av
 import pytest
+import structlog
 import yaml
 
-from pipeline.cli.run import _loader
+from pipeline.cli.run import _loader, reading_anew
 from pipeline.config import Fleet, load_fleet
 from pipeline.errors import ConfigError, PipelineError
 from pipeline.replay import ReplayOptions, serve_recordings
@@ -28,6 +29,7 @@ from pipeline.tune.recordings import find_footage, record_clips
 from pipeline.tune.runs import RealRuns
 from pipeline.tune.setting import Setting
 from pipeline.tune.tracking import StrideLoss, stride_loss
+from pipeline.tune.use import Tuned
 from tests.test_tune_profile import section
 from tests.tune_runs import Pretence, at
 
@@ -163,6 +165,14 @@ def test_run_uses_the_profile_and_says_so_in_one_line(file: Path):
         f"profile {path}: lanes 3 (tuned 2026-11-29 for p95<=150ms: 58 → 66.5 detections a second, p95 128 ms)"
     ]
     assert "3 lanes of 1" in done.stderr
+
+
+def test_reload_says_of_the_profile_what_is_new(file: Path):
+    fleet, said = load_fleet(file), ["one", "one", "two", ""]
+    read = reading_anew(lambda _: Tuned(fleet, said.pop(0)), "one")
+    with structlog.testing.capture_logs() as logs:
+        assert all(read(file) is fleet for _ in range(4))
+    assert [line["event"] for line in logs] == ["profile two", "no profile is used any more"]
 
 
 def test_run_without_profile_is_as_the_file_says(file: Path):

@@ -115,7 +115,7 @@ def run(
             _tell(f"profile {tuned.words}")
         _tell(f"loading {fleet.model.path or fleet.model.backend} …")
         ready = _opened(supervisor, received)
-        stack.enter_context(_controlled(supervisor, fleet_file, watch_file, lambda file: load(file).fleet))
+        stack.enter_context(_controlled(supervisor, fleet_file, watch_file, reading_anew(load, tuned.words)))
         _tell(f"{len(fleet.cameras)} cameras → {_workers(ready)} → {_endpoints(ready)}")
         if supervisor.page:
             _tell(f"page: {supervisor.page}")
@@ -137,6 +137,21 @@ def _loader(profile: bool) -> Callable[[Path], Tuned]:
     from pipeline.tune.use import Tuned, load_tuned
 
     return load_tuned if profile else lambda file: Tuned(load_fleet(file))
+
+
+def reading_anew(load: Callable[[Path], Tuned], words: str) -> Callable[[Path], Fleet]:
+    """Read the file again when it is to be applied; what there is to say of its profile is logged once it is new."""
+    import structlog
+
+    def read(file: Path) -> Fleet:
+        nonlocal words
+        tuned = load(file)
+        if tuned.words != words:
+            words = tuned.words
+            structlog.get_logger().info(f"profile {words}" if words else "no profile is used any more")
+        return tuned.fleet
+
+    return read
 
 
 def _with_page(fleet: Fleet, port: int | None) -> Fleet:
