@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+from pipeline.cli.paragraphs import joined
 from pipeline.config import json_schema
 from pipeline.wire.schema import message_schema
 
@@ -29,8 +31,8 @@ def camfleet(tmp_path: Path) -> Run:
     """Run the command in an empty folder with a fleet file of one camera that is not there."""
     (tmp_path / "fleet.yaml").write_text(FLEET)
 
-    def run(*arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
-        environment = {**os.environ, "PASSWORD": "hunter2", "TERM": "dumb", "COLUMNS": "100", "PYTHONPATH": str(ROOT)}
+    def run(*arguments: str | Path, columns: str = "100", **options: Any) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "PASSWORD": "hunter2", "TERM": "dumb", "COLUMNS": columns, "PYTHONPATH": str(ROOT)}
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
         command = [sys.executable, "-m", "pipeline", *map(str, arguments)]
         return subprocess.run(
@@ -61,6 +63,29 @@ def test_help_of_a_command_has_an_example(camfleet: Run, command: str) -> None:
     ended = camfleet(command, "--help")
     assert ended.returncode == 0
     assert f"camfleet {command}" in ended.stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("One\nsentence.", "One sentence."),
+        ("First.\n\nA\nsecond.\n\nA third.", "First.\n\nA second.\n\nA third."),
+        ("A pipe:\n\n    one | two\n    three\n\nAnd\nso on.", "A pipe:\n\n    one | two\n    three\n\nAnd so on."),
+        ("Examples: one\n          two\n          three", "Examples: one\n          two\n          three"),
+        ("", ""),
+    ],
+    ids=["a sentence", "paragraphs", "indented lines", "examples below each other", "nothing"],
+)
+def test_help_is_joined_by_paragraphs_and_not_where_it_is_indented(text: str, shown: str) -> None:
+    assert joined(text) == shown
+
+
+@pytest.mark.parametrize("command", [["profile"], ["tune"], ["run"], ["evaluate", "run"], ["camera", "add"]])
+def test_help_breaks_no_line_before_the_terminal_ends(camfleet: Run, command: list[str]) -> None:
+    """On a very wide terminal, each paragraph is a line: after a line of words there is an empty one."""
+    ended = camfleet(*command, "--help", columns="2000")
+    words = [line.strip() for line in ended.stdout.partition("╭")[0].splitlines()]
+    assert [(one, two) for one, two in itertools.pairwise(words) if one and two] == []
 
 
 def test_camfleet_without_a_command_shows_its_help(camfleet: Run) -> None:

@@ -40,6 +40,7 @@ from pipeline.cli import (
     tune,
 )
 from pipeline.cli.argv import Discreet, mask_arguments
+from pipeline.cli.paragraphs import join_lines
 from pipeline.errors import PipelineError
 from pipeline.redact import redact
 from pipeline.stderr import make_stderr_lossy, make_stdout_forgiving
@@ -150,3 +151,6 @@ def camfleet(
 
     A fleet is a YAML file: cameras, a model, and where the results go. Begin with [bold]camfleet check FLEET.yaml[/].
     """
+
+
+join_lines(app)

@@ -78,9 +78,10 @@ def subscribe(
     """Print a line for every frame that a fleet publishes.
 
     Waits for the fleet if it is not running yet. At the end it tells what it has missed. Works in a pipe:
-    camfleet subscribe --camera gate --json | jq -c '[.frame_id, (.tracks | length)]'
-    camfleet subscribe --states --json | jq -c 'select(.kind == "cameras") | [.camera_id, .state, .detail]'
-    camfleet subscribe --fleet --json | jq -c 'select(.kind == "fleet") | [.kept, .broken_by]'
+
+        camfleet subscribe --camera gate --json | jq -c '[.frame_id, (.tracks | length)]'
+        camfleet subscribe --states --json | jq -c 'select(.kind == "cameras") | [.camera_id, .state, .detail]'
+        camfleet subscribe --fleet --json | jq -c 'select(.kind == "fleet") | [.kept, .broken_by]'
     """
     from pipeline.client import Subscriber
 
