@@ -39,6 +39,7 @@ def test_parse_goal_words_are_understood(text: str, goal: Goal):
         ("fast", "found “fast”, expected words such as p95<=150ms"),
         ("p95<=150h", "“h” is no unit"),
         ("detect_hz<=60", "detect_hz needs >="),
+        ("detect_hz>=60ms", "“ms” is no unit of detect_hz; expected none, such as detect_hz>=60"),
         ("p95<=0ms", "above 0"),
     ],
 )

@@ -10,6 +10,7 @@ from pipeline.errors import ConfigError
 _TERM = re.compile(r"\s*(?P<name>[a-z0-9_]+)\s*(?P<sign><=|>=|<|>|=)\s*(?P<number>\d+(\.\d+)?)\s*(?P<unit>[a-z/]*)\s*")
 _TIME = re.compile(r"(?:(?P<h>\d+(\.\d+)?)h)?(?:(?P<m>\d+(\.\d+)?)m)?(?:(?P<s>\d+(\.\d+)?)s?)?")
 _MS = {"ms": 1.0, "s": 1000.0, "": 1.0}
+_HZ = {"hz": 1.0, "/s": 1.0, "": 1.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +61,10 @@ def parse_goal(text: str, p95_ms: float) -> Goal:
         wanted = "<=" if name == "p95" else ">="
         if sign[0] != wanted[0]:
             raise ConfigError(f"--goal: {name} needs {wanted}, found “{sign}”")
-        if name == "p95" and unit not in _MS:
-            raise ConfigError(f"--goal: “{unit}” is no unit of p95; expected ms or s, such as p95<=150ms")
-        found[name] = number * _MS[unit] if name == "p95" else number
+        worth, example = (_MS, "ms or s, such as p95<=150ms") if name == "p95" else (_HZ, "none, such as detect_hz>=60")
+        if unit not in worth:
+            raise ConfigError(f"--goal: “{unit}” is no unit of {name}; expected {example}")
+        found[name] = number * worth[unit]
     if found["p95"] <= 0:
         raise ConfigError("--goal: p95 must be above 0 ms, such as p95<=150ms")
     return Goal(found["p95"], found["detect_hz"])
