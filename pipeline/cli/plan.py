@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 MEASURED = "measured"
 P95_MS, MOST_P95_MS = "150", 60_000
+NOTHING, STRIDE = "0", "1-8"
 _STRIDE = re.compile(r"(?P<least>[1-9]\d?|100)(\s*[-:]\s*(?P<most>[1-9]\d?|100))?")
 
 
@@ -40,9 +41,9 @@ def plan(  # noqa: PLR0917
         str | None,
         typer.Option(help="Time of one detector for batches: b1=25ms,b4=34ms; or measured, with FLEET.yaml."),
     ] = None,
-    pre: Annotated[str, typer.Option(help="What a frame needs before it can be detected, such as 2ms.")] = "0",
-    post: Annotated[str, typer.Option(help="What it needs after its detection.")] = "0",
-    network: Annotated[str, typer.Option(help="On its way here and back.")] = "0",
+    pre: Annotated[str, typer.Option(help="What a frame needs before it can be detected, such as 2ms.")] = NOTHING,
+    post: Annotated[str, typer.Option(help="What it needs after its detection.")] = NOTHING,
+    network: Annotated[str, typer.Option(help="On its way here and back.")] = NOTHING,
     p95: Annotated[
         str | None, typer.Option(help="The age that 95 of 100 frames stay below; 150ms, or what FLEET.yaml promises.")
     ] = None,
@@ -51,7 +52,7 @@ def plan(  # noqa: PLR0917
     ] = None,
     batch: Annotated[int | None, typer.Option(min=1, max=1024, help="Frames in a batch at most; found.")] = None,
     wait: Annotated[str | None, typer.Option(help="How long a frame waits for others; found.")] = None,
-    stride: Annotated[str, typer.Option(help="Bounds of the stride: 2, or 1-8.")] = "1-8",
+    stride: Annotated[str, typer.Option(help="Bounds of the stride: 2, or 1-8.")] = STRIDE,
     min_detect_hz: Annotated[float, typer.Option(min=0, max=1000, help="Detections a second of each, at least.")] = 0,
     max_detect_hz: Annotated[float, typer.Option(min=0, max=1000, help="The same, at most; 0: no bound.")] = 0,
     more: Annotated[int, typer.Option(min=0, max=10_000, help="Also: what if so many cameras more?")] = 0,
@@ -81,16 +82,28 @@ def plan(  # noqa: PLR0917
     """
     given = {
         "--cameras": cameras, "--fps": fps, "--rate": rate, "--instances": instances, "--batch": batch, "--wait": wait,
+        "--pre": pre != NOTHING, "--post": post != NOTHING, "--network": network != NOTHING,
+        "--stride": stride != STRIDE, "--min-detect-hz": min_detect_hz, "--max-detect-hz": max_detect_hz,
     }  # fmt: skip
-    if check:
-        _check(_require(fleet_file, "--check"), seconds, as_json)
+    beside = {"--p95": p95, "--prices": prices, "--archive": archive}
+    if example is not None:
+        others = {"--check": check, "FLEET.yaml": fleet_file, "--service": service}
+        _refuse({**given, **beside, **others}, "the example brings its own")
+    elif check:
+        checked = _require(fleet_file, "--check")
+        _refuse({**given, **beside, "--more": more}, "--check goes by FLEET.yaml and by nothing else")
+        _refuse_times(service)
+        _check(checked, seconds, as_json)
         return
+    elif fleet_file is not None or service == MEASURED:
+        _require(fleet_file, "--service measured")
+        _refuse(given, "FLEET.yaml says that itself, or it is measured")
+        _refuse_times(service)
     with _progress() as progress:
         if example is not None:
             made = _example(example, more, progress)
-        elif fleet_file is not None or service == MEASURED:
-            _refuse(given, service)
-            made = _of_fleet(_require(fleet_file, "--service measured"), p95, more, prices, archive, progress)
+        elif fleet_file is not None:
+            made = _of_fleet(fleet_file, p95, more, prices, archive, progress)
         else:
             task = _task(
                 _sources(cameras, fps, rate, _bounds(stride, min_detect_hz, max_detect_hz)),
@@ -110,13 +123,18 @@ def _require(fleet_file: Path | None, option: str) -> Path:
     return fleet_file
 
 
-def _refuse(given: Mapping[str, object], service: str | None) -> None:
-    """What the fleet file says is not said twice."""
+def _refuse(given: Mapping[str, object], why: str) -> None:
+    """What is said elsewhere is not said twice: an option that has no effect would be believed to have one."""
     from pipeline.errors import ConfigError
 
     for option, value in given.items():
-        if value is not None:
-            raise ConfigError(f"{option}: FLEET.yaml says that itself; leave out one of the two")
+        if value:
+            raise ConfigError(f"{option}: {why}; leave out one of the two")
+
+
+def _refuse_times(service: str | None) -> None:
+    from pipeline.errors import ConfigError
+
     if service not in (None, MEASURED):
         raise ConfigError(
             "--service: with FLEET.yaml it is measured; leave out the times, or give --cameras and --fps and no file"
