@@ -97,7 +97,7 @@ def test_plan_example_names_the_lessons_answer_and_the_command_that_asks_the_sam
         pytest.param(("fleet.yaml", "--stride", "2"), "--stride: FLEET.yaml says that itself", id="stride said twice"),
         pytest.param(("fleet.yaml", "--pre", "2ms"), "--pre: FLEET.yaml says that itself, or it is", id="measured too"),
         pytest.param((*SIX[:4], "--service", "measured"), "measured needs a FLEET.yaml", id="measured what of six"),
-        pytest.param(("--check", "fleet.yaml", "--more", "2"), "--more: --check goes by FLEET.yaml", id="check of more"),
+        pytest.param(("--check", "fleet.yaml", "--more", "2"), "--more: --check goes by FLEET.yaml", id="check more"),
         pytest.param(("--check", "fleet.yaml", *SIX[4:6]), "--service: with FLEET.yaml it is", id="check of times"),
         pytest.param(("--example", "1", "fleet.yaml"), "FLEET.yaml: the example brings its own", id="example of what"),
         pytest.param(("--example", "1", *SIX), "--cameras: the example brings its own", id="example of six"),
