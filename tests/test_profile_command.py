@@ -10,9 +10,12 @@ import pytest
 
 from pipeline import Fleet
 from pipeline.cli.profile import profile
+from pipeline.config import Fleet as FleetConfig
 from pipeline.errors import PipelineError, ProfileError
 from pipeline.profile.figures import Profile
 from pipeline.profile.way import within_age
+from pipeline.tune.fingerprint import read_fingerprint
+from pipeline.tune.profile import profile_file, write_profile
 
 FleetFile = Callable[..., Path]
 SAMPLES = Path(__file__).parent.parent / "samples"
@@ -89,6 +92,26 @@ def test_profile_with_a_model_splits_inference_from_after_work(
     assert worker.stages["inference"] == shares["inference"]
     assert found.alone.boxes > 0 and found.alone.update_ms > 0
     assert {"inference", "after", "wait"} <= set(found.steps)
+
+
+@pytest.mark.parametrize("tuned", [True, False])
+def test_profile_measures_a_fleet_with_what_tune_found_unless_told_otherwise(
+    fleet_file: FleetFile, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tuned: bool
+):
+    file, here = fleet_file({"gate": "rtsp://cam/1"}), read_fingerprint()
+    section = {"model": "", "goal": "p95<=150ms", "date": "2026-11-29", "settings": {"model": {"lanes": 3}}}
+    write_profile(profile_file(file, here), here, "test", section)
+    measured: list[FleetConfig] = []
+
+    def keep(fleet: FleetConfig, *rest: object) -> None:
+        measured.append(fleet)
+        raise ProfileError("enough")
+
+    monkeypatch.setattr("pipeline.profile.measure.profile", keep)
+    with pytest.raises(ProfileError, match="enough"):
+        profile(file, as_json=True, tuned=tuned)
+    assert (measured[0].model.lanes == 3) is tuned
+    assert ("lanes 3" in capsys.readouterr().err) is tuned
 
 
 def test_profile_samples_every_process(

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from rich.progress import Progress
 
+    from pipeline.config import Fleet
     from pipeline.profile.figures import Profile
 
 PAGE = Path("profile.html")
@@ -46,6 +47,9 @@ def profile(
         bool,
         typer.Option("--without-sinks", help="Keep no results where a fleet is started for this; one that runs does."),
     ] = False,
+    tuned: Annotated[
+        bool, typer.Option("--profile/--no-profile", help="With the settings that camfleet tune found, as run has it.")
+    ] = True,
 ) -> None:
     """Show where each millisecond and each core goes, from the camera to the sinks, and which lever to pull first.
 
@@ -60,23 +64,36 @@ def profile(
 
     page = out or (None if as_json else PAGE)
     _require_writable(page)
+    fleet = _load(fleet_file, tuned)
     with standing_back() as urgent:
-        found = _measure(
-            fleet_file, seconds, urgent, sinks=not without_sinks, beside=(page or PAGE) if sample else None
-        )
+        beside = (page or PAGE) if sample else None
+        found = _measure(fleet, fleet_file, seconds, urgent, sinks=not without_sinks, beside=beside)
         _show(found, page, as_json)
 
 
-def _measure(fleet_file: Path, seconds: float, urgent: Executor, *, sinks: bool, beside: Path | None) -> Profile:
-    """Measure, and sample where there is a page to write samples beside."""
+def _load(fleet_file: Path, tuned: bool) -> Fleet:
+    """The fleet as `run` would start it."""
     from pipeline.config import load_fleet
+    from pipeline.tune.use import load_tuned
+
+    if not tuned:
+        return load_fleet(fleet_file)
+    loaded = load_tuned(fleet_file)
+    if loaded.words:
+        typer.echo(f"profile {loaded.words}", err=True)
+    return loaded.fleet
+
+
+def _measure(
+    fleet: Fleet, fleet_file: Path, seconds: float, urgent: Executor, *, sinks: bool, beside: Path | None
+) -> Profile:
+    """Measure, and sample where there is a page to write samples beside."""
     from pipeline.logs import configure_logs
     from pipeline.profile.measure import Wish, profile
     from pipeline.profile.sampler import require_sampler
 
     if beside is not None:
         require_sampler()
-    fleet = load_fleet(fleet_file)
     configure_logs("profile", level="warning")
     wish = Wish(seconds, urgent, sinks, None if beside is None else beside.absolute().with_suffix(""))
     with _progress() as progress:
