@@ -185,6 +185,14 @@ def test_make_model_of_no_model_is_told(name: str, why: str, tmp_path: Path) -> 
         make_model(tmp_path / name, Recipe(SMALL), [], tmp_path / "out")
 
 
+def test_open_source_of_no_model_names_it_and_no_key_of_a_file(tmp_path: Path) -> None:
+    (tmp_path / "half.xml").write_text("")
+    for name in ("away.onnx", "half.xml", ""):
+        with pytest.raises(DetectorError) as told:
+            open_source(tmp_path / name)
+        assert str(tmp_path / name).removesuffix(".xml") in str(told.value) and "model.path" not in str(told.value)
+
+
 def test_make_model_never_replaces_its_own_source(tmp_path: Path) -> None:
     source = tmp_path / "demo_openvino_model"
     shutil.copytree(SAMPLE, source)

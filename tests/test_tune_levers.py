@@ -8,8 +8,9 @@ import pytest
 import yaml
 
 from pipeline.config import load_fleet
-from pipeline.errors import PipelineError
+from pipeline.errors import ConfigError, PipelineError
 from pipeline.tune.models import Variant
+from pipeline.tune.order import Order, prepare
 
 pytest.importorskip("pipeline.levers.accuracy", reason="forms of models are made by pipeline.levers")
 
@@ -44,3 +45,11 @@ def test_variants_without_labels_or_ground_truth_are_none(tmp_path: Path, record
     assert variants(fleet, fleet, tmp_path / "models", None, None) == (None, "")
     with pytest.raises(PipelineError, match=r"gone\.yaml"):
         variants(fleet, fleet, tmp_path / "models", tmp_path / "gone.yaml", None)
+
+
+def test_tune_other_model_that_is_none_is_told_before_any_run(tmp_path: Path):
+    file = fleet_of(tmp_path, SAMPLES / "gate.mp4")
+    (tmp_path / "half.xml").write_text("")
+    with pytest.raises(ConfigError, match=r"--model: \S+half\.xml: the weights \S+half\.bin are missing"):
+        prepare(Order(fleet_file=file, models=(tmp_path / "half.xml",)), lambda line: None)
+    assert not (tmp_path / "profiles").exists()

@@ -158,9 +158,7 @@ def open_source(path: Path) -> Source:
     """
     if path.suffix == ".engine":
         raise DetectorError(f"{path} was built for one GPU and cannot be changed; give the .pt or .onnx it was made of")
-    file = model_file(Model(path=str(path)))
-    network = read_network(ov.Core(), file)
-    metadata = network_metadata(network, file)
+    file, network, metadata = _read(path)
     shape = network.input(0).partial_shape
     if shape[1].is_dynamic or shape[1].get_length() != 3:
         raise DetectorError(f"{file} takes pictures in another layout than (N, 3, H, W); export it with Ultralytics")
@@ -173,6 +171,17 @@ def open_source(path: Path) -> Source:
         input_wh=(width.get_length(), height.get_length()) if width.is_static and height.is_static else None,
         batch=batch.get_length() if batch.is_static else None,
     )
+
+
+def _read(path: Path) -> tuple[Path, Any, Metadata]:
+    """What a fleet file's `model.path` would be; mistakes name the path, for here it is an option's and no file's."""
+    try:
+        file = model_file(Model(path=str(path)))
+        network = read_network(ov.Core(), file)
+        return file, network, network_metadata(network, file)
+    except DetectorError as error:
+        said = str(error).removeprefix("model.path: ")
+        raise DetectorError(said if str(path) in said else f"{path}: {said}") from error
 
 
 def arithmetic() -> str:

@@ -13,7 +13,7 @@ from pipeline.config import Fleet, load_fleet, own_keys
 from pipeline.config.camera import Stride
 from pipeline.config.overlay import is_own
 from pipeline.detect.load import pick_backend
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, PipelineError
 from pipeline.tune.fine import Proposals, require_optuna
 from pipeline.tune.fingerprint import Fingerprint, read_fingerprint
 from pipeline.tune.goal import Budget, Goal, parse_budget, parse_goal, parse_time
@@ -128,6 +128,7 @@ def prepare(order: Order, say: Callable[[str], None], machine: Fingerprint | Non
             f"ground truth: nothing else says what another model costs in accuracy{f' ({blind})' if blind else ''}"
         )
     if variants is not None:
+        _require_usable(models, variants)
         say(f"accuracy: {variants.basis}")
     return Prepared(
         order=order,
@@ -222,6 +223,15 @@ def _model(path: Path) -> str:
     if len(path.parts) > 1:
         raise ConfigError(f"--model {path}: there is no such model")
     return str(path)
+
+
+def _require_usable(models: Sequence[str], variants: Variants) -> None:
+    """Say now of a model that is none, not when its turn has come."""
+    for path in models:
+        try:
+            variants.input_wh(path)
+        except PipelineError as error:
+            raise ConfigError(f"--model: {error}") from error
 
 
 def _variants(order: Order, fleet: Fleet, footage: Footage, folder: Path, backend: str) -> tuple[Variants | None, str]:
