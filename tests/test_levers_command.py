@@ -14,7 +14,7 @@ import av
 import msgspec
 import pytest
 
-from pipeline.cli.export import export, sizes_of
+from pipeline.cli.export import export, require_folder, sizes_of
 from pipeline.cli.levers import levers
 from pipeline.config.values import Fleet
 from pipeline.errors import ConfigError, DetectorError, EvaluationError
@@ -138,6 +138,17 @@ def test_export_int8_without_pictures_is_refused_before_anything_is_made(tmp_pat
     with pytest.raises(DetectorError, match=r"INT8 of .* needs pictures to be calibrated on"):
         run_export(model, precision="f16,int8", out=tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_folder_of_models_that_cannot_be_is_told_before_anything_is_made(tmp_path: Path) -> None:
+    file = tmp_path / "notes.txt"
+    file.write_text("")
+    for folder in (file, file / "inside" / "of it"):
+        with pytest.raises(ConfigError, match="--out .*notes.txt.*: no models can be written there"):
+            run_export(SAMPLE, inputs="512x288", out=folder)
+        with pytest.raises(ConfigError, match="--keep .*notes.txt.*: no models can be written there"):
+            run_levers(SAMPLE, data=Path("d.yaml"), keep=folder)
+    require_folder("--out", tmp_path / "not" / "yet")
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,7 @@ def export(  # noqa: PLR0917
     from pipeline.logs import configure_logs
 
     recipes = _recipes(inputs, precision)
+    require_folder("--out", out)
     configure_logs("export", level="warning")
     forbid_telemetry()
     _print(_made(model, recipes, data, fleet, out, seconds), as_json)
@@ -103,6 +104,21 @@ def sizes_of(inputs: str) -> list[tuple[int, int]]:
             raise ConfigError(f"--input: found “{one}”, expected WIDTHxHEIGHT such as 512x288, or several with commas")
         found.append((int(match[1]), int(match[2])))
     return found
+
+
+def require_folder(option: str, folder: Path) -> None:
+    """Say now, not when a model is made, that none can be written there.
+
+    Raises:
+        ConfigError: It is no folder, none can be made there, or nothing can be written into it.
+    """
+    import os
+
+    from pipeline.errors import ConfigError
+
+    there = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise ConfigError(f"{option} {folder}: no models can be written there; name a folder of yours")
 
 
 def _print(exported: Exported, as_json: bool) -> None:

@@ -68,7 +68,7 @@ def levers(  # noqa: PLR0917
 
     Example: camfleet levers samples/model/demo_openvino_model --fleet configs/evaluate.yaml --out levers.html
     """
-    from pipeline.cli.export import sizes_of
+    from pipeline.cli.export import require_folder, sizes_of
     from pipeline.detect.quiet import forbid_telemetry
     from pipeline.errors import ConfigError
     from pipeline.logs import configure_logs
@@ -79,6 +79,8 @@ def levers(  # noqa: PLR0917
         raise ConfigError(f"--out: found “{out}”, expected a file that ends in .html or .png")
     if out is not None and not out.parent.is_dir():
         raise ConfigError(f"--out: there is no folder {out.parent}")
+    if keep is not None:
+        require_folder("--keep", keep)
     configure_logs("levers", level="warning")
     forbid_telemetry()
     board = _board(_Asked(model, data, fleet, reference, others or [], sizes_of(inputs), keep, seconds))
