@@ -144,9 +144,9 @@ def test_folder_of_models_that_cannot_be_is_told_before_anything_is_made(tmp_pat
     file = tmp_path / "notes.txt"
     file.write_text("")
     for folder in (file, file / "inside" / "of it"):
-        with pytest.raises(ConfigError, match="--out .*notes.txt.*: no models can be written there"):
+        with pytest.raises(ConfigError, match=r"--out .*notes\.txt.*: no models can be written there"):
             run_export(SAMPLE, inputs="512x288", out=folder)
-        with pytest.raises(ConfigError, match="--keep .*notes.txt.*: no models can be written there"):
+        with pytest.raises(ConfigError, match=r"--keep .*notes\.txt.*: no models can be written there"):
             run_levers(SAMPLE, data=Path("d.yaml"), keep=folder)
     require_folder("--out", tmp_path / "not" / "yet")
 
