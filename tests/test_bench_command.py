@@ -20,6 +20,7 @@ from pipeline.cli.bench import bench
 from pipeline.config import load_fleet
 from pipeline.detect.stub import ServiceTime, StubDetector
 from pipeline.errors import DetectorError, PipelineError
+from pipeline.logs import LOG_LEVEL
 from tests.conftest import RECORDING_FPS, RECORDING_FRAMES
 
 FleetFile = Callable[..., Path]
@@ -27,17 +28,20 @@ FleetFile = Callable[..., Path]
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing here is about how much is measured."""
+    """Nothing here is about how much is measured; and what is chosen for a command's processes ends with it."""
+    monkeypatch.setenv(LOG_LEVEL, "debug")
     for name in ("BARE_S", "DECODE_S", "SETTLE_S"):
         monkeypatch.setattr(f"pipeline.cli.bench.{name}", (0.3, 0.3))
 
 
 def test_bench_fleet_tells_every_part_as_json(
-    fleet_file: FleetFile, recording: Path, capsys: pytest.CaptureFixture[str]
+    fleet_file: FleetFile, recording: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     file = fleet_file({"gate": {"url": str(recording), "loop": True}, "yard": {"url": str(recording), "loop": True}})
     bench(file, seconds=1.0, as_json=True)
-    told = msgspec.json.decode(capsys.readouterr().out, type=Bench)
+    printed = capfd.readouterr()
+    told = msgspec.json.decode(printed.out, type=Bench)
+    assert "[info" not in printed.err, "lines of the fleet's processes would be written into the bars"
     assert [camera.camera_id for camera in told.cameras] == ["gate", "yard"]
     assert told.bare.images_hz > 0 and told.bare.input_wh == (640, 640)
     assert told.run.published_hz > 0 and told.run.detected_hz > 0

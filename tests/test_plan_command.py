@@ -17,6 +17,7 @@ from pipeline.capacity.figures import Check, Plan
 from pipeline.cli import app
 from pipeline.cli.plan import plan
 from pipeline.errors import ConfigError, PipelineError
+from pipeline.logs import LOG_LEVEL
 
 ROOT = Path(__file__).parent.parent
 DEADLINE_S = 60
@@ -119,7 +120,8 @@ def test_plan_mistake_is_one_line_and_exit_code_2():
 
 @pytest.fixture(autouse=True)
 def brief(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing here is about how much is played, either."""
+    """Nothing here is about how much is played, either; and what is chosen for a command's processes ends with it."""
+    monkeypatch.setenv(LOG_LEVEL, "debug")
     monkeypatch.setattr("pipeline.capacity.rehearse.MANY", 400)
 
 
@@ -135,14 +137,15 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("short")
 def test_plan_check_measures_plans_runs_and_compares(
-    fleet_file: FleetFile, recording: Path, capsys: pytest.CaptureFixture[str]
+    fleet_file: FleetFile, recording: Path, capfd: pytest.CaptureFixture[str]
 ):
     camera = {"url": str(recording), "loop": True, "stride": 2}
     file = fleet_file({"gate": camera, "yard": camera}, model={"backend": "stub", "options": {"a_ms": 10}})
     plan(file, check=True, seconds=1.0, as_json=True)
-    printed = capsys.readouterr()
+    printed = capfd.readouterr()
     told = msgspec.json.decode(printed.out, type=Check)
     assert "measuring the whole fleet" in printed.err
+    assert "[info" not in printed.err, "lines of the fleet's processes would be written into the bars"
     assert told.cores > 0 and told.machine
     assert told.service.batches[0].alone_ms >= 10 and told.in_place >= 1
     figures = {one.name: one for one in told.figures}

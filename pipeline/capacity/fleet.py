@@ -70,7 +70,8 @@ def measure(fleet: Fleet, step: Callable[[str, float], Turn]) -> Measured:
     """
     require_live(fleet)
     service = measure_service(fleet, SERVICE_S, step("the detector alone, batch by batch", SERVICE_S))
-    turn, done = step(f"{len(fleet.cameras)} cameras, each alone", len(fleet.cameras)), []
+    count = len(fleet.cameras)
+    turn, done = step(f"{count} camera{'' if count == 1 else 's'}, each alone", count), []
 
     def known(cost: CameraCost) -> None:
         done.append(cost)

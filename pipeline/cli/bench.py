@@ -36,10 +36,11 @@ def bench(
     Example: camfleet bench configs/demo.yaml --seconds 30 --json > bench.json
     """
     from pipeline.config import load_fleet
-    from pipeline.logs import configure_logs
+    from pipeline.logs import choose_log_level, configure_logs
 
     fleet = load_fleet(fleet_file)
-    configure_logs("bench", level="warning")
+    choose_log_level("warning")  # In the fleet's processes, too: their lines would be written into the bars.
+    configure_logs("bench")
     with _progress() as progress:
         measured = _measure(fleet, seconds, progress)
     _print(measured, as_json)
@@ -58,7 +59,8 @@ def _measure(fleet: Fleet, seconds: float, progress: Progress) -> Bench:
     bare_s, decode_s, settle_s = (_between(*bounds, seconds / 4) for bounds in (BARE_S, DECODE_S, SETTLE_S))
     cores = machine.usable_cores()
     bare = measure_bare(fleet, bare_s, _step(progress, "the detector alone", bare_s))
-    turn = _step(progress, f"{len(fleet.cameras)} cameras, each alone", len(fleet.cameras))
+    count = len(fleet.cameras)
+    turn = _step(progress, f"{count} camera{'' if count == 1 else 's'}, each alone", count)
     known: list[CameraCost] = []
 
     def done(cost: CameraCost) -> None:

@@ -240,12 +240,11 @@ def _of_fleet(  # noqa: PLR0917
 ) -> Plan:
     from pipeline.capacity.fleet import measure, plan_fleet, task_of
     from pipeline.config import Slo
-    from pipeline.logs import configure_logs
 
     fleet, table = _load(fleet_file), None if prices is None else _prices(prices)
     if p95 is not None:
         fleet = fleet.model_copy(update={"slo": Slo(p95_ms=_promise(p95))})
-    configure_logs("plan", level="warning")
+    _quiet()
     found = measure(fleet, _steps(progress))
     made = plan_fleet(fleet, found, as_it_is=False, more=more)
     return made if table is None else _priced(made, task_of(fleet, found, as_it_is=False)[0], table, archive)
@@ -254,13 +253,20 @@ def _of_fleet(  # noqa: PLR0917
 def _check(fleet_file: Path, seconds: float, as_json: bool) -> None:
     from pipeline.capacity.check import check
     from pipeline.capacity.report import report_check
-    from pipeline.logs import configure_logs
 
     fleet = _load(fleet_file)
-    configure_logs("plan", level="warning")
+    _quiet()
     with _progress() as progress:
         done = check(fleet, seconds, _steps(progress))
     _show(done, as_json, lambda: report_check(done))
+
+
+def _quiet() -> None:
+    """In the processes of a fleet, too: its cameras' comings and goings would be written into the bars."""
+    from pipeline.logs import choose_log_level, configure_logs
+
+    choose_log_level("warning")
+    configure_logs("plan")
 
 
 def _load(fleet_file: Path) -> Fleet:

@@ -116,7 +116,8 @@ def run(
         _tell(f"loading {fleet.model.path or fleet.model.backend} …")
         ready = _opened(supervisor, received)
         stack.enter_context(_controlled(supervisor, fleet_file, watch_file, reading_anew(load, tuned.words)))
-        _tell(f"{len(fleet.cameras)} cameras → {_workers(ready)} → {_endpoints(ready)}")
+        count = len(fleet.cameras)
+        _tell(f"{count} camera{'' if count == 1 else 's'} → {_workers(ready)} → {_endpoints(ready)}")
         if supervisor.page:
             _tell(f"page: {supervisor.page}")
         with FleetWatch(ready.inside, list(fleet.cameras), fleet.slo.p95_ms) as watch:
