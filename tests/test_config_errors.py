@@ -62,6 +62,7 @@ def bind(endpoint: str) -> str:
             "5:5: cameras.gate.stride: found a list or mapping, expected a whole number",
             id="a list for a number",
         ),
+        pytest.param(gate("max_detect_hz: 0"), "found “0”, expected a number above 0 to 1000", id="optional number"),
         pytest.param(gate("read_timeout_s: .nan"), "found “.nan”, expected a number above 0 to 300", id="not a number"),
         pytest.param(gate("read_timeout_s: .inf"), "found “.inf”, expected a number above 0 to 300", id="infinity"),
         pytest.param(
