@@ -38,11 +38,11 @@ def serve(options: ReplayOptions, seconds: float, parent: Connection) -> None:
 
 
 async def _serve(options: ReplayOptions, seconds: float, parent: Connection) -> None:
-    from pipeline.replay.serve import hurry
+    from pipeline.replay.serve import go_first
     from pipeline.replay.server import ReplayServer
 
     configure_logs("replay", level="warning")
-    hurry()
+    go_first()
     late_s: list[float] = []
     async with ReplayServer(options, observe=lambda departure: late_s.append(departure.late_s)) as server:
         parent.send(server.urls)

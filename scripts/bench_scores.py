@@ -24,14 +24,14 @@ from itertools import pairwise
 import numpy as np
 from footage import ROOT, data_folder
 from labelled_pictures import judge
-from pipeline.evaluate.ground import read_ground
+from pipeline.evaluate.ground_truth import read_ground_truth
 from recorded_detections import detect_recording
 from rich.console import Console
 from rich.table import Table
 
 from pipeline.config.values import Model
 from pipeline.detections import Tracks
-from pipeline.evaluate.mot import Sequence, Truth, read_sequence
+from pipeline.evaluate.mot import FrameTruth, Sequence, read_sequence
 from pipeline.evaluate.score import score
 from pipeline.evaluate.tracking import Setup, track
 from pipeline.track.fill import FillMode
@@ -113,12 +113,12 @@ def _samples() -> list[Sequence]:
     model = Model(path=str(ROOT / "samples" / "model" / "demo_openvino_model"), backend="openvino", nms_iou=0.5)
     found = []
     for recording in sorted((ROOT / "samples").glob("*.mp4")):
-        ground = read_ground(ROOT / "samples" / "ground_truth" / recording.stem).of_class(None)
+        ground = read_ground_truth(ROOT / "samples" / "ground_truth" / recording.stem).of_class(None)
         found.append(replace(ground, detections=tuple(detect_recording(recording, model)[2])))
     return found
 
 
-def _lasting(sequence: Sequence, least_best: float) -> tuple[Truth, ...]:
+def _lasting(sequence: Sequence, least_best: float) -> tuple[FrameTruth, ...]:
     """The objects that a detector saw for long, and well at least once."""
     config = TrackerConfig(high_score=0.2, birth_score=0.25)
     frames = track(sequence, Setup(1, FillMode.INTERPOLATE, tracker=config)).tracks
@@ -128,7 +128,7 @@ def _lasting(sequence: Sequence, least_best: float) -> tuple[Truth, ...]:
     truth = []
     for tracks in (t[np.isin(t.track_id, lasting)] for t in frames):
         xyxy, ones = tracks.xyxy.astype(np.float64), np.ones(len(tracks), np.int64)
-        truth.append(Truth(tracks.track_id, np.hstack([xyxy[:, :2], xyxy[:, 2:] - xyxy[:, :2]]), ones, ones))
+        truth.append(FrameTruth(tracks.track_id, np.hstack([xyxy[:, :2], xyxy[:, 2:] - xyxy[:, :2]]), ones, ones))
     return tuple(truth)
 
 
