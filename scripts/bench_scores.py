@@ -24,13 +24,13 @@ from itertools import pairwise
 import numpy as np
 from footage import ROOT, data_folder
 from labelled_pictures import judge
-from pipeline.evaluate.ground_truth import read_ground_truth
 from recorded_detections import detect_recording
 from rich.console import Console
 from rich.table import Table
 
 from pipeline.config.values import Model
 from pipeline.detections import Tracks
+from pipeline.evaluate.ground_truth import read_ground_truth
 from pipeline.evaluate.mot import FrameTruth, Sequence, read_sequence
 from pipeline.evaluate.score import score
 from pipeline.evaluate.tracking import Setup, track
