@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 
 DEADLINE_S = 30.0
@@ -69,6 +70,11 @@ class Server:
         assert self.process is not None
         self.process.send_signal(signal.SIGSTOP)
         try:
+            # A thread that is at work answers once more before it stops.
+            end_s = time.monotonic() + DEADLINE_S
+            while psutil.Process(self.process.pid).status() != psutil.STATUS_STOPPED:
+                assert time.monotonic() < end_s, "it does not stop"
+                time.sleep(0.01)
             yield
         finally:
             self.process.send_signal(signal.SIGCONT)

@@ -13,7 +13,6 @@ from typing import Any
 
 import av
 import pytest
-import structlog
 import yaml
 
 from pipeline.cli.run import _loader, reading_anew
@@ -168,11 +167,10 @@ def test_run_uses_the_profile_and_says_so_in_one_line(file: Path):
 
 
 def test_reload_says_of_the_profile_what_is_new(file: Path):
-    fleet, said = load_fleet(file), ["one", "one", "two", ""]
-    read = reading_anew(lambda _: Tuned(fleet, said.pop(0)), "one")
-    with structlog.testing.capture_logs() as logs:
-        assert all(read(file) is fleet for _ in range(4))
-    assert [line["event"] for line in logs] == ["profile two", "no profile is used any more"]
+    fleet, words, told = load_fleet(file), ["one", "one", "two", ""], []
+    read = reading_anew(lambda _: Tuned(fleet, words.pop(0)), "one", told.append)
+    assert all(read(file) is fleet for _ in range(4))
+    assert told == ["profile two", "no profile is used any more"]
 
 
 def test_run_without_profile_is_as_the_file_says(file: Path):

@@ -97,6 +97,8 @@ def run(
 
     Example: camfleet run configs/example.yaml --duration 60 --summary run.json
     """
+    import structlog
+
     from pipeline.logs import choose_log_format, configure_logs
     from pipeline.observe.watch import FleetWatch
     from pipeline.supervise.supervisor import Supervisor
@@ -115,7 +117,8 @@ def run(
             _tell(f"profile {tuned.words}")
         _tell(f"loading {fleet.model.path or fleet.model.backend} …")
         ready = _opened(supervisor, received)
-        stack.enter_context(_controlled(supervisor, fleet_file, watch_file, reading_anew(load, tuned.words)))
+        read = reading_anew(load, tuned.words, structlog.get_logger().info)
+        stack.enter_context(_controlled(supervisor, fleet_file, watch_file, read))
         count = len(fleet.cameras)
         _tell(f"{count} camera{'' if count == 1 else 's'} → {_workers(ready)} → {_endpoints(ready)}")
         if supervisor.page:
@@ -140,16 +143,15 @@ def _loader(profile: bool) -> Callable[[Path], Tuned]:
     return load_tuned if profile else lambda file: Tuned(load_fleet(file))
 
 
-def reading_anew(load: Callable[[Path], Tuned], words: str) -> Callable[[Path], Fleet]:
-    """Read the file again when it is to be applied; what there is to say of its profile is logged once it is new."""
-    import structlog
+def reading_anew(load: Callable[[Path], Tuned], words: str, tell: Callable[[str], object]) -> Callable[[Path], Fleet]:
+    """Read the file again when it is to be applied; what there is to say of its profile is told once it is new."""
 
     def read(file: Path) -> Fleet:
         nonlocal words
         tuned = load(file)
         if tuned.words != words:
             words = tuned.words
-            structlog.get_logger().info(f"profile {words}" if words else "no profile is used any more")
+            tell(f"profile {words}" if words else "no profile is used any more")
         return tuned.fleet
 
     return read
