@@ -142,7 +142,7 @@ def nats(folder: Path, *, login: bool = False) -> Iterator[Server]:
 
 
 _NGINX = """
-daemon off; error_log stderr; pid {folder}/nginx.pid; worker_processes 1; {user}
+daemon off; master_process off; error_log stderr; pid {folder}/nginx.pid; {user}
 events {{ worker_connections 64; }}
 http {{
     access_log off;

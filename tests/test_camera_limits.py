@@ -215,11 +215,13 @@ def test_camera_whose_time_jumps_with_every_other_picture_has_its_lines_counted_
             text=True,
             env={**os.environ, "PYTHONPATH": path},
         )
-        town.listen(lambda w: len(w.sessions()) >= jumps - 10)
-        began_ns = town.states[-1].at_ns
-        town.listen(lambda w: w.states[-1].at_ns - began_ns > 3 * NS_PER_S)
-        process.terminate()
-        _, errors = process.communicate(timeout=DEADLINE_S)
+        try:
+            town.listen(lambda w: len(w.sessions()) >= jumps - 10)
+            began_ns = town.states[-1].at_ns
+            town.listen(lambda w: w.states[-1].at_ns - began_ns > 3 * NS_PER_S)
+        finally:
+            process.terminate()
+            _, errors = process.communicate(timeout=DEADLINE_S)
     lines = [line for line in errors.splitlines() if line]
     assert len(lines) < jumps / 2
     left_out = [int(line.partition("lines_left_out=")[2].split()[0]) for line in lines if "lines_left_out" in line]
