@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from rich.progress import Progress
-
     from pipeline.bench.figures import Bench, CameraCost
+    from pipeline.cli.steps import Step
     from pipeline.config.values import Fleet
 
 BARE_S, DECODE_S, SETTLE_S = (2.0, 5.0), (1.0, 3.0), (2.0, 8.0)
@@ -35,20 +31,21 @@ def bench(
 
     Example: camfleet bench configs/demo.yaml --seconds 30 --json > bench.json
     """
+    from pipeline.cli.steps import steps
     from pipeline.config import load_fleet
     from pipeline.logs import choose_log_level, configure_logs
 
     fleet = load_fleet(fleet_file)
     choose_log_level("warning")  # In the fleet's processes, too: their lines would be written into the bars.
     configure_logs("bench")
-    with _progress() as progress:
-        measured = _measure(fleet, seconds, progress)
+    with steps("measuring") as step:
+        measured = _measure(fleet, seconds, step)
     _print(measured, as_json)
     if any(camera.error for camera in measured.cameras):
         raise typer.Exit(1)
 
 
-def _measure(fleet: Fleet, seconds: float, progress: Progress) -> Bench:
+def _measure(fleet: Fleet, seconds: float, begin: Step) -> Bench:
     from pipeline.bench import machine
     from pipeline.bench.bare import measure_bare
     from pipeline.bench.decode import measure_decode
@@ -58,9 +55,9 @@ def _measure(fleet: Fleet, seconds: float, progress: Progress) -> Bench:
 
     bare_s, decode_s, settle_s = (_between(*bounds, seconds / 4) for bounds in (BARE_S, DECODE_S, SETTLE_S))
     cores = machine.usable_cores()
-    bare = measure_bare(fleet, bare_s, _step(progress, "the detector alone", bare_s))
+    bare = measure_bare(fleet, bare_s, begin("the detector alone", bare_s))
     count = len(fleet.cameras)
-    turn = _step(progress, f"{count} camera{'' if count == 1 else 's'}, each alone", count)
+    turn = begin(f"{count} camera{'' if count == 1 else 's'}, each alone", count)
     known: list[CameraCost] = []
 
     def done(cost: CameraCost) -> None:
@@ -68,7 +65,7 @@ def _measure(fleet: Fleet, seconds: float, progress: Progress) -> Bench:
         turn(len(known))
 
     cameras = measure_decode(fleet.cameras.values(), bare.input_wh, decode_s, done)
-    step = _step(progress, "the whole fleet", settle_s + seconds)
+    step = begin("the whole fleet", settle_s + seconds)
     run = measure_fleet(fleet, Span(settle_s, seconds), step)
     step(settle_s + seconds)
     return Bench(
@@ -81,26 +78,6 @@ def _measure(fleet: Fleet, seconds: float, progress: Progress) -> Bench:
         run=run,
         verdict=judge(cores, bare, cameras, run, fleet.slo.p95_ms),
     )
-
-
-@contextlib.contextmanager
-def _progress() -> Iterator[Progress]:
-    """Bars on a terminal, a line for each step elsewhere; on stderr, because stdout is for the result."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        yield progress
-
-
-def _step(progress: Progress, words: str, total: float) -> Callable[[float], None]:
-    """Begin a step; the function returned tells how far it is."""
-    if progress.disable:
-        typer.echo(f"measuring {words} …", err=True)
-    task = progress.add_task(words, total=total)
-    return lambda so_far: progress.update(task, completed=min(so_far, total))
 
 
 def _between(least: float, most: float, value: float) -> float:

@@ -16,20 +16,25 @@ if TYPE_CHECKING:
 PRECISIONS = ("as it is", "f32", "f16", "int8")
 
 
+Model = Annotated[
+    Path, typer.Argument(metavar="MODEL", help="A .pt, an .onnx, an .xml or its folder.", show_default=False)
+]
+Data = Annotated[
+    Path | None,
+    typer.Option(metavar="DATASET.yaml", help="Labelled pictures, as Ultralytics keeps them.", show_default=False),
+]
+Seconds = Annotated[float, typer.Option(min=0.1, help="How long the speed of each is measured.")]
+
+
 def export(  # noqa: PLR0917
-    model: Annotated[
-        Path, typer.Argument(metavar="MODEL", help="A .pt, an .onnx, an .xml or its folder.", show_default=False)
-    ],
+    model: Model,
     inputs: Annotated[
         str, typer.Option("--input", metavar="WxH,…", help="Inputs to make, px; the model's own without it.")
     ] = "",
     precision: Annotated[
         str, typer.Option(metavar="f32,f16,int8", help="Precisions to make; the model's own without it.")
     ] = "",
-    data: Annotated[
-        Path | None,
-        typer.Option(metavar="DATASET.yaml", help="Labelled pictures, as Ultralytics keeps them.", show_default=False),
-    ] = None,
+    data: Data = None,
     fleet: Annotated[
         Path | None,
         typer.Option(
@@ -39,7 +44,7 @@ def export(  # noqa: PLR0917
         ),
     ] = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where the models are made, a folder each.")] = Path(),
-    seconds: Annotated[float, typer.Option(min=0.1, help="How long the speed of each is measured.")] = 3.0,
+    seconds: Seconds = 3.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
     r"""Make a model's other forms, and tell what each is worth: accuracy, speed and size before and after.

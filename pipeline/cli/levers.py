@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipeline.cli.export import Data, Model, Seconds, require_folder, sizes_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -19,13 +21,8 @@ PICTURES = (".html", ".png")
 
 
 def levers(  # noqa: PLR0917
-    model: Annotated[
-        Path, typer.Argument(metavar="MODEL", help="A .pt, an .onnx, an .xml or its folder.", show_default=False)
-    ],
-    data: Annotated[
-        Path | None,
-        typer.Option(metavar="DATASET.yaml", help="Labelled pictures, as Ultralytics keeps them.", show_default=False),
-    ] = None,
+    model: Model,
+    data: Data = None,
     fleet: Annotated[
         Path | None,
         typer.Option(
@@ -56,7 +53,7 @@ def levers(  # noqa: PLR0917
     keep: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Keep the models that are made for it.", show_default=False)
     ] = None,
-    seconds: Annotated[float, typer.Option(min=0.1, help="How long the speed of each is measured.")] = 3.0,
+    seconds: Seconds = 3.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
     r"""Measure every lever on this machine: speed-up, accuracy lost, memory; in order of leverage, with the front.
@@ -68,7 +65,6 @@ def levers(  # noqa: PLR0917
 
     Example: camfleet levers samples/model/demo_openvino_model --fleet configs/evaluate.yaml --out levers.html
     """
-    from pipeline.cli.export import require_folder, sizes_of
     from pipeline.detect.quiet import forbid_telemetry
     from pipeline.errors import ConfigError
     from pipeline.logs import configure_logs

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
     from concurrent.futures import Executor
-
-    from rich.progress import Progress
 
     from pipeline.config import Fleet
     from pipeline.profile.figures import Profile
@@ -88,6 +84,7 @@ def _measure(
     fleet: Fleet, fleet_file: Path, seconds: float, urgent: Executor, *, sinks: bool, beside: Path | None
 ) -> Profile:
     """Measure, and sample where there is a page to write samples beside."""
+    from pipeline.cli.steps import steps
     from pipeline.logs import configure_logs
     from pipeline.profile.measure import Wish, profile
     from pipeline.profile.sampler import require_sampler
@@ -96,8 +93,8 @@ def _measure(
         require_sampler()
     configure_logs("profile", level="warning")
     wish = Wish(seconds, urgent, sinks, None if beside is None else beside.absolute().with_suffix(""))
-    with _progress() as progress:
-        return profile(fleet, fleet_file, wish, lambda words, total: _step(progress, words, total))
+    with steps("measuring") as step:
+        return profile(fleet, fleet_file, wish, step)
 
 
 def _require_writable(page: Path | None) -> None:
@@ -113,26 +110,6 @@ def _require_writable(page: Path | None) -> None:
         raise ProfileError(f"--out {page}: there is no folder {folder}; make it first")
     if page.is_dir() or not os.access(page if page.exists() else folder, os.W_OK):
         raise ProfileError(f"--out {page} cannot be written; name a file in a folder of yours")
-
-
-@contextlib.contextmanager
-def _progress() -> Iterator[Progress]:
-    """Bars on a terminal, a line for each step elsewhere; on stderr, because stdout is for the result."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        yield progress
-
-
-def _step(progress: Progress, words: str, total: float) -> Callable[[float], None]:
-    """Begin a step; the function returned tells how far it is. With a total of 0 nobody knows how long it takes."""
-    if progress.disable:
-        typer.echo(f"measuring {words} …", err=True)
-    task = progress.add_task(words, total=total or None)
-    return lambda so_far: progress.update(task, completed=min(so_far, total) if total else 0.0)
 
 
 def _show(found: Profile, page: Path | None, as_json: bool) -> None:

@@ -10,12 +10,15 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    Step = Callable[[str, float], Callable[[float], None]]
+    """Begins a step with its words and length; what it gives tells how far the step is."""
+
 
 @contextlib.contextmanager
-def steps() -> Iterator[Callable[[str, float], Callable[[float], None]]]:
-    """Begins a step of so many parts; the function that this returns tells how many are done.
+def steps(doing: str = "") -> Iterator[Step]:
+    """Begins a step of so many parts, or of 0 where nobody knows; the function this returns tells how many are done.
 
-    On stderr, because stdout is for the result.
+    On stderr, because stdout is for the result. Where that is no terminal, `doing` goes before the words of each step.
     """
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -28,8 +31,8 @@ def steps() -> Iterator[Callable[[str, float], Callable[[float], None]]]:
 
         def step(words: str, total: float) -> Callable[[float], None]:
             if progress.disable:
-                typer.echo(f"{words} …", err=True)
-            task = progress.add_task(words, total=total)
-            return lambda done: progress.update(task, completed=min(done, total))
+                typer.echo(f"{doing} {words} …".lstrip(), err=True)
+            task = progress.add_task(words, total=total or None)
+            return lambda done: progress.update(task, completed=min(done, total) if total else 0.0)
 
         yield step

@@ -8,7 +8,6 @@ from concurrent.futures import Executor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from pipeline.bench import machine
 from pipeline.bench.figures import CameraCost
@@ -39,11 +38,8 @@ OVER = frozenset({"ended", "failed", "removed"})
 """States that a camera does not leave by itself."""
 
 
-class Progress(Protocol):
-    """Told how far a step is."""
-
-    def __call__(self, words: str, total: float) -> Callable[[float], None]:
-        """Begin a step; the function returned is called with how much of `total` is done."""
+Progress = Callable[[str, float], Callable[[float], None]]
+"""Begins a step with its words and total; the function that it gives is called with how much of that is done."""
 
 
 @dataclass(frozen=True, slots=True)
