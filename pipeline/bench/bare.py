@@ -150,27 +150,18 @@ def run_bare(detector: Detector, seconds: float) -> BareDetector:
     Raises:
         DetectorError: It fails.
     """
-    counts, failures = [0] * detector.lanes, list[Exception]()
+    counts = [0] * detector.lanes
     rng = np.random.default_rng(0)
     for lane in range(detector.lanes):
         detector.input(lane)[:] = rng.integers(0, 255, detector.input(lane).shape, np.uint8)
     began_s, spent_s, busy_s = time.monotonic(), time.process_time(), machine.busy_s()
 
     def work(lane: int) -> None:
-        try:
-            while time.monotonic() < began_s + seconds:
-                detector.detect(lane, detector.max_batch)
-                counts[lane] += detector.max_batch
-        except DetectorError as error:
-            failures.append(error)
+        while time.monotonic() < began_s + seconds:
+            detector.detect(lane, detector.max_batch)
+            counts[lane] += detector.max_batch
 
-    threads = [threading.Thread(target=work, args=(lane,), name=f"lane-{lane}") for lane in range(detector.lanes)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if failures:
-        raise failures[0]
+    on_lanes(detector.lanes, work)
     wall_s, cpu_s, images = time.monotonic() - began_s, time.process_time() - spent_s, max(1, sum(counts))
     return BareDetector(
         images_hz=round(images / wall_s, 1),
@@ -183,3 +174,26 @@ def run_bare(detector: Detector, seconds: float) -> BareDetector:
         input_wh=detector.input_wh,
         memory_mb=round(machine.memory_mb(os.getpid()), 1),
     )
+
+
+def on_lanes(lanes: int, work: Callable[[int], None]) -> None:
+    """Do `work` for each of so many lanes, at once; returns when all are done.
+
+    Raises:
+        DetectorError: The first that one of them failed with.
+    """
+    failures: list[DetectorError] = []
+
+    def run(lane: int) -> None:
+        try:
+            work(lane)
+        except DetectorError as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=run, args=(lane,), name=f"lane-{lane}") for lane in range(lanes)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]

@@ -5,18 +5,17 @@ The difference is what lanes take from each other. Each detection is timed, as t
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from functools import partial
 
 import numpy as np
 
-from pipeline.bench.bare import measure_devices
+from pipeline.bench.bare import measure_devices, on_lanes
 from pipeline.bench.figures import MeasuredService, Service
 from pipeline.config.values import Fleet
 from pipeline.detect import Detector
-from pipeline.errors import DetectorError, PipelineError
+from pipeline.errors import PipelineError
 
 FEWEST = 8
 """Batches timed of each kind, however long that takes: a median of fewer says little."""
@@ -78,25 +77,15 @@ def _of_size(detector: Detector, size: int, seconds: float) -> Service:
 def _time(detector: Detector, size: int, lanes: int, seconds: float) -> tuple[list[float], float]:
     """How long each batch took, s, with so many lanes at work, and the CPU time of all of them, s."""
     times_s: list[list[float]] = [[] for _ in range(lanes)]
-    failures: list[Exception] = []
     spent_s, began_s = time.process_time(), time.monotonic()
 
     def work(lane: int) -> None:
         own = times_s[lane]
-        try:
-            while (begin_s := time.monotonic()) < began_s + seconds or (
-                len(own) < FEWEST and begin_s < began_s + LONGEST_S
-            ):
-                detector.detect(lane, size)
-                own.append(time.monotonic() - begin_s)
-        except DetectorError as error:
-            failures.append(error)
+        while (begin_s := time.monotonic()) < began_s + seconds or (
+            len(own) < FEWEST and begin_s < began_s + LONGEST_S
+        ):
+            detector.detect(lane, size)
+            own.append(time.monotonic() - begin_s)
 
-    threads = [threading.Thread(target=work, args=(lane,), name=f"lane-{lane}") for lane in range(lanes)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if failures:
-        raise failures[0]
+    on_lanes(lanes, work)
     return [took_s for own in times_s for took_s in own], time.process_time() - spent_s
