@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
-
-from pipeline.burst.report.page import without_control_characters
+from pipeline.document import environment, without_control_characters
 from pipeline.errors import EvaluationError
 from pipeline.levers import chart
 from pipeline.levers.figures import Leaderboard
@@ -26,16 +24,10 @@ def write_page(board: Leaderboard, path: Path) -> None:
 
 def page(board: Leaderboard) -> str:
     """The leaderboard as one HTML document that fetches nothing."""
-    environment = Environment(
-        loader=ChoiceLoader([PackageLoader("pipeline.levers"), PackageLoader("pipeline.burst.report")]),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["figure"] = _figure
+    templates = environment("pipeline.levers", "pipeline.burst.report")
+    templates.filters["figure"] = _figure
     drawn = chart.svg(board)
-    return without_control_characters(environment.get_template("levers.html").render(board=board, chart=drawn))
+    return without_control_characters(templates.get_template("levers.html").render(board=board, chart=drawn))
 
 
 def _figure(value: float | None, decimals: int) -> str:

@@ -6,9 +6,9 @@ import math
 from functools import cache
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 
-from pipeline.burst.report.page import without_control_characters
+from pipeline.document import environment, without_control_characters
 from pipeline.errors import ProfileError
 from pipeline.profile import look
 from pipeline.profile.figures import STAGE_WORDS, STEP_WORDS, Profile
@@ -63,15 +63,9 @@ def page(profile: Profile) -> str:
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("pipeline.profile"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"percent": _percent, "figure": _figure}
-    return environment
+    made = environment("pipeline.profile")
+    made.filters |= {"percent": _percent, "figure": _figure}
+    return made
 
 
 def _percent(share: float) -> str:

@@ -12,8 +12,9 @@ from xml.etree import ElementTree
 import msgspec
 
 from pipeline.burst.report import charts
-from pipeline.burst.report.page import page, without_control_characters
+from pipeline.burst.report.page import page
 from pipeline.burst.result import BurstReport
+from pipeline.document import without_control_characters
 from tests.test_burst_report import canned
 
 _VOID = {"meta", "br", "img", "link", "hr", "input"}

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 
 from pipeline.burst.report import charts
 from pipeline.burst.result import BurstReport, FaultMark, PhaseReport
+from pipeline.document import environment, without_control_characters
 from pipeline.errors import BurstError
-
-_NOT_HTML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
-"""HTML's standard, 13.1.4, and the form feed, which SVG has not; names, reasons and logs come from anywhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,22 +75,11 @@ def page(report: BurstReport) -> str:
     )
 
 
-def without_control_characters(text: str) -> str:
-    """`text` with a sign in place of what HTML has not: control characters, noncharacters and halves of characters."""
-    return _NOT_HTML.sub("\ufffd", text)
-
-
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("pipeline.burst.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"ms": _ms, "counts": _counts}
-    return environment
+    made = environment("pipeline.burst.report")
+    made.filters |= {"ms": _ms, "counts": _counts}
+    return made
 
 
 def _drawings(report: BurstReport) -> tuple[tuple[charts.Draw, float], ...]:
