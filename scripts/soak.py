@@ -181,6 +181,7 @@ def _report(soaked: Soaked) -> dict[str, Any]:
         "minutes": round(soaked.looks[-1].at_s / 60, 1),
         "memory, MB": round(float(np.median([look.memory_mb for look in settled])), 1),
         "memory grows, MB an hour": growth["memory_mb"],
+        "of which": _of_which(settled),
         "mapped files grow, MB an hour": growth["files_mb"],
         "descriptors grow, an hour": growth["descriptors"],
         "threads grow, an hour": growth["threads"],
@@ -204,6 +205,20 @@ def _slope(settled: list[Look], name: str) -> float | str:
     if settled[-1].at_s - settled[0].at_s < JUDGED_S:
         return f"not known: the run is shorter than {(SETTLED_S + JUDGED_S) / 60:g} minutes"
     return round(slope_per_h((look.at_s for look in settled), [getattr(look, name) for look in settled]), 2)
+
+
+def _of_which(settled: list[Look]) -> str:
+    """How much each process grows in an hour, MB; those that stay as they are (0.2) are left out."""
+    if settled[-1].at_s - settled[0].at_s < JUDGED_S:
+        return ""
+    slopes = {name: _growth_of(name, settled) for name in settled[-1].own_mb}
+    grown = sorted(((slope, name) for name, slope in slopes.items() if abs(slope) >= 0.2), reverse=True)
+    return ", ".join(f"{name} {slope:+.1f}" for slope, name in grown)
+
+
+def _growth_of(name: str, settled: list[Look]) -> float:
+    seen = [look for look in settled if name in look.own_mb]
+    return slope_per_h((look.at_s for look in seen), [look.own_mb[name] for look in seen])
 
 
 def _broken(report: dict[str, Any]) -> list[str]:

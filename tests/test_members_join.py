@@ -20,6 +20,7 @@ import yaml
 from pipeline import CameraState, ConfigError, ControlError, DetectorError, Fleet, FrameResult, Subscriber
 from pipeline.config import load_fleet
 from pipeline.supervise.control import ControlServer, ask, find
+from pipeline.supervise.watch import FileWatch, stamp_of
 from tests.test_fleet import assert_books_are_right
 from tests.waiting import wait_until
 
@@ -366,6 +367,7 @@ def test_run_applies_its_changed_file(path: Path, runtime: Path, recording: Path
         finally:
             process.send_signal(signal.SIGINT)
             process.wait(DEADLINE_S)
+            print(said.read_text())
     assert "Traceback" not in said.read_text()
 
 
@@ -379,3 +381,14 @@ def test_fleet_whose_recordings_have_ended_takes_another_camera(
         assert not fleet.wait(0.5)
     with pytest.raises(ControlError, match="the fleet has ended"):
         fleet.remove_camera("b")
+
+
+def test_file_that_changed_after_it_was_read_and_before_it_is_watched_has_changed(path: Path, within: Callable):
+    as_read, told = stamp_of(path), []
+    change(path, lambda body: body["cameras"].pop("b"))
+    watching = FileWatch(path, lambda: told.append(True), as_read)
+    try:
+        wait_until(within, lambda: told)
+    finally:
+        watching.close()
+    assert told == [True]

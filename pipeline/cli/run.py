@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pipeline.observe.tally import FleetTally
     from pipeline.observe.watch import FleetWatch
     from pipeline.supervise.supervisor import Supervisor
+    from pipeline.supervise.watch import Stamp
     from pipeline.supervise.workers import FleetReady
     from pipeline.tune.use import Tuned
 
@@ -102,8 +103,10 @@ def run(
     from pipeline.logs import choose_log_format, configure_logs
     from pipeline.observe.watch import FleetWatch
     from pipeline.supervise.supervisor import Supervisor
+    from pipeline.supervise.watch import stamp_of
 
     load = _loader(profile)
+    as_read = stamp_of(fleet_file) if watch_file else None
     tuned = load(fleet_file)
     fleet = _with_page(tuned.fleet, page)
     _check_writable(summary)
@@ -118,7 +121,7 @@ def run(
         _tell(f"loading {fleet.model.path or fleet.model.backend} …")
         ready = _opened(supervisor, received)
         read = reading_anew(load, tuned.words, structlog.get_logger().info)
-        stack.enter_context(_controlled(supervisor, fleet_file, watch_file, read))
+        stack.enter_context(_controlled(supervisor, fleet_file, as_read, read))
         count = len(fleet.cameras)
         _tell(f"{count} camera{'' if count == 1 else 's'} → {_workers(ready)} → {_endpoints(ready)}")
         if supervisor.page:
@@ -247,8 +250,17 @@ def _table(terminal: Console | None, watch: FleetWatch, supervisor: Supervisor) 
 
 
 @contextmanager
-def _controlled(supervisor: Supervisor, file: Path, watch_file: bool, load: Callable[[Path], Fleet]) -> Iterator[None]:
-    """While inside, the fleet can be asked and changed: by its socket, by SIGHUP, by its file if that is watched."""
+def _controlled(
+    supervisor: Supervisor, file: Path, as_read: Stamp | None, load: Callable[[Path], Fleet]
+) -> Iterator[None]:
+    """While inside, the fleet can be asked and changed: by its socket, by SIGHUP, by its file.
+
+    Args:
+        supervisor: Runs the fleet.
+        file: Its file.
+        as_read: The file's stamp when it was read, if it is to be watched since then.
+        load: Reads the file again.
+    """
     import signal
 
     from pipeline.supervise.control import ControlServer
@@ -268,7 +280,7 @@ def _controlled(supervisor: Supervisor, file: Path, watch_file: bool, load: Call
     # Before the socket is there: whoever finds it may send the signal.
     before = signal.signal(signal.SIGHUP, hang_up)
     server = ControlServer(supervisor.directory, supervisor.fleet.name, requests.answer)
-    watching = FileWatch(file, reloads.ask) if watch_file else None
+    watching = None if as_read is None else FileWatch(file, reloads.ask, as_read)
     try:
         yield
     finally:

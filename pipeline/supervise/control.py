@@ -64,8 +64,11 @@ class ControlServer:
                 self.wfile.write(_reply(line, answer))
 
         (directory / FLEET).write_text(fleet, encoding="utf-8")
-        self._server = _Server(_short(directory / SOCKET), Handler)
-        (directory / SOCKET).chmod(0o600)
+        # Whoever finds the socket may ask at once: it gets its name when it listens, and only its owner may enter.
+        made = directory / f"{SOCKET}.new"
+        self._server = _Server(_short(made), Handler)
+        made.chmod(0o600)
+        made.rename(directory / SOCKET)
         self._thread = threading.Thread(target=self._server.serve_forever, name="control", daemon=True)
         self._thread.start()
 

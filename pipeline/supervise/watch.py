@@ -15,6 +15,7 @@ from pipeline.supervise.requests import Requests
 
 log = structlog.get_logger()
 
+Stamp = tuple[int, int, int]
 LOOK_MS = 500
 """How often the file is looked at if nothing was told."""
 
@@ -52,9 +53,15 @@ class FileWatch:
     machine) is seen within half a second, by the file's time.
     """
 
-    def __init__(self, file: Path, changed: Callable[[], None]) -> None:
-        self._file, self._changed = file.absolute(), changed
-        self._known = _stamp(self._file)
+    def __init__(self, file: Path, changed: Callable[[], None], known: Stamp | None) -> None:
+        """Watch from now on.
+
+        Args:
+            file: What to watch.
+            changed: Called in a thread of the watch's own.
+            known: The stamp of the file as it was read; one that was changed since then has changed.
+        """
+        self._file, self._changed, self._known = file.absolute(), changed, known
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watch-file", daemon=True)
         self._thread.start()
@@ -70,13 +77,13 @@ class FileWatch:
             self._file.parent, stop_event=self._stop, recursive=False, rust_timeout=LOOK_MS, yield_on_timeout=True
         )
         for _ in told:
-            stamp = _stamp(self._file)
+            stamp = stamp_of(self._file)
             if stamp is not None and stamp != self._known:
                 self._known = stamp
                 self._changed()
 
 
-def _stamp(file: Path) -> tuple[int, int, int] | None:
+def stamp_of(file: Path) -> Stamp | None:
     """What differs when a file is another one; None while there is none."""
     try:
         found = file.stat()

@@ -51,7 +51,7 @@ def movement(figure: Figure, seen: Seen) -> None:
     since = [look.memory_mb for look in looks if look.at_s >= settled_s]
     base = since[0] if since else looks[0].memory_mb
     axes.plot(_minutes(looks), [look.memory_mb - base for look in looks], color=charts.P95, linewidth=1.4, label="all")
-    for kind, colour in (("worker", charts.OWN), ("cameras", charts.P50)):
+    for kind, colour in (("worker", charts.OWN), ("cameras", charts.P50), ("publisher", charts.FILLED[3])):
         heights = np.array([_of(look, kind) for look in looks])
         axes.plot(_minutes(looks), heights - heights[len(looks) - len(since)], color=colour, linewidth=1, label=kind)
     swing = max((abs(value - base) for value in since), default=1.0)
