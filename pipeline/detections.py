@@ -73,6 +73,8 @@ class Tracks:
         origin: (N,) uint8 of `Origin`.
         since_detected_s: (N,) float32, seconds since the object was last detected; 0 where it was in this frame.
         uncertainty_px: (N,) float32, one standard deviation of the box centre by the filter.
+        velocity: (N, 4) float32, how fast each edge of `xyxy` moves, px/s, by the filter.
+        uncertainty_px_s: (N,) float32, one standard deviation of that.
     """
 
     track_id: NDArray[np.int64]
@@ -82,6 +84,8 @@ class Tracks:
     origin: NDArray[np.uint8]
     since_detected_s: NDArray[np.float32]
     uncertainty_px: NDArray[np.float32]
+    velocity: Boxes
+    uncertainty_px_s: NDArray[np.float32]
 
     def __len__(self) -> int:
         return len(self.track_id)
@@ -95,6 +99,8 @@ class Tracks:
             self.origin[rows],
             self.since_detected_s[rows],
             self.uncertainty_px[rows],
+            self.velocity[rows],
+            self.uncertainty_px_s[rows],
         )
 
     @classmethod
@@ -107,5 +113,7 @@ class Tracks:
             np.zeros(0, np.int32),
             np.zeros(0, np.uint8),
             np.zeros(0, np.float32),
+            np.zeros(0, np.float32),
+            np.zeros((0, 4), np.float32),
             np.zeros(0, np.float32),
         )

@@ -61,7 +61,7 @@ def as_tracks(sequence: Sequence, swap_from: int = FRAMES) -> list[Tracks]:
         xyxy = np.concatenate([truth.ltwh[:, :2], truth.ltwh[:, :2] + truth.ltwh[:, 2:]], axis=1).astype(np.float32)
         count, zeros = len(ids), np.zeros(len(ids), np.float32)
         origin = np.full(count, Origin.DETECTED, np.uint8)
-        answers.append(Tracks(ids, xyxy, zeros + 0.9, np.zeros(count, np.int32), origin, zeros, zeros))
+        answers.append(Tracks(ids, xyxy, zeros + 0.9, np.zeros(count, np.int32), origin, zeros, zeros, xyxy * 0, zeros))
     return answers
 
 

@@ -43,6 +43,8 @@ FRAME = FrameResult(
             origin="detected",
             since_detected_ms=0.0,
             uncertainty_px=1.25,
+            velocity_px_s=(50, 0, 52, -1),
+            uncertainty_px_s=12,
         ),
     ),
 )

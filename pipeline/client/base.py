@@ -23,6 +23,7 @@ class Settings(TypedDict, total=False):
         timeout_s: How long `receive` and the iterator wait for a message; without it, for ever.
         queue: Messages kept while the caller is busy (ZMQ_RCVHWM; 1000 without it, 0 for any number); beyond it new
             ones are lost, and counted.
+        present: Give boxes carried to the moment at which a frame is handed over, see `FrameResult.at`.
         compact: Let frames travel in a sixth of the bytes, their boxes rounded to tenths of a pixel.
         key: What opens an endpoint that wants one.
     """
@@ -31,6 +32,7 @@ class Settings(TypedDict, total=False):
     min_score: float
     timeout_s: float | None
     queue: int
+    present: bool
     compact: bool
     key: Key | None
 
@@ -47,7 +49,12 @@ class BaseSubscriber:
     ) -> None:
         """Connect; raises as the subscribers do."""
         classes, key = settings.get("classes"), settings.get("key")
-        wanted = Wanted(_kinds(states), None if classes is None else frozenset(classes), settings.get("min_score", 0.0))
+        wanted = Wanted(
+            _kinds(states),
+            None if classes is None else frozenset(classes),
+            settings.get("min_score", 0.0),
+            present=settings.get("present", False),
+        )
         self._reading = Reading(wanted)
         self._timeout_s, self._has_key = settings.get("timeout_s"), key is not None
         self._connection = Connection(

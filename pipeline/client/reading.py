@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
+from pipeline.clock import Clock, SystemClock
 from pipeline.errors import WireError
 from pipeline.wire import CameraMessage, CameraState, CompactFrame, FleetState, FrameResult, Message, decode
 
@@ -28,11 +29,13 @@ class Wanted:
         kinds: Types of messages that the caller gets.
         classes: Names of the classes whose objects the caller gets; None for all.
         min_score: The lowest score of objects that the caller gets.
+        present: Whether boxes are carried to the moment at which the caller gets them.
     """
 
     kinds: tuple[type[Message], ...] = (FrameResult,)
     classes: Collection[str] | None = None
     min_score: float = 0.0
+    present: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +76,10 @@ class Reading:
         fleets: The newest `FleetState` of each fleet, by its name.
     """
 
-    def __init__(self, wanted: Wanted) -> None:
+    def __init__(self, wanted: Wanted, clock: Clock | None = None) -> None:
         self.states: dict[str, CameraState] = {}
         self.fleets: dict[str, FleetState] = {}
-        self._wanted = wanted
+        self._wanted, self._clock = wanted, clock or SystemClock()
         self._places: dict[tuple[str, bytes], _Place] = {}
         self._publishers: dict[str, set[str]] = {}
         self._received = self._repeated = 0
@@ -103,7 +106,10 @@ class Reading:
             self.fleets[message.fleet] = message
         if not isinstance(message, self._wanted.kinds):
             return None
-        return self._chosen(message) if isinstance(message, FrameResult) else message
+        if not isinstance(message, FrameResult):
+            return message
+        chosen = self._chosen(message)
+        return chosen.at(self._clock.wall_ns()) if self._wanted.present else chosen
 
     def statistics(self, reconnects: int) -> Statistics:
         """What was heard so far; `reconnects` is what the socket's owner has counted."""

@@ -26,7 +26,7 @@ class Outlook:
         covariance: (3, N), see `kalman`.
         until_s: (N,): when a track is shown for the last time, stream time, s.
         seen_at: (N,): when it was detected last, stream time, s.
-        known: What does not change: `track_id`, `score`, `class_id` and `origin` as they are to be shown.
+        known: What does not change: `track_id`, `score`, `class_id`, `origin` and velocities as they are to be shown.
         limits: (4, 1): right and lower edge of the picture, px, twice.
         clip: Whether to cut boxes off there.
     """
@@ -54,6 +54,8 @@ class Outlook:
             origin=np.full(count, Origin.PREDICTED, np.uint8),
             since_detected_s=np.zeros(count, np.float32),
             uncertainty_px=np.zeros(count, np.float32),
+            velocity=chosen.velocity.T.astype(np.float32),
+            uncertainty_px_s=np.sqrt(chosen.covariance[2]).astype(np.float32),
         )
         limits = np.array((*picture_wh, *picture_wh), np.float64)[:, None]
         mean, velocity, covariance = chosen.mean, chosen.velocity, chosen.covariance
@@ -76,5 +78,7 @@ class Outlook:
             origin=self.known.origin.copy(),
             since_detected_s=(at_s - self.seen_at).astype(np.float32),
             uncertainty_px=np.sqrt(var).astype(np.float32),
+            velocity=self.known.velocity.copy(),
+            uncertainty_px_s=self.known.uncertainty_px_s.copy(),
         )
         return tracks if keep.all() else tracks[keep]

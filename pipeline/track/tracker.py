@@ -153,9 +153,10 @@ class Tracker:
         since_s = at_s - np.where(follows, rows.before_at, rows.seen_at)
         exact = since_s < SAME_MOMENT_S
         boxes = np.where(follows | exact, boxes, rows.mean + rows.velocity * (at_s - self._at_s))
+        velocity = np.where(follows, (rows.seen - rows.before) / span_s, rows.velocity)
         origin = np.where(exact, Origin.DETECTED, np.where(follows, Origin.INTERPOLATED, Origin.PREDICTED))
         keep = follows | exact | ((since_s <= self._longest_missed_s) & self._in_view(boxes) & ~rows.ended)
-        return self._packed(rows, boxes, origin, since_s)[keep]
+        return self._packed(rows, boxes, velocity, origin, since_s)[keep]
 
     def compensate(self, affine: NDArray[np.float32]) -> None:
         """Take note of how the camera moved from the picture of the last `update` to that of the next one.
@@ -280,7 +281,7 @@ class Tracker:
         assert self._at_s is not None
         since_s = self._at_s - rows.seen_at
         keep = rows.confirmed & ~rows.ended & (since_s <= self._longest_missed_s)
-        tracks = self._packed(rows, rows.now, since_s > 0, since_s)
+        tracks = self._packed(rows, rows.now, rows.velocity, since_s > 0, since_s)
         return tracks if keep.all() else tracks[keep]
 
     def _look_ahead(self, at_s: float) -> Outlook:
@@ -290,7 +291,7 @@ class Tracker:
         until_s = rows.seen_at + limit_s + SAME_MOMENT_S
         return Outlook.of(rows, at_s, until_s, self._picture_wh, clip=self._config.clip)
 
-    def _packed(self, rows: Rows, boxes: Floats, origin: NDArray[Any], since_s: Floats) -> Tracks:
+    def _packed(self, rows: Rows, boxes: Floats, velocity: Floats, origin: NDArray[Any], since_s: Floats) -> Tracks:
         xyxy = boxes.T.astype(np.float32)
         return Tracks(
             track_id=rows.track_id.copy(),
@@ -300,4 +301,6 @@ class Tracker:
             origin=origin.astype(np.uint8),
             since_detected_s=since_s.astype(np.float32),
             uncertainty_px=np.sqrt(rows.covariance[0]).astype(np.float32),
+            velocity=velocity.T.astype(np.float32),
+            uncertainty_px_s=np.sqrt(rows.covariance[2]).astype(np.float32),
         )

@@ -27,11 +27,12 @@ from pipeline.wire.base import (
     published,
     topic,
 )
+from pipeline.wire.box import TrackedBox
 from pipeline.wire.camera import CameraState, EvidenceState
 from pipeline.wire.codec import decode, encode, publisher_id, stamp, to_json
 from pipeline.wire.compact import Columns, CompactFrame, compact
 from pipeline.wire.fleet import CameraFigures, FleetState, ProcessFigures, SinkState
-from pipeline.wire.frame import Counts, FrameHeader, FrameResult, TrackedBox
+from pipeline.wire.frame import Counts, FrameHeader, FrameResult
 from pipeline.wire.session import first_frame_of, name_session
 from pipeline.wire.values import (
     SCHEMA,

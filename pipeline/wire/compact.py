@@ -11,7 +11,8 @@ from typing import Any, ClassVar
 import msgspec
 
 from pipeline.wire.base import on_request
-from pipeline.wire.frame import FrameHeader, FrameResult, TrackedBox
+from pipeline.wire.box import TrackedBox
+from pipeline.wire.frame import FrameHeader, FrameResult
 from pipeline.wire.values import BoxOrigin, Count
 
 _ORIGINS: tuple[BoxOrigin, ...] = ("detected", "predicted", "interpolated")
@@ -29,6 +30,8 @@ class Columns(msgspec.Struct, frozen=True, kw_only=True):
         origin: 0 detected, 1 predicted, 2 interpolated.
         since_detected_ms: Whole milliseconds.
         uncertainty_px: Tenths of a pixel.
+        velocity_px_s: Four for each object: whole px/s of left, top, right and bottom; none where not known.
+        uncertainty_px_s: Whole px/s; likewise.
     """
 
     track_id: tuple[Count, ...] = ()
@@ -38,12 +41,16 @@ class Columns(msgspec.Struct, frozen=True, kw_only=True):
     origin: tuple[int, ...] = ()
     since_detected_ms: tuple[int, ...] = ()
     uncertainty_px: tuple[int, ...] = ()
+    velocity_px_s: tuple[int, ...] = ()
+    uncertainty_px_s: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         count = len(self.track_id)
         columns = (self.class_id, self.score, self.origin, self.since_detected_ms, self.uncertainty_px)
         if any(len(column) != count for column in columns) or len(self.xyxy) != 4 * count:
             raise ValueError("the columns of objects are not of one length")
+        if (len(self.uncertainty_px_s), len(self.velocity_px_s)) not in ((0, 0), (count, 4 * count)):
+            raise ValueError("the velocities of objects are not of one length with them")
         if not all(0 <= origin < len(_ORIGINS) for origin in self.origin):
             raise ValueError("an object's origin is none of 0, 1 and 2")
 
@@ -72,6 +79,7 @@ class CompactFrame(FrameHeader, frozen=True, kw_only=True):
     def expand(self) -> FrameResult:
         """The message it stands for."""
         rows, xyxy = self.objects, self.objects.xyxy
+        moves, known = rows.velocity_px_s, bool(rows.velocity_px_s)
         return FrameResult(
             **_header(self),
             tracks=tuple(
@@ -84,6 +92,8 @@ class CompactFrame(FrameHeader, frozen=True, kw_only=True):
                     origin=_ORIGINS[origin],
                     since_detected_ms=since_ms,
                     uncertainty_px=uncertainty / 10,
+                    velocity_px_s=(moves[at], moves[at + 1], moves[at + 2], moves[at + 3]) if known else None,
+                    uncertainty_px_s=rows.uncertainty_px_s[at // 4] if known else None,
                 )
                 for at, track_id, class_id, score, origin, since_ms, uncertainty in zip(
                     range(0, len(xyxy), 4),
@@ -102,6 +112,8 @@ class CompactFrame(FrameHeader, frozen=True, kw_only=True):
 def compact(result: FrameResult) -> CompactFrame:
     """The same frame, a sixth as long."""
     tracks = result.tracks
+    moving = [box for box in tracks if box.velocity_px_s is not None and box.uncertainty_px_s is not None]
+    known = moving if len(moving) == len(tracks) else []
     return CompactFrame(
         **_header(result),
         class_names={str(box.class_id): box.class_name for box in tracks},
@@ -113,6 +125,8 @@ def compact(result: FrameResult) -> CompactFrame:
             origin=tuple([_NUMBER_OF[box.origin] for box in tracks]),
             since_detected_ms=tuple([round(box.since_detected_ms) for box in tracks]),
             uncertainty_px=tuple([round(box.uncertainty_px * 10) for box in tracks]),
+            velocity_px_s=tuple([round(value) for box in known for value in box.velocity_px_s or ()]),
+            uncertainty_px_s=tuple([round(box.uncertainty_px_s or 0) for box in known]),
         ),
     )
 

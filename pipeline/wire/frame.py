@@ -5,39 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
+from msgspec.structs import replace
 
+from pipeline.clock import NS_PER_MS
 from pipeline.errors import PipelineError
 from pipeline.wire.base import CameraMessage, published
-from pipeline.wire.values import SCHEMA, BoxOrigin, CaptureClock, Count, FrameOrigin, Number
+from pipeline.wire.box import TrackedBox
+from pipeline.wire.values import SCHEMA, CaptureClock, Count, FrameOrigin, Number
 
 if TYPE_CHECKING:
     import numpy as np
     import supervision
     from numpy.typing import NDArray
-
-
-class TrackedBox(msgspec.Struct, frozen=True, kw_only=True):
-    """One object on one frame.
-
-    Attributes:
-        track_id: From 1; means something within (camera_id, session_id) only.
-        class_id: Index into the model's class names.
-        class_name: The model's name of the class.
-        score: 0..1, of the last detection.
-        xyxy: Left, top, right, bottom in pixels of the source picture.
-        origin: How this box came to be.
-        since_detected_ms: Milliseconds since the detector last saw the object; 0 where it did in this frame.
-        uncertainty_px: One standard deviation of the box centre.
-    """
-
-    track_id: Count
-    class_id: Count
-    class_name: str
-    score: Number
-    xyxy: tuple[Number, Number, Number, Number]
-    origin: BoxOrigin
-    since_detected_ms: Number
-    uncertainty_px: Number
 
 
 class Counts(msgspec.Struct, frozen=True, kw_only=True):
@@ -143,6 +122,23 @@ class FrameResult(FrameHeader, frozen=True, kw_only=True):
         import numpy as np
 
         return np.array([box.track_id for box in self.tracks], np.int64)
+
+    def at(self, time_ns: int) -> FrameResult:
+        """What this frame says of a later moment, such as `time.time_ns()`: its objects, carried there.
+
+        Each box moves on by its velocity, is `predicted` and less certain; those that have left the picture are left
+        out, and those that were last detected more than a second before. What is said of the frame itself stays. Before
+        its capture nothing else is known than on the frame.
+
+        Args:
+            time_ns: Wall time of the machine that asks, ns since 1970-01-01 UTC. Where that is not the fleet's, the two
+                clocks have to agree.
+        """
+        ahead_ms = self.age_ms + (time_ns - self.published_at_ns) / NS_PER_MS
+        if ahead_ms <= 0:
+            return self
+        boxes = [box.carried(ahead_ms, self.frame_wh) for box in self.tracks]
+        return replace(self, tracks=tuple([box for box in boxes if box is not None]))
 
     def to_dict(self) -> dict[str, Any]:
         """What JSON and databases take: the keys of the wire, with lists, dicts, numbers and texts."""

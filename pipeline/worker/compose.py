@@ -15,7 +15,8 @@ from pipeline.worker.stream import Frame, Stream
 
 _FRAME_ORIGINS: tuple[FrameOrigin, ...] = ("detected", "predicted", "interpolated", "skipped")
 _UNITS = np.array([10, 10, 10, 10, 1000, 10, 100], np.float64)
-"""What xyxy, score, milliseconds and uncertainty of a box are rounded to, as parts of one."""
+"""What xyxy, score, milliseconds and uncertainty of a box are rounded to, as parts of one; velocities to whole px/s,
+which are a quarter as long on the wire."""
 _TO_UNITS = _UNITS * [1, 1, 1, 1, 1, 1000, 1]
 """The same, with seconds to milliseconds."""
 _BOX_ORIGINS: tuple[BoxOrigin, ...] = ("detected", "predicted", "interpolated")
@@ -89,7 +90,8 @@ def _boxes(tracks: Tracks, class_names: Sequence[str]) -> tuple[TrackedBox, ...]
     table[:, 6] = tracks.uncertainty_px
     table *= _TO_UNITS
     figures = (np.rint(table) / _UNITS).tolist()
-    words = zip(tracks.track_id.tolist(), tracks.class_id.tolist(), tracks.origin.tolist(), figures, strict=True)
+    moves = np.rint(np.column_stack([tracks.velocity, tracks.uncertainty_px_s])).astype(np.int64).tolist()
+    words = zip(tracks.track_id.tolist(), tracks.class_id.tolist(), tracks.origin.tolist(), figures, moves, strict=True)
     return tuple(
         TrackedBox(
             track_id=track_id,
@@ -100,8 +102,16 @@ def _boxes(tracks: Tracks, class_names: Sequence[str]) -> tuple[TrackedBox, ...]
             origin=_BOX_ORIGINS[origin],
             since_detected_ms=since_ms,
             uncertainty_px=uncertainty_px,
+            velocity_px_s=(to_left, to_top, to_right, to_bottom),
+            uncertainty_px_s=uncertainty_px_s,
         )
-        for track_id, class_id, origin, (left, top, right, bottom, score, since_ms, uncertainty_px) in words
+        for (
+            track_id,
+            class_id,
+            origin,
+            (left, top, right, bottom, score, since_ms, uncertainty_px),
+            (to_left, to_top, to_right, to_bottom, uncertainty_px_s),
+        ) in words
     )
 
 
