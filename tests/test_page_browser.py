@@ -183,6 +183,25 @@ def test_page_is_used_by_keyboard_alone(
         assert tab.evaluate("document.activeElement.id") == "main"
 
 
+def test_page_draws_boxes_of_now_where_the_viewer_wants_them(
+    fleet_of: Callable[..., Fleet],
+    numbered: Path,
+    browser: Any,  # noqa: F811
+):
+    fleet = fleet_of({"north": looped(numbered)})
+    with looking(browser, f"{fleet.page}#/camera/north") as tab:
+        aheads = "() => window.camfleet.shown.slice(-5).map((one) => one.ahead)"
+        tab.wait_for_function("() => window.camfleet.shown.length > 5", timeout=30_000)
+        assert not any(tab.evaluate(aheads))
+        button = tab.get_by_role("button", name="Boxes of now")
+        button.click()
+        assert button.get_attribute("aria-pressed") == "true"
+        tab.wait_for_function("() => window.camfleet.shown.at(-1).ahead > 0", timeout=30_000)
+        tab.reload()
+        tab.wait_for_function("() => window.camfleet.shown.at(-1)?.ahead > 0", timeout=30_000)
+        assert all(0 <= ahead < 1000 for ahead in tab.evaluate(aheads))
+
+
 def test_page_views_tell_what_the_fleet_does(
     fleet_of: Callable[..., Fleet],
     numbered: Path,

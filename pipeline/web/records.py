@@ -9,7 +9,7 @@
     shown   which frame picture `n` became: `s`, `f`
     still   `s`, `f`, `wh`; a JPEG follows
     result  `s`, `f`, `at` wall time of the capture in ms, `wh`, `o` origin; `b` boxes: id, class, first letter of the
-            origin, x1, y1, x2, y2, score in percent
+            origin, x1, y1, x2, y2, score in percent, and where known, how they change: four times px/s
     fleet   `drops` of the last second by camera and cause; a `FleetState` follows
     camera  a `CameraState` follows
     event   an `Event` of `pipeline.web.events` follows
@@ -60,7 +60,12 @@ def of_still(camera_id: str, still: Still, jpeg: bytes) -> bytes:
 def of_result(result: FrameResult) -> bytes:
     """What is drawn of a frame, by the camera's own names of it."""
     boxes = [
-        [box.track_id, box.class_name, box.origin[0], *(round(value) for value in box.xyxy), round(100 * box.score)]
+        [
+            *(box.track_id, box.class_name, box.origin[0]),
+            *(round(value) for value in box.xyxy),
+            round(100 * box.score),
+            *(box.velocity_px_s or ()),
+        ]
         for box in result.tracks
     ]
     return record(

@@ -2,6 +2,7 @@
 
 import { changeButton } from './change.js';
 import { h, mark, say } from './dom.js';
+import { choose, isChosen } from './present.js';
 import { Trouble } from './mosaic.js';
 import * as stage from './stage.js';
 import { isFresh, listen, stateOf, store } from './store.js';
@@ -31,6 +32,7 @@ export function cameraView(main, name) {
     h('a', { class: 'button', href: `${picture}?boxes=1`, target: '_blank', rel: 'noopener' }, 'Full-size picture with boxes'),
     h('a', { class: 'button', href: picture, target: '_blank', rel: 'noopener' }, 'Without boxes'),
   );
+  tools.append(presentButton());
   const buttons = h('div', { class: 'tools' });
   tools.after(buttons);
   let offered = '';
@@ -74,6 +76,19 @@ export function cameraView(main, name) {
       timeline.close();
     },
   };
+}
+
+/** Boxes of the picture, or of now. */
+function presentButton() {
+  const title = 'Carry boxes on to the moment they are drawn; the picture stays as it was';
+  const button = h('button', { type: 'button', title, 'aria-pressed': String(isChosen()), onclick: change }, 'Boxes of now');
+
+  function change() {
+    choose(!isChosen());
+    mark(button, 'aria-pressed', String(isChosen()));
+  }
+
+  return button;
 }
 
 function rows(known, figures) {

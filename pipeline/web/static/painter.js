@@ -1,5 +1,7 @@
 // A picture and its boxes on one canvas, drawn in one go: what is seen together belongs together.
 
+import { carried, isChosen } from './present.js';
+
 const COLOURS = ['#4d9fff', '#2fbf8f', '#ff9d4d', '#c79bff', '#ffd23f', '#7fd4d4'];
 const TRAIL = 24; // positions of an object that are kept
 const FONT = 'system-ui, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif';
@@ -37,10 +39,12 @@ export class Painter {
     const [width, height] = turns % 2 ? [down, across] : [across, down];
     this.#fit(width, height);
     this.#picture(source, turns, orientation?.mirrored ?? false);
-    if (result) this.#boxes(result);
-    if (!result) this.#note('no boxes');
-    else if (result.o === 'skipped') this.#note('not detected');
-    tellShown(this, result, frame);
+    const drawn = result && isChosen() ? carried(result) : result;
+    if (drawn) this.#boxes(drawn);
+    if (!drawn) this.#note('no boxes');
+    else if (drawn.o === 'skipped') this.#note('not detected');
+    else if (drawn.ahead) this.#note(`boxes of now: ${Math.round(drawn.ahead)} ms later`);
+    tellShown(this, drawn, frame);
   }
 
   #fit(width, height) {
@@ -148,6 +152,7 @@ function tellShown(painter, result, frame) {
     frame: frame?.f ?? null,
     boxesOf: result ? [result.s, result.f] : null,
     boxes: result ? result.b.length : null,
+    ahead: result?.ahead ?? 0,
     capturedAt: result?.at ?? null,
     drawnAt: performance.timeOrigin + performance.now(),
   };

@@ -9,6 +9,7 @@ export const store = {
   cameras: new Map(), // the newest CameraState by name
   events: [], // newest last
   heardAt: 0, // when the fleet last said how it is
+  clockAhead: 0, // by how much this browser's clock is ahead of the fleet's, ms, the shortest way here included
 };
 
 const SILENT_MS = 4000; // a fleet says how it is once a second
@@ -23,6 +24,15 @@ export const silentFor = () => (performance.now() - store.heardAt) / 1000;
 export const stateOf = (name) => (isFresh() ? store.cameras.get(name)?.state : undefined);
 
 const MOST_EVENTS = 300;
+const CLOCKS = 60; // words of the fleet of which the fastest tells how the clocks differ
+let clocks = [];
+
+function compareClocks(state) {
+  clocks.push(Date.now() - state.at_ns / 1e6);
+  clocks = clocks.slice(-CLOCKS);
+  store.clockAhead = Math.min(...clocks);
+}
+
 const listeners = new Set();
 
 /** Call `listener(what)` whenever something changes; returns how to stop that. */
@@ -39,6 +49,7 @@ export const learn = {
     store.controls = head.controls;
     store.events = [];
     store.cameras.clear();
+    clocks = [];
     store.connected = true;
     store.heardAt = performance.now();
     tell('hello');
@@ -49,6 +60,7 @@ export const learn = {
     tell('camera');
   },
   fleet(state, drops) {
+    compareClocks(state);
     store.state = state;
     store.drops = drops;
     store.heardAt = performance.now();
