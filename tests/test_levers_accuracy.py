@@ -19,11 +19,12 @@ from pipeline.config.values import Model
 from pipeline.detect import PAD_GREY
 from pipeline.detections import Detections
 from pipeline.errors import EvaluationError
+from pipeline.evaluate.precision import Truth
 from pipeline.levers.accuracy import accuracy
 from pipeline.levers.dataset import exam_of as exam_of_dataset
 from pipeline.levers.dataset import read_dataset
 from pipeline.levers.detecting import Seen, detect_all, exam_by
-from pipeline.levers.pictures import Exam, Picture, Truth, laid, picture_file
+from pipeline.levers.pictures import Exam, Picture, laid, picture_file
 from pipeline.levers.recordings import exam_of, frames_of, grounds_of, spread, write_pictures
 from tests.float_model import SAMPLE
 

@@ -102,7 +102,7 @@ class _Asked:
 def _board(asked: _Asked) -> Leaderboard:
     from pipeline.cli.steps import steps
     from pipeline.errors import EvaluationError
-    from pipeline.levers.accuracy import require_coco
+    from pipeline.evaluate.precision import require_coco
     from pipeline.levers.candidates import smaller_inputs
     from pipeline.levers.material import Asked, gather
     from pipeline.levers.network import open_source

@@ -15,8 +15,9 @@ from pipeline.camera.orientation import told_orientation
 from pipeline.config.files import PICTURES
 from pipeline.config.locate import Tree, read_document
 from pipeline.errors import EvaluationError
+from pipeline.evaluate.precision import Truth
 from pipeline.geometry import WidthHeight
-from pipeline.levers.pictures import Exam, Picture, Truth, picture_file
+from pipeline.levers.pictures import Exam, Picture, picture_file
 
 MOST_PICTURES = 5000
 """As many as COCO's own validation has; more change no figure."""

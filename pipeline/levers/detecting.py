@@ -13,7 +13,8 @@ from pipeline.config.values import Model
 from pipeline.detect import Detector, load_detector
 from pipeline.detections import Detections
 from pipeline.errors import PipelineError
-from pipeline.levers.pictures import Exam, Layer, Picture, Truth
+from pipeline.evaluate.precision import Truth
+from pipeline.levers.pictures import Exam, Layer, Picture
 
 JUDGED_CONFIDENCE = 0.001
 """Average precision looks at weak boxes, too; what Ultralytics and COCO validate with."""

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.evaluate.precision import require_coco
 from pipeline.geometry import WidthHeight
-from pipeline.levers.accuracy import require_coco
 from pipeline.levers.figures import Exported, Form
 from pipeline.levers.make import Recipe, make_model, require_calibration
 from pipeline.levers.network import open_source

@@ -14,7 +14,8 @@ from pipeline.camera.orientation import UPRIGHT, Orientation, told_orientation
 from pipeline.camera.resize import Resizer
 from pipeline.detect.protocol import PAD_GREY
 from pipeline.errors import EvaluationError
-from pipeline.geometry import Boxes, Letterbox, WidthHeight
+from pipeline.evaluate.precision import Truth
+from pipeline.geometry import Letterbox, WidthHeight
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,24 +31,6 @@ class Picture:
     name: str
     read: Callable[[], av.VideoFrame]
     mounted: Orientation = UPRIGHT
-
-
-@dataclass(frozen=True, slots=True)
-class Truth:
-    """What a picture shows.
-
-    Attributes:
-        xyxy: (N, 4) float32, px of the upright picture.
-        class_id: (N,) int32, index into the exam's class names.
-        asked: (N,) bool; False where an object is neither wanted nor counted as false: tiny, hidden or doubtful.
-    """
-
-    xyxy: Boxes
-    class_id: NDArray[np.int32]
-    asked: NDArray[np.bool_]
-
-    def __len__(self) -> int:
-        return len(self.class_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,9 @@ from pipeline.config.camera import Camera
 from pipeline.config.values import Fleet
 from pipeline.errors import EvaluationError
 from pipeline.evaluate.ground_truth import GroundTruth
+from pipeline.evaluate.precision import Truth
 from pipeline.evaluate.run import find_ground_truth
-from pipeline.levers.pictures import Exam, Picture, Truth
+from pipeline.levers.pictures import Exam, Picture
 
 FRAMES = 30
 """Of each recording; as many as the sample model's card was measured on."""

@@ -111,8 +111,8 @@ def variants(
 
 def _exam(fleet: Fleet, played: Fleet, data: Path | None, reference: Path | None) -> Any:
     """Pictures and what is on them; None where nothing says what is."""
+    from pipeline.evaluate.precision import require_coco
     from pipeline.levers import dataset, recordings
-    from pipeline.levers.accuracy import require_coco
 
     labelled = dataset.read_dataset(data) if data is not None else None
     grounds: Mapping[str, Any] | None = None
