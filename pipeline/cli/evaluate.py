@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
+
+    from rich.console import Console
 
     from pipeline.config.values import Fleet
     from pipeline.evaluate.mot import Sequence
     from pipeline.evaluate.run import RunScores
     from pipeline.evaluate.score import Scores
+    from pipeline.evaluate.streaming import Streamed
     from pipeline.evaluate.tracking import Setup, Tracked
 
 app = typer.Typer(help="Score tracking, or a whole run, against ground truth.", no_args_is_help=True)
@@ -156,10 +159,11 @@ def run(
     from pipeline.config import load_fleet
     from pipeline.evaluate.play import play, require_recordings
     from pipeline.evaluate.run import find_ground_truth, score_run
-    from pipeline.logs import configure_logs
+    from pipeline.logs import choose_log_level, configure_logs
 
     fleet = _changed(load_fleet(fleet_file), stride, fill)
-    configure_logs("evaluate", level="warning")
+    choose_log_level("warning")
+    configure_logs("evaluate")
     require_recordings(fleet)
     grounds = find_ground_truth(fleet, ground_truth)
     with _progress(fleet, sum(len(ground.sequence) for ground in grounds.values())) as turn:
@@ -169,6 +173,90 @@ def run(
         print(json.dumps(_run_as_dict(fleet, scored), indent=2))
     else:
         _print_run(scored)
+
+
+@app.command()
+def streaming(
+    fleet_file: Annotated[
+        Path,
+        typer.Argument(metavar="FLEET.yaml", help="A fleet whose cameras are recordings.", show_default=False),
+    ],
+    ground_truth: Annotated[
+        Path | None,
+        typer.Option(help="Has a folder for each camera or recording; without it, ground_truth/ beside the recording."),
+    ] = None,
+    settle: Annotated[float, typer.Option(min=0, help="So many seconds at the beginning count for nothing.")] = 2.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Run a fleet over recordings in real time, and score what a consumer holds at each moment.
+
+    At the capture of each frame, the newest boxes that have come until then are judged against the truth of that
+    moment: streaming accuracy, latency and accuracy in one number (arXiv:2005.10420). Once as they were published, and
+    once carried to the moment by their velocity, as result.at() and Subscriber(present=True) do. The scores depend on
+    the machine and on what else it does. Ground truth as for camfleet evaluate run.
+
+    Example: camfleet evaluate streaming configs/evaluate.yaml
+    """
+    from pipeline.config import load_fleet
+    from pipeline.evaluate.play import listen_to, require_recordings
+    from pipeline.evaluate.precision import require_coco
+    from pipeline.evaluate.run import find_ground_truth
+    from pipeline.evaluate.streaming import score_streaming
+    from pipeline.logs import choose_log_level, configure_logs
+
+    require_coco()
+    fleet = _in_real_time(load_fleet(fleet_file))
+    choose_log_level("warning")
+    configure_logs("evaluate")
+    require_recordings(fleet)
+    grounds = find_ground_truth(fleet, ground_truth)
+    with _progress(fleet, sum(len(ground.sequence) for ground in grounds.values())) as turn:
+        heard = listen_to(fleet, turn)
+    streamed = score_streaming(grounds, heard, settle)
+    if as_json:
+        print(json.dumps({"fleet": fleet.name} | _streamed_as_dict(streamed), indent=2))
+    else:
+        _print_streamed(streamed)
+
+
+def _in_real_time(fleet: Fleet) -> Fleet:
+    cameras = {name: camera.model_copy(update={"pace": "realtime"}) for name, camera in fleet.cameras.items()}
+    return fleet.model_copy(update={"cameras": cameras})
+
+
+def _streamed_as_dict(streamed: Streamed) -> dict[str, Any]:
+    return {
+        "published": streamed.published.as_dict(),
+        "present": streamed.present.as_dict(),
+        "cameras": {
+            name: {"published": published.as_dict(), "present": present.as_dict()}
+            for name, (published, present) in streamed.cameras.items()
+        },
+        "detected_hz": round(streamed.detected_hz, 1),
+        "held_p50_ms": round(streamed.held_p50_ms, 1),
+        "held_p95_ms": round(streamed.held_p95_ms, 1),
+        "left_out": dict(streamed.left_out),
+    }
+
+
+def _print_streamed(streamed: Streamed) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("camera", box=None, pad_edge=False)
+    for name in (*streamed.published.as_dict(), *(f"{name} now" for name in streamed.present.as_dict())):
+        table.add_column(name, justify="right", no_wrap=True)
+    for name, (published, present) in (*streamed.cameras.items(), ("all", (streamed.published, streamed.present))):
+        figures = [f"{value:.1f}" for one in (published, present) for value in one.as_dict().values()]
+        table.add_row(name, *figures, style="bold" if name == "all" else None)
+    console = Console(highlight=False)
+    console.print(table)
+    console.print(
+        f"detected {streamed.detected_hz:.0f} a second; boxes that are held were captured "
+        f"{streamed.held_p50_ms:.0f} ms before (median), 95 of 100 less than {streamed.held_p95_ms:.0f} ms. "
+        "“now”: boxes carried to the present"
+    )
+    _print_left_out(console, streamed.left_out)
 
 
 def _changed(fleet: Fleet, stride: int | None, fill: Fill | None) -> Fleet:
@@ -237,5 +325,9 @@ def _print_run(scored: RunScores) -> None:
         table.add_row(f"  {label}", *_values(scores, 1))
     console = Console()
     console.print(table)
-    for name, boxes in scored.left_out.items():
+    _print_left_out(console, scored.left_out)
+
+
+def _print_left_out(console: Console, left_out: Mapping[str, int]) -> None:
+    for name, boxes in left_out.items():
         console.print(f"left out: {boxes} boxes of “{name}”, which the ground truth does not know", highlight=False)

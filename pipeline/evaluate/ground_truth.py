@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from pipeline.detections import Tracks
 from pipeline.errors import EvaluationError
 from pipeline.evaluate.mot import FrameTruth, Sequence, by_frame, each_frame, first_of, read_rows, read_seqinfo
+from pipeline.evaluate.precision import Truth
 
 LEAST_HEIGHT_PX, LEAST_WIDTH_PX, LEAST_VISIBILITY = 10.0, 4.0, 0.25
 """Smaller or more hidden objects are not asked for; the sample model is trained and measured by the same rule."""
@@ -47,6 +48,12 @@ class GroundTruth:
         """In how many boxes objects of a class are asked for."""
         number = self._number(label)
         return sum(int(((t.considered != 0) & (t.class_id == number)).sum()) for t in self.sequence.truth)
+
+    def on(self, number: int) -> Truth:
+        """What frame `number`, from 0, shows; classes are counted from 0."""
+        truth = self.sequence.truth[number]
+        xyxy = np.hstack([truth.ltwh[:, :2], truth.ltwh[:, :2] + truth.ltwh[:, 2:]]).astype(np.float32)
+        return Truth(xyxy, (truth.class_id - 1).astype(np.int32), truth.considered != 0)
 
     def of_class(self, label: str | None) -> Sequence:
         """The objects of one class, or of all, as pedestrians and distractors."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from pipeline.config.values import Fleet, Publish
 from pipeline.errors import EvaluationError
@@ -33,8 +35,21 @@ def require_recordings(fleet: Fleet) -> None:
             raise EvaluationError(f"camera {camera_id} has loop: true and would never end; take it out to evaluate")
 
 
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A frame, and when it was heard: wall time, ns since 1970-01-01 UTC."""
+
+    result: FrameResult
+    at_ns: int
+
+
 def play(fleet: Fleet, turn: Callable[[int], None]) -> dict[str, list[FrameResult]]:
-    """Every frame that was published of each camera, in order; blocks until all recordings have ended.
+    """Every frame that was published of each camera, in order; as `listen_to`."""
+    return {camera_id: [one.result for one in heard] for camera_id, heard in listen_to(fleet, turn).items()}
+
+
+def listen_to(fleet: Fleet, turn: Callable[[int], None]) -> dict[str, list[Heard]]:
+    """Every frame that was published of each camera, in order, and when; blocks until all recordings have ended.
 
     Args:
         fleet: Published on a free local port and kept in no sink, whatever its file says.
@@ -54,11 +69,11 @@ def play(fleet: Fleet, turn: Callable[[int], None]) -> dict[str, list[FrameResul
             finally:
                 # While the listener still listens: the last frames count too, and after Ctrl-C no more shall come.
                 supervisor.close()
-    played: dict[str, list[FrameResult]] = {camera_id: [] for camera_id in fleet.cameras}
-    for result in kept.results:
-        played[result.camera_id].append(result)
-    for camera_id, results in played.items():
-        require_whole(camera_id, results, kept.states.get(camera_id))
+    played: dict[str, list[Heard]] = {camera_id: [] for camera_id in fleet.cameras}
+    for heard in kept.heard:
+        played[heard.result.camera_id].append(heard)
+    for camera_id, frames in played.items():
+        require_whole(camera_id, [one.result for one in frames], kept.states.get(camera_id))
     return played
 
 
@@ -66,7 +81,7 @@ class _Kept:
     """Every frame of a fleet in the order of arrival, and the last state of each camera."""
 
     def __init__(self, turn: Callable[[int], None]) -> None:
-        self.results: list[FrameResult] = []
+        self.heard: list[Heard] = []
         self.states: dict[str, CameraState] = {}
         self._turn = turn
 
@@ -74,8 +89,8 @@ class _Kept:
         if isinstance(message, CameraState):
             self.states[message.camera_id] = message
         else:
-            self.results.append(message)
-            self._turn(len(self.results))
+            self.heard.append(Heard(message, time.time_ns()))
+            self._turn(len(self.heard))
 
 
 def require_whole(camera_id: str, results: list[FrameResult], state: CameraState | None) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,10 +70,8 @@ def score_run(grounds: Mapping[str, GroundTruth], played: Mapping[str, list[Fram
         EvaluationError: A recording and its ground truth do not belong together, no box is of a class that the ground
             truth knows, or it cannot be scored.
     """
-    for camera_id, ground in grounds.items():
-        _require_match(camera_id, ground, played[camera_id][-1])
+    left_out = require_fit(grounds, played)
     labels = next(iter(grounds.values())).labels
-    left_out = _unknown(played, labels)
     tracks = {camera_id: published_tracks(ground, played[camera_id]) for camera_id, ground in grounds.items()}
 
     def scored(label: str | None) -> tuple[Scores, list[Scores]]:
@@ -88,6 +86,17 @@ def score_run(grounds: Mapping[str, GroundTruth], played: Mapping[str, list[Fram
     return RunScores(combined, {label: scored(label)[0] for label in asked}, cameras, left_out)
 
 
+def require_fit(grounds: Mapping[str, GroundTruth], played: Mapping[str, list[FrameResult]]) -> Mapping[str, int]:
+    """Check that recordings and ground truth belong together; the boxes of classes that it does not know, by name.
+
+    Raises:
+        EvaluationError: They do not, or no box is of a class that the ground truth knows.
+    """
+    for camera_id, ground in grounds.items():
+        _require_match(camera_id, ground, played[camera_id][-1])
+    return _unknown(played, next(iter(grounds.values())).labels)
+
+
 def published_tracks(ground: GroundTruth, results: list[FrameResult]) -> list[Tracks]:
     """A `Tracks` for each frame of the ground truth, `class_id` counting its labels from 1; none where one was lost.
 
@@ -96,11 +105,13 @@ def published_tracks(ground: GroundTruth, results: list[FrameResult]) -> list[Tr
     numbers = {label: number for number, label in enumerate(ground.labels, start=1)}
     tracks = [Tracks.empty()] * len(ground.sequence)
     for result in results:
-        tracks[result.frame_id] = _tracks([box for box in result.tracks if box.class_name in numbers], numbers)
+        tracks[result.frame_id] = as_tracks(result.tracks, numbers)
     return tracks
 
 
-def _tracks(boxes: list[TrackedBox], numbers: Mapping[str, int]) -> Tracks:
+def as_tracks(published: Sequence[TrackedBox], numbers: Mapping[str, int]) -> Tracks:
+    """The boxes whose class has a number, with that as `class_id`."""
+    boxes = [box for box in published if box.class_name in numbers]
     return Tracks(
         track_id=np.array([box.track_id for box in boxes], np.int64),
         xyxy=np.array([box.xyxy for box in boxes], np.float32).reshape(-1, 4),
@@ -116,11 +127,12 @@ def _tracks(boxes: list[TrackedBox], numbers: Mapping[str, int]) -> Tracks:
 
 def _ground_folder(fleet: Fleet, camera_id: str, folder: Path | None) -> Path:
     recording = Path(fleet.cameras[camera_id].url.reveal().removeprefix("file://"))
-    found = (folder or recording.parent / BESIDE) / camera_id
-    if not found.is_dir():
+    place = folder or recording.parent / BESIDE
+    found = next((place / name for name in (camera_id, recording.stem) if (place / name).is_dir()), None)
+    if found is None:
         raise EvaluationError(
-            f"camera {camera_id}: there is no ground truth {found}; --ground-truth DIR names the folder that holds one "
-            "folder for each camera, called as the camera is"
+            f"camera {camera_id}: there is no ground truth {place / camera_id}; --ground-truth DIR names the folder "
+            "that holds one folder for each camera, called as the camera or its recording is"
         )
     return found
 

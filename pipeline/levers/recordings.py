@@ -17,7 +17,6 @@ from pipeline.config.camera import Camera
 from pipeline.config.values import Fleet
 from pipeline.errors import EvaluationError
 from pipeline.evaluate.ground_truth import GroundTruth
-from pipeline.evaluate.precision import Truth
 from pipeline.evaluate.run import find_ground_truth
 from pipeline.levers.pictures import Exam, Picture
 
@@ -161,17 +160,10 @@ def exam_of(shots: list[Shot], grounds: dict[str, GroundTruth]) -> Exam:
                 "recording has more; they do not belong together"
             )
     labels = next(iter(grounds.values())).labels
-    truths = tuple(truth_of(grounds[shot.camera_id], shot.number) for shot in shots)
+    truths = tuple(grounds[shot.camera_id].on(shot.number) for shot in shots)
     recordings = "1 recording" if len(grounds) == 1 else f"{len(grounds)} recordings"
     words = f"{len(shots)} frames of {recordings} with ground truth"
     return Exam(tuple(shot.picture for shot in shots), truths, labels, words)
-
-
-def truth_of(ground: GroundTruth, number: int) -> Truth:
-    """What a recording shows on frame `number`, from 0; classes are counted from 0."""
-    truth = ground.sequence.truth[number]
-    xyxy = np.hstack([truth.ltwh[:, :2], truth.ltwh[:, :2] + truth.ltwh[:, 2:]]).astype(np.float32)
-    return Truth(xyxy, (truth.class_id - 1).astype(np.int32), truth.considered != 0)
 
 
 class _Always:

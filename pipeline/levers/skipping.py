@@ -24,7 +24,7 @@ from pipeline.levers.board import judged
 from pipeline.levers.detecting import Seen
 from pipeline.levers.figures import Form, Row, Skipping
 from pipeline.levers.pictures import Exam, Layer, Picture
-from pipeline.levers.recordings import recordings_of, shots_of, truth_of
+from pipeline.levers.recordings import recordings_of, shots_of
 from pipeline.track.fill import FillMode
 from pipeline.track.tracker import TrackerConfig
 
@@ -143,7 +143,7 @@ def _setup(camera: Camera, stride: int) -> Setup:
 def _precision(detected: Mapping[str, GroundTruth], tracks: Mapping[str, list[Tracks]]) -> float:
     """mAP50-95 of the boxes of all frames."""
     labels = next(iter(detected.values())).labels
-    truths = tuple(truth_of(ground, number) for ground in detected.values() for number in range(len(ground.sequence)))
+    truths = tuple(ground.on(number) for ground in detected.values() for number in range(len(ground.sequence)))
     exam = Exam((), truths, labels, "the recordings")
     seen = tuple(
         Detections(one.xyxy, one.score, one.class_id - 1) for camera_id in detected for one in tracks[camera_id]
