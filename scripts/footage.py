@@ -45,6 +45,20 @@ def numbered(names: list[str], wh: tuple[int, int], fps: int, seconds: float) ->
     return [_numbered(file, cache / file.name, frames, fps) for file in as_cameras(names, wh, fps)]
 
 
+def numbered_samples(seconds: float) -> list[Path]:
+    """The sample recordings, which have exact ground truth and meet where they end, over and over with numbers."""
+    recordings = sorted((ROOT / "samples").glob("*.mp4"))
+    with av.open(str(recordings[0])) as container:
+        stream = container.streams.video[0]
+        wh, fps = (stream.width, stream.height), round(float(stream.average_rate or 25))
+    frames = round(seconds * fps)
+    if frames > MOST + 1:
+        sys.exit(f"{seconds:g} s at {fps} fps are more frames than can be numbered; measure for a shorter time")
+    cache = Path(tempfile.gettempdir()) / f"camfleet-samples-{wh[0]}x{wh[1]}-{fps}-numbered-{frames}"
+    cache.mkdir(exist_ok=True)
+    return [_numbered(file, cache / file.name, frames, fps) for file in recordings]
+
+
 def _numbered(recording: Path, target: Path, frames: int, fps: int) -> Path:
     if target.exists():
         return target

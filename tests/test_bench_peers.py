@@ -22,8 +22,11 @@ from peers.ages import UNKNOWN, age_ms, figures  # noqa: E402
 from peers.blocks import MOST, draw, read  # noqa: E402
 from peers.environment import python_of  # noqa: E402
 from peers.served import Served, best_kind, serve  # noqa: E402
+from peers.truth import streamed  # noqa: E402
 from peers.verify import verify  # noqa: E402
 from window import Job, Window  # noqa: E402
+
+from pipeline.evaluate.ground_truth import GroundTruth, read_ground_truth  # noqa: E402
 
 MS = 1_000_000
 FPS = 25
@@ -108,13 +111,13 @@ def test_figures_rates_and_ages_of_detected_and_filled() -> None:
     departures = np.array([(0, number, 40 * number * MS) for number in range(5)])
     told = figures({"rows": rows, "unreadable": 1, "seconds": 2.0}, departures)
     assert (told.boxes_hz, told.detected_hz) == (2.5, 1.5)
-    assert (told.age_p50_ms, told.unmatched) == (30.0, 2)
+    assert (told["age_p50_ms"], told.unmatched) == (30.0, 2)
     assert told.detected_age_p95_ms == pytest.approx(58, abs=0.1)
 
 
 def test_figures_of_nothing_are_zero() -> None:
     told = figures({"rows": [], "unreadable": 0, "seconds": 2.0}, np.empty((0, 3), np.int64))
-    assert (told.boxes_hz, told.age_p95_ms, told.unmatched) == (0.0, 0.0, 0)
+    assert (told.boxes_hz, told["age_p95_ms"], told.unmatched) == (0.0, 0.0, 0)
 
 
 def job(folder: Path, **changes: Any) -> Job:
@@ -181,17 +184,17 @@ def test_serve_same_recording_twice_numbers_each_camera_from_0(kind: str, record
 
 def test_run_camfleet_gives_every_frame_an_age(recording: Path, tmp_path: Path) -> None:
     system = bench_peers.System("camfleet", "consume_camfleet.py", options={"model": {"backend": "stub"}})
-    options = argparse.Namespace(model="none", warmup=0.5, seconds=1.5, environments=tmp_path)
+    options = argparse.Namespace(model="none", warmup=0.5, seconds=1.5, environments=tmp_path, streaming=False)
     told, versions = bench_peers._run(system, [recording, recording], best_kind(), options, tmp_path)
-    assert told.boxes_hz > 0 and told.detected_hz > 0
-    assert told.unmatched == 0
-    assert 0 <= told.age_p50_ms <= told.age_p95_ms < 10_000
+    assert told["boxes_hz"] > 0 and told["detected_hz"] > 0
+    assert told["unmatched"] == 0
+    assert 0 <= told["age_p50_ms"] <= told["age_p95_ms"] < 10_000
     assert "camfleet" in versions
 
 
 def test_run_consumer_that_fails_tells_its_last_words(recording: Path, tmp_path: Path) -> None:
     system = bench_peers.System("camfleet", "consume_camfleet.py", options={"model": {"path": "none.xml"}})
-    options = argparse.Namespace(model="none", warmup=0.5, seconds=1.5, environments=tmp_path)
+    options = argparse.Namespace(model="none", warmup=0.5, seconds=1.5, environments=tmp_path, streaming=False)
     with pytest.raises(bench_peers.Failed, match=r"none\.xml"):
         bench_peers._run(system, [recording], "replay", options, tmp_path)
 
@@ -216,3 +219,39 @@ def test_markdown_has_medians_and_says_why_a_system_has_none() -> None:
     assert "| camfleet, as it comes | 6 (150 fps in) | 149 | 70 | 41 / 67 |" in lines
     assert any("not installable here: no network" in line for line in lines)
     assert lines[-1] == "Versions: camfleet 1."
+
+
+def walker(frame: int) -> list[float]:
+    """Somebody who walks to the right by 8 px a frame."""
+    return [100 + 8.0 * frame, 50.0, 140 + 8.0 * frame, 150.0]
+
+
+def walk(folder: Path, frames: int) -> GroundTruth:
+    rows = [f"{frame + 1},1,{101 + 8 * frame},51,40,100,1,1,1.0" for frame in range(frames)]
+    (folder / "gt").mkdir()
+    (folder / "seqinfo.ini").write_text(
+        f"[Sequence]\nname=x\nframeRate=25\nseqLength={frames}\nimWidth=640\nimHeight=360\n"
+    )
+    (folder / "gt" / "gt.txt").write_text("\n".join(rows))
+    (folder / "labels.txt").write_text("person\ncar\n")
+    return read_ground_truth(folder)
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["velocity told", "velocity of the last two boxes"])
+def test_streamed_judges_what_is_held_when_a_frame_leaves_and_carries_it_there(tmp_path: Path, told: bool):
+    pytest.importorskip("trackeval")
+    pytest.importorskip("faster_coco_eval")
+    second, frames = 1_000_000_000, 50
+    left = [(0, frame, 10 * second + frame * second // 25) for frame in range(frames)]
+    speeds = [200.0, 0.0, 200.0, 0.0] if told else []
+    answer = {
+        "from_ns": 10 * second + 10 * second // 25,
+        "seconds": 1.0,
+        "rows": [(0, frame, at_ns + 1_000_000, True) for _, frame, at_ns in left],
+        "boxes": [[[*walker(frame), 0.9, 0, 1, *speeds]] for frame in range(frames)],
+    }
+    # A client before it got the same frames: the last departures count.
+    departures = np.array([(0, frame, at_ns - 5 * second) for _, frame, at_ns in left] + left, np.int64)
+    found = streamed(answer, departures, [walk(tmp_path, frames)])
+    assert (found.published.sap50, found.published.sap) == (100, 40)
+    assert (found.present.sap, found.held_p50_ms) == (100, pytest.approx(40))

@@ -11,6 +11,7 @@ import json
 import sys
 import tempfile
 import threading
+from functools import partial
 from pathlib import Path
 
 from window import Job, Window
@@ -53,9 +54,10 @@ def main() -> None:
         def subscribe() -> None:
             with Subscriber(endpoint, timeout_s=NONE_FOR_S, queue=0) as results:
                 for result in results:
-                    if result.origin != "skipped" and not window.note(
-                        int(result.camera_id[3:]), numbers.of(result), detected=result.origin == "detected"
-                    ):
+                    if result.origin == "skipped":
+                        continue
+                    number, detected = numbers.of(result), result.origin == "detected"
+                    if not window.note(int(result.camera_id[3:]), number, partial(_boxes, result), detected=detected):
                         break
             supervisor.stop()
 
@@ -66,10 +68,14 @@ def main() -> None:
     window.write("camfleet", "openvino", "av")
 
 
+def _boxes(result: FrameResult) -> list[list[float]]:
+    return [[*box.xyxy, box.score, box.class_id, box.track_id, *(box.velocity_px_s or ())] for box in result.tracks]
+
+
 def _fleet_file(job: Job, folder: Path) -> Path:
     fleet = {
         "name": "peers",
-        "model": {"path": job.model},
+        "model": {"path": job.model} | ({"nms_iou": 0.5} if job.wants_boxes else {}),
         "publish": {"bind": "tcp://127.0.0.1:0"},
         "cameras": {f"cam{number}": {"url": url} for number, url in enumerate(job.urls)},
         **job.options,
