@@ -111,13 +111,13 @@ def test_figures_rates_and_ages_of_detected_and_filled() -> None:
     departures = np.array([(0, number, 40 * number * MS) for number in range(5)])
     told = figures({"rows": rows, "unreadable": 1, "seconds": 2.0}, departures)
     assert (told.boxes_hz, told.detected_hz) == (2.5, 1.5)
-    assert (told["age_p50_ms"], told.unmatched) == (30.0, 2)
+    assert (told.age_p50_ms, told.unmatched) == (30.0, 2)
     assert told.detected_age_p95_ms == pytest.approx(58, abs=0.1)
 
 
 def test_figures_of_nothing_are_zero() -> None:
     told = figures({"rows": [], "unreadable": 0, "seconds": 2.0}, np.empty((0, 3), np.int64))
-    assert (told.boxes_hz, told["age_p95_ms"], told.unmatched) == (0.0, 0.0, 0)
+    assert (told.boxes_hz, told.age_p95_ms, told.unmatched) == (0.0, 0.0, 0)
 
 
 def job(folder: Path, **changes: Any) -> Job:
