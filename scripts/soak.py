@@ -22,6 +22,7 @@ import os
 import platform
 import random
 import re
+import signal
 import sys
 import tempfile
 import time
@@ -86,6 +87,8 @@ class Soaked:
 def main() -> None:
     """Run it, write the report; exit code 1 where something does not hold."""
     options = _options()
+    # The fleet that it started does not outlive it.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(143))
     with tempfile.TemporaryDirectory(prefix="soak") as folder:
         soaked = _soak(options, Path(folder))
     report = _report(soaked)
