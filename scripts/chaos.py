@@ -89,6 +89,7 @@ class Run:
 def main() -> None:
     """Run it, print what was found; exit code 1 where something does not hold."""
     options = _options()
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(143))  # The fleet that it started does not outlive it.
     _tell(f"seed {options.seed}: {options.faults} faults in {options.seconds:g} s")
     with tempfile.TemporaryDirectory(prefix="chaos") as folder:
         report = _chaos(options, Path(folder))
