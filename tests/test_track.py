@@ -170,12 +170,23 @@ def test_tracker_weak_detection_continues_a_track_and_starts_none() -> None:
     assert tracks.origin.tolist() == [Origin.DETECTED]
 
 
-def test_tracker_single_false_alarm_has_no_box() -> None:
+@pytest.mark.parametrize(("score", "gap_s"), [(0.65, 0.1), (0.95, 0.04)], ids=["not sure", "looked at every frame"])
+def test_tracker_single_false_alarm_has_no_box(score: float, gap_s: float) -> None:
     subject = tracker()
     subject.update(Detections.empty(), 0.0)
-    assert len(subject.update(seen((100, 200, 60, 160), score=0.75), 0.1)) == 0
+    assert len(subject.update(seen((100, 200, 60, 160), score=score), gap_s)) == 0
+    assert len(subject.update(Detections.empty(), 2 * gap_s)) == 0
+    assert len(subject.update(Detections.empty(), 3 * gap_s)) == 0
+
+
+def test_tracker_that_looks_seldom_shows_at_once_what_is_surely_there_until_it_is_missed() -> None:
+    subject = tracker()
+    subject.update(Detections.empty(), 0.0)
+    found = subject.update(seen((100, 200, 60, 160), score=0.75), 0.1)
+    assert (ids(found), ids(subject.predict(0.15))) == ([1], [1])
+    assert subject.first_seen == 0
     assert len(subject.update(Detections.empty(), 0.2)) == 0
-    assert len(subject.update(Detections.empty(), 0.3)) == 0
+    assert len(subject.predict(0.25)) == 0
 
 
 def test_tracker_person_and_bicycle_on_one_place_keep_their_classes() -> None:

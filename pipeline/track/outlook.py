@@ -44,7 +44,7 @@ class Outlook:
     @classmethod
     def of(cls, rows: Rows, at_s: float, until_s: Floats, picture_wh: WidthHeight, *, clip: bool) -> Outlook:
         """From an update at `at_s`; `until_s` is (N,) as above. Later changes of `rows` do not reach it."""
-        shown = rows.confirmed & ~rows.ended
+        shown = rows.shown & ~rows.ended
         chosen, count = rows[shown], int(np.count_nonzero(shown))
         known = Tracks(
             track_id=chosen.track_id,

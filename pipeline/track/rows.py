@@ -18,7 +18,7 @@ LARGEST_VOTE = 5.0
 _MEAN, _VELOCITY, _COVARIANCE = slice(0, 4), slice(4, 8), slice(8, 11)
 _SEEN, _BEFORE = slice(11, 16), slice(16, 21)
 _NOW = slice(21, 25)
-_SCORE, _VOTE, _LINES = 25, 26, 27
+_SCORE, _VOTE, _SURE, _LINES = 25, 26, 27, 28
 
 
 @dataclass(slots=True)
@@ -29,7 +29,7 @@ class Rows:
     properties are views into it that may be written to.
 
     Attributes:
-        table: (27, N) float64.
+        table: (28, N) float64.
         track_id: (N,) int64.
         class_id: (N,) int32.
         confirmed: (N,) bool, seen more than once.
@@ -121,6 +121,16 @@ class Rows:
         """(N,): of the last detection."""
         line: Floats = self.table[_SCORE]
         return line
+
+    @property
+    def shown(self) -> NDArray[np.bool_]:
+        """(N,): what has boxes: seen more than once, or sure to be there."""
+        shown: NDArray[np.bool_] = self.confirmed | (self.table[_SURE] > 0)
+        return shown
+
+    def be_sure(self, which: NDArray[np.bool_]) -> None:
+        """(N,): these have boxes although they were seen only once."""
+        self.table[_SURE] = which
 
     def advance(self, elapsed_s: float) -> None:
         """Carry all on by `elapsed_s` ≥ 0."""
