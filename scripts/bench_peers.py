@@ -39,6 +39,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache, reduce
 from pathlib import Path
@@ -210,38 +211,39 @@ def _consume(command: list[str], seconds: float) -> str:
 
 def markdown(results: list[dict[str, Any]], kind: str, options: argparse.Namespace) -> str:
     """The table of the README: medians over the repeats, a row for each system and number of cameras."""
-    server = "GStreamer's server" if kind == "gstreamer" else "our replay server"
-    lines = [
-        f"{WH[0]}×{WH[1]} H.264 at {FPS} fps over RTSP (TCP) from {server}, real footage, {options.model.name}, "
-        f"{options.seconds:g} s after {options.warmup:g} s of warm-up, median of {options.repeats}; "
-        f"{machine.usable_cores():g} cores of {machine.name()}.",
-        "",
-        "| | cameras | frames with boxes a second | detected a second | age p50 / p95 ms |",
-        "|---|---|---|---|---|",
-    ]
-    for cameras, name in itertools.product(options.cameras, options.systems):
-        runs = [run for run in results if (run["system"], run["cameras"]) == (name, cameras)]
-        lines.append(_row(name, cameras, runs))
-    versions = {package: number for run in results for package, number in run.get("versions", {}).items()}
-    lines += ["", "Versions: " + ", ".join(f"{package} {number}" for package, number in sorted(versions.items())) + "."]
-    return "\n".join(lines)
+    shown = f"{WH[0]}×{WH[1]} H.264 at {FPS} fps, real footage"
+    heads = ["cameras", "frames with boxes a second", "detected a second", "age p50 / p95 ms"]
+    return _table(_conditions(shown, kind, options), heads, _row, results, options)
 
 
 def streaming_markdown(results: list[dict[str, Any]], kind: str, options: argparse.Namespace) -> str:
     """The same of streaming accuracy."""
+    shown = f"The six sample recordings, 640×360 H.264 at {FPS} fps"
+    heads = ["cameras", "sAP50 / sAP", "sHOTA", "sAP, sHOTA carried to the present", "detected a second"]
+    heads += ["held boxes' age p50 / p95 ms", "age p95 when published, ms"]
+    return _table(_conditions(shown, kind, options), heads, _streaming_row, results, options)
+
+
+def _conditions(shown: str, kind: str, options: argparse.Namespace) -> str:
     server = "GStreamer's server" if kind == "gstreamer" else "our replay server"
-    lines = [
-        f"The six sample recordings, 640×360 H.264 at {FPS} fps over RTSP (TCP) from {server}, {options.model.name}, "
-        f"{options.seconds:g} s after {options.warmup:g} s of warm-up, median of {options.repeats}; "
-        f"{machine.usable_cores():g} cores of {machine.name()}.",
-        "",
-        "| | cameras | sAP50 / sAP | sHOTA | sAP, sHOTA carried to the present | detected a second | held boxes' age "
-        "p50 / p95 ms | age p95 when published, ms |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
+    return (
+        f"{shown}, over RTSP (TCP) from {server}, {options.model.name}, {options.seconds:g} s after "
+        f"{options.warmup:g} s of warm-up, median of {options.repeats}; {machine.usable_cores():g} cores of "
+        f"{machine.name()}."
+    )
+
+
+def _table(
+    conditions: str,
+    heads: list[str],
+    row: Callable[[str, int, list[dict[str, Any]]], str],
+    results: list[dict[str, Any]],
+    options: argparse.Namespace,
+) -> str:
+    """A row for each number of cameras and system, and the versions."""
+    lines = [conditions, "", "| | " + " | ".join(heads) + " |", "|" + "---|" * (1 + len(heads))]
     for cameras, name in itertools.product(options.cameras, options.systems):
-        runs = [run for run in results if (run["system"], run["cameras"]) == (name, cameras)]
-        lines.append(_streaming_row(name, cameras, runs))
+        lines.append(row(name, cameras, [run for run in results if (run["system"], run["cameras"]) == (name, cameras)]))
     versions = {package: number for run in results for package, number in run.get("versions", {}).items()}
     lines += ["", "Versions: " + ", ".join(f"{package} {number}" for package, number in sorted(versions.items())) + "."]
     return "\n".join(lines)

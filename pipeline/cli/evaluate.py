@@ -12,10 +12,12 @@ import typer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
 
     from rich.console import Console
 
     from pipeline.config.values import Fleet
+    from pipeline.evaluate.ground_truth import GroundTruth
     from pipeline.evaluate.mot import Sequence
     from pipeline.evaluate.run import RunScores
     from pipeline.evaluate.score import Scores
@@ -134,16 +136,19 @@ def _values(scores: Scores, digits: int) -> list[str]:
     return [f"{value:.{0 if name == 'IDSW' else digits}f}" for name, value in scores.as_dict().items()]
 
 
+Recordings = Annotated[
+    Path, typer.Argument(metavar="FLEET.yaml", help="A fleet whose cameras are recordings.", show_default=False)
+]
+GroundTruthFolder = Annotated[
+    Path | None,
+    typer.Option(help="Has a folder for each camera or recording; without it, ground_truth/ beside the recording."),
+]
+
+
 @app.command()
 def run(
-    fleet_file: Annotated[
-        Path,
-        typer.Argument(metavar="FLEET.yaml", help="A fleet whose cameras are recordings.", show_default=False),
-    ],
-    ground_truth: Annotated[
-        Path | None,
-        typer.Option(help="Has a folder for each camera; without it, ground_truth/ beside each recording."),
-    ] = None,
+    fleet_file: Recordings,
+    ground_truth: GroundTruthFolder = None,
     stride: Annotated[int | None, typer.Option(min=1, max=100, help="Instead of what the file says.")] = None,
     fill: Annotated[Fill | None, typer.Option(help="Instead of what the file says.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
@@ -157,16 +162,12 @@ def run(
     Example: camfleet evaluate run configs/evaluate.yaml --stride 3 --fill interpolate
     """
     from pipeline.config import load_fleet
-    from pipeline.evaluate.play import play, require_recordings
-    from pipeline.evaluate.run import find_ground_truth, score_run
-    from pipeline.logs import choose_log_level, configure_logs
+    from pipeline.evaluate.play import play
+    from pipeline.evaluate.run import score_run
 
     fleet = _changed(load_fleet(fleet_file), stride, fill)
-    choose_log_level("warning")
-    configure_logs("evaluate")
-    require_recordings(fleet)
-    grounds = find_ground_truth(fleet, ground_truth)
-    with _progress(fleet, sum(len(ground.sequence) for ground in grounds.values())) as turn:
+    grounds, progress = _prepare(fleet, ground_truth)
+    with progress as turn:
         played = play(fleet, turn)
     scored = score_run(grounds, played)
     if as_json:
@@ -177,14 +178,8 @@ def run(
 
 @app.command()
 def streaming(
-    fleet_file: Annotated[
-        Path,
-        typer.Argument(metavar="FLEET.yaml", help="A fleet whose cameras are recordings.", show_default=False),
-    ],
-    ground_truth: Annotated[
-        Path | None,
-        typer.Option(help="Has a folder for each camera or recording; without it, ground_truth/ beside the recording."),
-    ] = None,
+    fleet_file: Recordings,
+    ground_truth: GroundTruthFolder = None,
     settle: Annotated[float, typer.Option(min=0, help="So many seconds at the beginning count for nothing.")] = 2.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
@@ -198,25 +193,35 @@ def streaming(
     Example: camfleet evaluate streaming configs/evaluate.yaml
     """
     from pipeline.config import load_fleet
-    from pipeline.evaluate.play import listen_to, require_recordings
+    from pipeline.evaluate.play import listen_to
     from pipeline.evaluate.precision import require_coco
-    from pipeline.evaluate.run import find_ground_truth
     from pipeline.evaluate.streaming import score_streaming
-    from pipeline.logs import choose_log_level, configure_logs
 
     require_coco()
     fleet = _in_real_time(load_fleet(fleet_file))
-    choose_log_level("warning")
-    configure_logs("evaluate")
-    require_recordings(fleet)
-    grounds = find_ground_truth(fleet, ground_truth)
-    with _progress(fleet, sum(len(ground.sequence) for ground in grounds.values())) as turn:
+    grounds, progress = _prepare(fleet, ground_truth)
+    with progress as turn:
         heard = listen_to(fleet, turn)
     streamed = score_streaming(grounds, heard, settle)
     if as_json:
         print(json.dumps({"fleet": fleet.name} | _streamed_as_dict(streamed), indent=2))
     else:
         _print_streamed(streamed)
+
+
+def _prepare(
+    fleet: Fleet, ground_truth: Path | None
+) -> tuple[dict[str, GroundTruth], AbstractContextManager[Callable[[int], None]]]:
+    """What the cameras show, if they are recordings with ground truth; and a bar for playing them."""
+    from pipeline.evaluate.play import require_recordings
+    from pipeline.evaluate.run import find_ground_truth
+    from pipeline.logs import choose_log_level, configure_logs
+
+    choose_log_level("warning")
+    configure_logs("evaluate")
+    require_recordings(fleet)
+    grounds = find_ground_truth(fleet, ground_truth)
+    return grounds, _progress(fleet, sum(len(ground.sequence) for ground in grounds.values()))
 
 
 def _in_real_time(fleet: Fleet) -> Fleet:
