@@ -125,11 +125,11 @@ def label_row(label: Label) -> str:
     return f"{KINDS.index(label.kind)} {middle_x:.5f} {middle_y:.5f} {sizes}\n"
 
 
-def render(work: Path) -> None:
+def render(work: Path, parts: dict[str, tuple[range, Taste]] = PARTS) -> None:
     """Render what is missing of the training and held-out pictures."""
-    for part, kind in product(PARTS, ("images", "labels")):
+    for part, kind in product(parts, ("images", "labels")):
         (work / part / kind).mkdir(parents=True, exist_ok=True)
-    jobs = [(part, seed, taste) for part, (towns, taste) in PARTS.items() for seed in towns]
+    jobs = [(part, seed, taste) for part, (towns, taste) in parts.items() for seed in towns]
     missing = [job for job in jobs if not (work / job[0] / f"{job[1]}.done").exists()]
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         waiting = [
@@ -168,13 +168,14 @@ def export(work: Path, chosen: argparse.Namespace) -> None:
         bits=chosen.bits,
         megabytes=sum(path.stat().st_size for path in folder.iterdir()) / 1e6,
         held_out=shown("held-out towns", measure(model, held_out(work / "val"))),
-        recordings={path.stem: _recorded(model, path) for path in sorted(SAMPLES.glob("*.mp4"))},
+        recordings={path.stem: recorded(model, path) for path in sorted(SAMPLES.glob("*.mp4"))},
         note=chosen.note,
     )
     write_card(chosen.out / "README.md", facts)
 
 
-def _recorded(model: ExportedModel, path: Path) -> Precision:
+def recorded(model: ExportedModel, path: Path) -> Precision:
+    """The precision on one of the sample recordings, printed."""
     truth = SAMPLES / "ground_truth" / path.stem / "gt" / "gt.txt"
     return shown(path.stem, measure(model, recording(path, truth, RECORDING_STEP)))
 

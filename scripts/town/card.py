@@ -72,6 +72,8 @@ A YOLO26n ({facts.parameters / 1e6:.2f} M parameters) trained from scratch on pi
 | first weights | random, seed {facts.seed} |
 | licence | AGPL-3.0, as Ultralytics, which trained and exported it |
 
+Two smaller ones made of it, one pruned and one distilled: [smaller.md](smaller.md).
+
 ## Measured on the exported model
 
 Average precision as Ultralytics computes it. Asked for are objects at least {LEAST_HEIGHT_PX:g} px high,

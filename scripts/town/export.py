@@ -13,8 +13,13 @@ IMAGE_HW = (384, 640)
 NAME = "demo"
 
 
-def export_openvino(checkpoint: Path, data: Path, out: Path, bits: int) -> Path:
-    """Write NAME.xml, NAME.bin and metadata.yaml to a folder; returns the XML. bits is 8 (calibrated on data) or 16.
+ABOUT = "YOLO26n of the camfleet demo town"
+
+
+def export_openvino(
+    checkpoint: Path, data: Path, out: Path, bits: int, *, name: str = NAME, about: str = ABOUT
+) -> Path:
+    """Write name.xml, name.bin and metadata.yaml to a folder; returns the XML. bits is 8 (calibrated on data) or 16.
 
     It leaves it to the caller to drop repeated boxes.
     """
@@ -24,18 +29,18 @@ def export_openvino(checkpoint: Path, data: Path, out: Path, bits: int) -> Path:
     made = Path(model.export(format="openvino", imgsz=IMAGE_HW, quantize=bits, data=str(data), device="cpu"))
     out.mkdir(parents=True, exist_ok=True)
     for kind in ("xml", "bin"):
-        shutil.copyfile(next(made.glob(f"*.{kind}")), out / f"{NAME}.{kind}")
+        shutil.copyfile(next(made.glob(f"*.{kind}")), out / f"{name}.{kind}")
     metadata = yaml.safe_load((made / "metadata.yaml").read_text())
-    (out / "metadata.yaml").write_text(yaml.safe_dump(without_traces(metadata), sort_keys=False))
-    strip_paths(out / f"{NAME}.xml")
-    return out / f"{NAME}.xml"
+    (out / "metadata.yaml").write_text(yaml.safe_dump(without_traces(metadata, about), sort_keys=False))
+    strip_paths(out / f"{name}.xml")
+    return out / f"{name}.xml"
 
 
-def without_traces(metadata: dict[str, object]) -> dict[str, object]:
+def without_traces(metadata: dict[str, object], about: str) -> dict[str, object]:
     """Ultralytics' metadata with its own description and no path or date of the machine that trained."""
     arguments = metadata.get("args")
     kept = {k: v for k, v in metadata.items() if k != "date"}
-    kept["description"] = "YOLO26n of the camfleet demo town"
+    kept["description"] = about
     if isinstance(arguments, dict):
         kept["args"] = {k: v for k, v in arguments.items() if not (isinstance(v, str) and "/" in v)}
     return kept

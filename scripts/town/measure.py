@@ -54,20 +54,34 @@ class ExportedModel:
         self._model = core.compile_model(core.read_model(xml), "CPU")
         self.height, self.width = (int(n) for n in list(self._model.input(0).shape)[2:])
 
+    def infer(self, tensor: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The output for one picture (1, 3, height, width), as the model gives it."""
+        return np.asarray(self._model(tensor)[0][0])
+
     def detect(self, picture: Picture) -> NDArray[np.float64]:
         """Rows (N, 6) of x0, y0, x1, y1 in picture pixels, score and class id, best first."""
-        tall, wide = picture.shape[:2]
-        scale = min(self.width / wide, self.height / tall)
-        size = round(wide * scale), round(tall * scale)
-        left, top = (self.width - size[0]) // 2, (self.height - size[1]) // 2
-        canvas = np.full((self.height, self.width, 3), 114, np.uint8)
-        inner = picture if size == (wide, tall) else cv2.resize(picture, size)
-        canvas[top : top + size[1], left : left + size[0]] = inner
-        tensor = canvas[None, :, :, ::-1].transpose(0, 3, 1, 2).astype(np.float32) / 255
-        output = np.asarray(self._model(np.ascontiguousarray(tensor))[0][0], np.float64)
+        output = self.infer(letterboxed(picture, self.height, self.width)).astype(np.float64)
         rows = output if output.shape[1] == END_TO_END_COLUMNS else _suppressed(output.T)
+        (left, top), _, scale = fit(picture, self.height, self.width)
         rows[:, :4] = (rows[:, :4] - (left, top, left, top)) / scale
         return rows[np.argsort(-rows[:, 4])]
+
+
+def letterboxed(picture: Picture, height: int = 384, width: int = 640) -> NDArray[np.float32]:
+    """A BGR picture as a model takes it: (1, 3, height, width), RGB, 0…1, its shape kept by grey margins."""
+    (left, top), size, _ = fit(picture, height, width)
+    canvas = np.full((height, width, 3), 114, np.uint8)
+    inner = picture if size == (picture.shape[1], picture.shape[0]) else cv2.resize(picture, size)
+    canvas[top : top + size[1], left : left + size[0]] = inner
+    return np.ascontiguousarray(canvas[None, :, :, ::-1].transpose(0, 3, 1, 2), np.float32) / 255
+
+
+def fit(picture: Picture, height: int, width: int) -> tuple[tuple[int, int], tuple[int, int], float]:
+    """Where a letterboxed picture lies in the input: its left upper corner, its size (width, height), its scale."""
+    tall, wide = picture.shape[:2]
+    scale = min(width / wide, height / tall)
+    size = round(wide * scale), round(tall * scale)
+    return ((width - size[0]) // 2, (height - size[1]) // 2), size, scale
 
 
 def _suppressed(anchors: NDArray[np.float64]) -> NDArray[np.float64]:
