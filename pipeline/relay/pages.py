@@ -1,4 +1,4 @@
-"""Bytes in the order of their coming, in pages of memory that are used again and again.
+"""Bytes in the order of their coming, in pages of memory that go back to the system with the last of them.
 
 Messages of all sizes that come and go, a hundred a second, leave holes between them that the C library can hardly use:
 a history of constant length took a fifth more memory after half an hour.
@@ -6,6 +6,7 @@ a history of constant length took a fifth more memory after half an hour.
 
 from __future__ import annotations
 
+import mmap
 from collections import deque
 from dataclasses import dataclass
 
@@ -14,7 +15,7 @@ PAGE = 1 << 20
 
 @dataclass(slots=True)
 class _Page:
-    memory: bytearray
+    memory: mmap.mmap
     used: int = 0
     kept: int = 0
     """How many pieces lie on it."""
@@ -32,7 +33,7 @@ class Piece:
         return self.end - self.begin
 
     def __bytes__(self) -> bytes:
-        return bytes(memoryview(self.page.memory)[self.begin : self.end])
+        return self.page.memory[self.begin : self.end]
 
 
 class Pages:
@@ -40,7 +41,7 @@ class Pages:
 
     def __init__(self) -> None:
         self._pages: deque[_Page] = deque()
-        self._free: list[_Page] = []
+        self._spare: _Page | None = None
 
     def put(self, body: bytes) -> Piece:
         """Keep a copy of these bytes behind all others."""
@@ -57,11 +58,14 @@ class Pages:
         piece.page.kept -= 1
         while len(self._pages) > 1 and not self._pages[0].kept:
             page = self._pages.popleft()
-            if len(page.memory) == PAGE:
-                page.used = 0
-                self._free.append(page)
+            if self._spare is None and len(page.memory) == PAGE:
+                page.used, self._spare = 0, page
+            else:
+                page.memory.close()
 
     def _next(self, length: int) -> _Page:
-        page = self._free.pop() if self._free and length <= PAGE else _Page(bytearray(max(PAGE, length)))
+        page, self._spare = self._spare, None
+        if page is None or length > PAGE:
+            page = _Page(mmap.mmap(-1, max(PAGE, length), mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
         self._pages.append(page)
         return page
