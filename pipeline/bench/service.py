@@ -11,7 +11,7 @@ from functools import partial
 
 import numpy as np
 
-from pipeline.bench.bare import measure_devices, on_lanes
+from pipeline.bench.bare import lay_pictures, measure_devices, on_lanes
 from pipeline.bench.figures import MeasuredService, Service
 from pipeline.config.values import Fleet
 from pipeline.detect import Detector
@@ -49,9 +49,7 @@ def time_batches(detector: Detector, seconds: float) -> MeasuredService:
     Raises:
         DetectorError: It fails.
     """
-    rng = np.random.default_rng(0)
-    for lane in range(detector.lanes):
-        detector.input(lane)[:] = rng.integers(0, 255, detector.input(lane).shape, np.uint8)
+    lay_pictures(detector)
     sizes = [size for size in detector.batches if size <= detector.max_batch]
     slice_s = seconds / len(sizes) / (1 if detector.lanes == 1 else 2)
     return MeasuredService(
