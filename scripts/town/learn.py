@@ -31,8 +31,7 @@ class Lesson:
     """One round of training: the longer side of its pictures, its length, its learning rate, the share left of it.
 
     parts are the folders of pictures it learns from. A closing lesson prepares the raw export: it drops the branch that
-    gives each object once, varies the pictures less, and follows the clock in lowering its rate. One by the clock does
-    only the last, for lessons of few epochs.
+    gives each object once, varies the pictures less, and follows the clock in lowering its rate.
     """
 
     name: str
@@ -43,7 +42,6 @@ class Lesson:
     batch: int
     parts: tuple[str, ...] = ("train",)
     closing: bool = False
-    by_clock: bool = False
 
 
 def quiet_ultralytics(work: Path) -> None:
@@ -104,17 +102,13 @@ def describe_data(work: Path, parts: tuple[str, ...] = ("train",)) -> Path:
     return path
 
 
-def describe_model(work: Path, depth: float, width: float, name: str = "yolo26n-town", end_to_end: bool = True) -> Path:
-    """Write YOLO26's own YAML with this project's classes and scale; returns its path.
-
-    One that is not end to end lacks the branch of the head that gives each object once, which a raw export leaves out.
-    """
+def describe_model(work: Path, depth: float, width: float) -> Path:
+    """Write YOLO26's own YAML with this project's classes and scale; returns its path."""
     tasks: Any = import_module("ultralytics.nn.tasks")
     plan = {k: v for k, v in tasks.yaml_model_load("yolo26n.yaml").items() if k not in ("scale", "yaml_file")}
     plan["nc"] = len(KINDS)
     plan["scales"] = {"n": [depth, width, 1024]}
-    plan["end2end"] = end_to_end
-    path = work / f"{name}.yaml"
+    path = work / "yolo26n-town.yaml"
     path.write_text(yaml.safe_dump(plan, sort_keys=False))
     return path
 
@@ -146,9 +140,6 @@ def study(
     if lesson.closing:
         settings |= CLOSING
         model.model.yaml["end2end"] = False
-    if lesson.by_clock:
-        settings |= {"warmup_epochs": 0, "val": False}
-    if lesson.closing or lesson.by_clock:
         model.add_callback("on_train_batch_start", _follow_the_clock(lesson))
     model.train(trainer=_trainer_of_pruned() if pruned else None, **settings)
     return work / "runs" / lesson.name / "weights" / "last.pt"

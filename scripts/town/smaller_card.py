@@ -38,7 +38,7 @@ class Making:
     minutes: Mapping[str, float]
     machine: str
     share: float
-    width: float
+    student_share: float
     lessons: dict[str, str]
     note: str
 
@@ -72,8 +72,9 @@ use on real footage. Files, input, output, classes and licence are as the demo m
 layer that can lose some, those without which the training loss changes least (Taylor; torch-pruning), then trained on.
 What is split between branches, attends, or is the output keeps its channels.
 
-**Distilled** (`distilled_openvino_model/`): a YOLO26 of width {made.width:g} (YOLO26n: 0.25), from random weights,
-taught by the labels and the demo model's features (Ultralytics' distillation).
+**Distilled** (`distilled_openvino_model/`): a student without about {made.student_share * 100:.0f} % of them, taught by
+the labels and the demo model's features (Ultralytics' distillation). One from random weights, three quarters as wide,
+had an mAP50-95 of 0.33 on the held-out towns after 39 minutes.
 
 Both start from the shipped 8-bit export, whose checkpoint was not kept: its weights are scaled back and its
 normalisations unfolded.
