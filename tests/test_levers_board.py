@@ -175,6 +175,15 @@ def test_leaderboard_in_words_tells_every_row_and_note() -> None:
     assert "not here: batches of 4: it takes 1 at once" in text
 
 
+@pytest.mark.parametrize("terminal", [True, False], ids=["terminal of 80 columns", "pipe"])
+def test_leaderboard_in_words_cuts_no_figure_off(terminal: bool) -> None:
+    told = io.StringIO()
+    show_leaderboard(board(), Console(file=told, width=80, force_terminal=terminal, color_system=None))
+    table = told.getvalue().split("cost: points")[0]
+    assert "…" not in table and "640×384" in table
+    assert ("the lesson" in table) is not terminal
+
+
 def test_exported_in_words_tells_before_and_after() -> None:
     where = Where(machine="x", cores=2, pictures="9 pictures")
     text = shown(show_exported, Exported(where=where, before=BASE, after=[EIGHT], notes=["A note."]))

@@ -12,6 +12,10 @@ from pipeline.levers.figures import Accuracy, Exported, Form, Leaderboard, Row, 
 MOST_CLASSES = 12
 """Those with most objects are shown."""
 UNKNOWN = "–"
+WIDE = 150
+"""Columns of a terminal into which a whole leaderboard fits; files and pipes are taken to be as wide."""
+FEW = 5
+"""Numbers of a lever that are shown in a narrower one."""
 
 
 def show_exported(exported: Exported, console: Console) -> None:
@@ -32,7 +36,9 @@ def show_exported(exported: Exported, console: Console) -> None:
 
 def show_leaderboard(board: Leaderboard, console: Console) -> None:
     """Every lever in order of leverage, the front, what could not be pulled, and the sentences."""
-    console.print(_leaderboard(board))
+    if not console.is_terminal:
+        console.width = max(WIDE, console.width)
+    console.print(_leaderboard(board, whole=console.width >= WIDE))
     console.print(_front(board))
     for row in board.rows:
         if row.form.why_not:
@@ -41,16 +47,20 @@ def show_leaderboard(board: Leaderboard, console: Console) -> None:
         console.print(note)
 
 
-def _leaderboard(board: Leaderboard) -> Table:
+def _leaderboard(board: Leaderboard, *, whole: bool) -> Table:
+    """With all columns, or as many as nothing is cut off of in a terminal of 80."""
     table = _table(_place(f"levers of {board.model}", board.where), "", "lever", "input")
-    for name in ("speed-up", "images/s", "mAP50-95", "cost", "leverage", "memory MB", "disk MB"):
+    numbers = ("speed-up", "images/s", "mAP50-95", "cost", "leverage", "memory MB", "disk MB")
+    for name in numbers if whole else numbers[:FEW]:
         table.add_column(name, justify="right", no_wrap=True)
-    for name in ("the lesson", "here"):
+    for name in ("the lesson", "here") if whole else ():
         table.add_column(name)
     for row in board.rows:
         if not row.form.why_not:
-            table.add_row(*_row(row), style="bold" if row.on_front else None)
+            table.add_row(*_row(row)[: len(table.columns)], style="bold" if row.on_front else None)
     table.caption = "cost: points of mAP50-95; leverage: doublings of speed a point; ●: nothing is better in both"
+    if not whole:
+        table.caption += "; a wider terminal shows memory, disk and what the lesson says"
     table.caption_justify = "left"
     return table
 
