@@ -14,7 +14,7 @@ MOST_CLASSES = 12
 UNKNOWN = "–"
 WIDE = 150
 """Columns of a terminal into which a whole leaderboard fits; files and pipes are taken to be as wide."""
-FEW = 5
+FEW = 4
 """Numbers of a lever that are shown in a narrower one."""
 
 
@@ -50,6 +50,7 @@ def show_leaderboard(board: Leaderboard, console: Console) -> None:
 def _leaderboard(board: Leaderboard, *, whole: bool) -> Table:
     """With all columns, or as many as nothing is cut off of in a terminal of 80."""
     table = _table(_place(f"levers of {board.model}", board.where), "", "lever", "input")
+    table.columns[1].no_wrap = False
     numbers = ("speed-up", "images/s", "mAP50-95", "cost", "leverage", "memory MB", "disk MB")
     for name in numbers if whole else numbers[:FEW]:
         table.add_column(name, justify="right", no_wrap=True)
@@ -60,7 +61,7 @@ def _leaderboard(board: Leaderboard, *, whole: bool) -> Table:
             table.add_row(*_row(row)[: len(table.columns)], style="bold" if row.on_front else None)
     table.caption = "cost: points of mAP50-95; leverage: doublings of speed a point; ●: nothing is better in both"
     if not whole:
-        table.caption += "; a wider terminal shows memory, disk and what the lesson says"
+        table.caption += "; a wider terminal shows leverage, memory, disk and what the lesson says"
     table.caption_justify = "left"
     return table
 
