@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import tempfile
 import time
@@ -13,6 +14,8 @@ import av
 import numpy as np
 import pytest
 import yaml
+
+from pipeline.logs import LOG_FORMAT, LOG_LEVEL
 
 RECORDING_FRAMES = 75
 RECORDING_FPS = 25
@@ -30,6 +33,18 @@ def runtime_of_all_tests() -> Iterator[None]:
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_RUNTIME_DIR", folder)
         yield
+
+
+@pytest.fixture(autouse=True)
+def logs_of_its_own() -> Iterator[None]:
+    """A command that a test calls in this process may choose what logs say; the fleets of later tests must not follow."""
+    before = {name: os.environ.get(name) for name in (LOG_FORMAT, LOG_LEVEL)}
+    yield
+    for name, value in before.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
 
 
 @pytest.fixture(scope="session")
