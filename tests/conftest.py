@@ -37,7 +37,7 @@ def runtime_of_all_tests() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def logs_of_its_own() -> Iterator[None]:
-    """A command that a test calls in this process may choose what logs say; the fleets of later tests must not follow."""
+    """A command that a test calls in this process may choose what logs say; later tests' fleets must not follow."""
     before = {name: os.environ.get(name) for name in (LOG_FORMAT, LOG_LEVEL)}
     yield
     for name, value in before.items():
