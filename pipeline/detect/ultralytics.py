@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from pipeline.detect.classes import Wanted, select
 from pipeline.detect.metadata import Metadata, from_values
 from pipeline.detect.protocol import PAD_GREY
-from pipeline.detect.quiet import first_line, quiet_environment
+from pipeline.detect.quiet import SAFE_LOAD, first_line, quiet_environment
 from pipeline.detect.shape import buckets, input_for
 from pipeline.detect.torch_lane import TorchLane, cuda_graph
 from pipeline.detect.weights import find_weights
@@ -99,6 +99,7 @@ def load(model: Model, max_batch: int | None, cameras: Sequence[WidthHeight] = (
     if model.options:
         raise DetectorError(f"model.options: backend 'ultralytics' has none; found {', '.join(model.options)}")
     os.environ.update(quiet_environment())
+    _distrust_weights()
     device = _device(model.device)
     if model.threads:
         torch.set_num_threads(model.threads)
@@ -121,6 +122,14 @@ def load(model: Model, max_batch: int | None, cameras: Sequence[WidthHeight] = (
         metadata.class_names,
         allowed,
     )
+
+
+def _distrust_weights() -> None:
+    """Also where something else in this process has imported Ultralytics before: it reads the variable only then."""
+    from ultralytics.nn import tasks
+    from ultralytics.utils import env_bool
+
+    tasks.SAFE_LOAD = env_bool(SAFE_LOAD)
 
 
 @dataclass(frozen=True, slots=True)
