@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
@@ -126,10 +127,10 @@ def load(model: Model, max_batch: int | None, cameras: Sequence[WidthHeight] = (
 
 def _distrust_weights() -> None:
     """Also where something else in this process has imported Ultralytics before: it reads the variable only then."""
-    from ultralytics.nn import tasks
     from ultralytics.utils import env_bool
 
-    tasks.SAFE_LOAD = env_bool(SAFE_LOAD)
+    loading: Any = import_module("ultralytics.nn.tasks")
+    loading.SAFE_LOAD = env_bool(SAFE_LOAD)
 
 
 @dataclass(frozen=True, slots=True)
