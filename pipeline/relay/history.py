@@ -6,7 +6,6 @@ from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from itertools import islice
 
-from pipeline.relay.pages import Pages, Piece
 from pipeline.wire import camera_of, publisher_id, stamp
 
 KEPT_S = 60.0
@@ -28,8 +27,7 @@ class History:
         self._id, self._most_bytes = publisher_id(publisher), most_bytes
         self._numbers: Counter[bytes] = Counter()
         self._newest: dict[bytes, bytes] = {}
-        self._kept: deque[tuple[float, bytes, int, Piece]] = deque()
-        self._pages = Pages()
+        self._kept: deque[tuple[float, bytes, int, bytes]] = deque()
         self._bytes = self._dropped = 0
 
     def add(self, topic: bytes, body: bytes, now_s: float) -> bytes:
@@ -41,12 +39,10 @@ class History:
         numbered = stamp(body, self._id, self._numbers[topic] + 1)
         self._numbers[topic] += 1
         self._newest[topic] = numbered
-        self._kept.append((now_s, topic, self._numbers[topic], self._pages.put(numbered)))
+        self._kept.append((now_s, topic, self._numbers[topic], numbered))
         self._bytes += len(numbered) + _OWN
         while self._kept and (self._bytes > self._most_bytes or self._kept[0][0] < now_s - KEPT_S):
-            piece = self._kept.popleft()[3]
-            self._pages.drop(piece)
-            self._bytes -= len(piece) + _OWN
+            self._bytes -= len(self._kept.popleft()[3]) + _OWN
             self._dropped += 1
         return numbered
 
@@ -76,11 +72,11 @@ class History:
         found: list[tuple[bytes, bytes]] = []
         size = 0
         first = max(0, begin - self._dropped)
-        for at, (_, topic, number, piece) in enumerate(islice(self._kept, first, None), first):
+        for at, (_, topic, number, body) in enumerate(islice(self._kept, first, None), first):
             if number <= positions.get(topic, 0):
                 continue
-            if found and size + len(piece) > most_bytes:
+            if found and size + len(body) > most_bytes:
                 return found, at + self._dropped
-            found.append((topic, bytes(piece)))
-            size += len(piece)
+            found.append((topic, body))
+            size += len(body)
         return found, None
