@@ -73,7 +73,7 @@ class Tracks:
         origin: (N,) uint8 of `Origin`.
         since_detected_s: (N,) float32, seconds since the object was last detected; 0 where it was in this frame.
         uncertainty_px: (N,) float32, one standard deviation of the box centre by the filter.
-        velocity: (N, 4) float32, how fast each edge of `xyxy` moves, px/s, by the filter.
+        velocity_px_s: (N, 4) float32, how fast each edge of `xyxy` moves, px/s, by the filter.
         uncertainty_px_s: (N,) float32, one standard deviation of that.
     """
 
@@ -84,7 +84,7 @@ class Tracks:
     origin: NDArray[np.uint8]
     since_detected_s: NDArray[np.float32]
     uncertainty_px: NDArray[np.float32]
-    velocity: Boxes
+    velocity_px_s: Boxes
     uncertainty_px_s: NDArray[np.float32]
 
     def __len__(self) -> int:
@@ -99,7 +99,7 @@ class Tracks:
             self.origin[rows],
             self.since_detected_s[rows],
             self.uncertainty_px[rows],
-            self.velocity[rows],
+            self.velocity_px_s[rows],
             self.uncertainty_px_s[rows],
         )
 

@@ -22,7 +22,7 @@ def tracks(boxes: dict[int, tuple[float, float, float, float]], since_s: float =
         origin=np.zeros(count, np.uint8),
         since_detected_s=np.full(count, since_s, np.float32),
         uncertainty_px=np.ones(count, np.float32),
-        velocity=np.zeros((count, 4), np.float32),
+        velocity_px_s=np.zeros((count, 4), np.float32),
         uncertainty_px_s=np.ones(count, np.float32),
     )
 

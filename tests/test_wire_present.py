@@ -94,8 +94,8 @@ def test_tracker_gives_the_velocity_of_what_moves_steadily():
             np.array([[left, 100, left + 40, 200]], np.float32), np.full(1, 0.9, np.float32), np.zeros(1, np.int32)
         )
         tracks = tracker.update(found, step / 25)
-    assert tracks.velocity[0] == pytest.approx([100, 0, 100, 0], abs=3)
+    assert tracks.velocity_px_s[0] == pytest.approx([100, 0, 100, 0], abs=3)
     ahead = tracker.predict(21 / 25)
-    assert ahead.velocity[0] == pytest.approx([100, 0, 100, 0], abs=3)
-    assert tracker.interpolate(18.5 / 25).velocity[0] == pytest.approx([100, 0, 100, 0], abs=3)
+    assert ahead.velocity_px_s[0] == pytest.approx([100, 0, 100, 0], abs=3)
+    assert tracker.interpolate(18.5 / 25).velocity_px_s[0] == pytest.approx([100, 0, 100, 0], abs=3)
     assert 0 < tracks.uncertainty_px_s[0] < 100

@@ -67,6 +67,6 @@ class ReferenceTracker:
             origin=np.full(count, Origin.DETECTED, np.uint8),
             since_detected_s=np.zeros(count, np.float32),
             uncertainty_px=np.zeros(count, np.float32),
-            velocity=np.zeros((count, 4), np.float32),
+            velocity_px_s=np.zeros((count, 4), np.float32),
             uncertainty_px_s=np.zeros(count, np.float32),
         )

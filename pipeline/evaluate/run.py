@@ -120,7 +120,7 @@ def as_tracks(published: Sequence[TrackedBox], numbers: Mapping[str, int]) -> Tr
         origin=np.array([Origin[box.origin.upper()] for box in boxes], np.uint8),
         since_detected_s=np.array([box.since_detected_ms / 1000 for box in boxes], np.float32),
         uncertainty_px=np.array([box.uncertainty_px for box in boxes], np.float32),
-        velocity=np.array([box.velocity_px_s or (0, 0, 0, 0) for box in boxes], np.float32).reshape(-1, 4),
+        velocity_px_s=np.array([box.velocity_px_s or (0, 0, 0, 0) for box in boxes], np.float32).reshape(-1, 4),
         uncertainty_px_s=np.array([box.uncertainty_px_s or 0 for box in boxes], np.float32),
     )
 

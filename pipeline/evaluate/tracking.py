@@ -106,7 +106,7 @@ def _between(last: Tracks, after: Tracks, share: float) -> Tracks:
         origin=np.full(len(a), Origin.INTERPOLATED, np.uint8),
         since_detected_s=last.since_detected_s[a],
         uncertainty_px=last.uncertainty_px[a],
-        velocity=last.velocity[a],
+        velocity_px_s=last.velocity_px_s[a],
         uncertainty_px_s=last.uncertainty_px_s[a],
     )
 

@@ -54,7 +54,7 @@ class Outlook:
             origin=np.full(count, Origin.PREDICTED, np.uint8),
             since_detected_s=np.zeros(count, np.float32),
             uncertainty_px=np.zeros(count, np.float32),
-            velocity=chosen.velocity.T.astype(np.float32),
+            velocity_px_s=chosen.velocity.T.astype(np.float32),
             uncertainty_px_s=np.sqrt(chosen.covariance[2]).astype(np.float32),
         )
         limits = np.array((*picture_wh, *picture_wh), np.float64)[:, None]
@@ -78,7 +78,7 @@ class Outlook:
             origin=self.known.origin.copy(),
             since_detected_s=(at_s - self.seen_at).astype(np.float32),
             uncertainty_px=np.sqrt(var).astype(np.float32),
-            velocity=self.known.velocity.copy(),
+            velocity_px_s=self.known.velocity_px_s.copy(),
             uncertainty_px_s=self.known.uncertainty_px_s.copy(),
         )
         return tracks if keep.all() else tracks[keep]

@@ -315,6 +315,6 @@ class Tracker:
             origin=origin.astype(np.uint8),
             since_detected_s=since_s.astype(np.float32),
             uncertainty_px=np.sqrt(rows.covariance[0]).astype(np.float32),
-            velocity=velocity.T.astype(np.float32),
+            velocity_px_s=velocity.T.astype(np.float32),
             uncertainty_px_s=np.sqrt(rows.covariance[2]).astype(np.float32),
         )

@@ -90,7 +90,7 @@ def _boxes(tracks: Tracks, class_names: Sequence[str]) -> tuple[TrackedBox, ...]
     table[:, 6] = tracks.uncertainty_px
     table *= _TO_UNITS
     figures = (np.rint(table) / _UNITS).tolist()
-    moves = np.rint(np.column_stack([tracks.velocity, tracks.uncertainty_px_s])).astype(np.int64).tolist()
+    moves = np.rint(np.column_stack([tracks.velocity_px_s, tracks.uncertainty_px_s])).astype(np.int64).tolist()
     words = zip(tracks.track_id.tolist(), tracks.class_id.tolist(), tracks.origin.tolist(), figures, moves, strict=True)
     return tuple(
         TrackedBox(

@@ -135,6 +135,6 @@ def _tracks(held: Held | None, moment_ns: int | None) -> Tracks:
         origin=np.full(count, Origin.PREDICTED if ahead_s else Origin.DETECTED, np.uint8),
         since_detected_s=np.zeros(count, np.float32),
         uncertainty_px=np.zeros(count, np.float32),
-        velocity=held.speeds.astype(np.float32),
+        velocity_px_s=held.speeds.astype(np.float32),
         uncertainty_px_s=np.zeros(count, np.float32),
     )
