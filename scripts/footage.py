@@ -37,12 +37,7 @@ def as_cameras(names: list[str], wh: tuple[int, int], fps: int, seconds: float =
 
 def numbered(names: list[str], wh: tuple[int, int], fps: int, seconds: float) -> list[Path]:
     """The same, played over and over until they last `seconds`, with each frame's number drawn in; see `blocks`."""
-    frames = round(seconds * fps)
-    if frames > MOST + 1:
-        sys.exit(f"{seconds:g} s at {fps} fps are more frames than can be numbered; measure for a shorter time")
-    cache = Path(tempfile.gettempdir()) / f"camfleet-footage-{wh[0]}x{wh[1]}-{fps}-numbered-{frames}"
-    cache.mkdir(exist_ok=True)
-    return [_numbered(file, cache / file.name, frames, fps) for file in as_cameras(names, wh, fps)]
+    return _all_numbered("footage", as_cameras(names, wh, fps), wh, fps, seconds)
 
 
 def numbered_samples(seconds: float) -> list[Path]:
@@ -51,10 +46,14 @@ def numbered_samples(seconds: float) -> list[Path]:
     with av.open(str(recordings[0])) as container:
         stream = container.streams.video[0]
         wh, fps = (stream.width, stream.height), round(float(stream.average_rate or 25))
+    return _all_numbered("samples", recordings, wh, fps, seconds)
+
+
+def _all_numbered(what: str, recordings: list[Path], wh: tuple[int, int], fps: int, seconds: float) -> list[Path]:
     frames = round(seconds * fps)
     if frames > MOST + 1:
         sys.exit(f"{seconds:g} s at {fps} fps are more frames than can be numbered; measure for a shorter time")
-    cache = Path(tempfile.gettempdir()) / f"camfleet-samples-{wh[0]}x{wh[1]}-{fps}-numbered-{frames}"
+    cache = Path(tempfile.gettempdir()) / f"camfleet-{what}-{wh[0]}x{wh[1]}-{fps}-numbered-{frames}"
     cache.mkdir(exist_ok=True)
     return [_numbered(file, cache / file.name, frames, fps) for file in recordings]
 

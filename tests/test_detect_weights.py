@@ -283,6 +283,20 @@ def test_weights_that_bring_code_along_do_not_run_it(tmp_path: Path, backend: st
     assert not sprung.exists()
 
 
+def test_weights_that_bring_code_along_do_not_run_it_where_ultralytics_was_imported_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+    from ultralytics.nn import tasks
+
+    monkeypatch.setattr(tasks, "SAFE_LOAD", False)  # As it is without the variable, which is read on import.
+    file, sprung = tmp_path / "found.pt", tmp_path / "sprung"
+    torch.save({"model": Trap(sprung)}, file)
+    with pytest.raises(DetectorError, match="can run any code"):
+        load_detector(Model(path=str(file), backend="ultralytics"), None)
+    assert not sprung.exists()
+
+
 @pytest.mark.parametrize("backend", ["openvino", "ultralytics"])
 def test_weights_with_a_folder_that_do_not_exist_are_never_fetched(tmp_path: Path, backend: str) -> None:
     with pytest.raises(DetectorError, match="there is no file"):
