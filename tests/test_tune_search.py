@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from pipeline.tune.contest import LEAST_RUNS, compare
 from pipeline.tune.fine import Proposals
 from pipeline.tune.goal import Budget, Goal
 from pipeline.tune.journal import Journal
-from pipeline.tune.knobs import Machine
+from pipeline.tune.knobs import Knob, Machine
 from pipeline.tune.lab import Lab
 from pipeline.tune.models import Pretended, smaller_inputs
 from pipeline.tune.noise import Noise
@@ -27,6 +28,10 @@ def lanes_of(setting: Setting) -> int:
 def three_lanes(setting: Setting) -> float:
     """60 a second with the default, 75 with three lanes, less with any other; nothing else matters."""
     return {2: 60.0, 3: 75.0}.get(lanes_of(setting), 50.0)
+
+
+def proposals(best: Setting, knobs: Sequence[Knob], impossible: Collection[Setting]) -> Proposals:
+    return Proposals(best, knobs, CPU, impossible)
 
 
 def model_of(setting: Setting) -> str:
@@ -139,12 +144,16 @@ def test_search_two_levers_that_help_only_together_are_found_by_proposals(tmp_pa
         pair = (setting.get("model.openvino.streams"), setting.get("model.threads"))
         return 80.0 if pair == (1, 4) else 60.0 if pair == (None, None) else 55.0
 
-    def proposals(best: Setting, knobs: object) -> Proposals:
-        return Proposals(best, knobs, CPU)  # type: ignore[arg-type]
-
-    task = Task(CPU, Budget(1, 1), fine=proposals)
-    outcome = searched(Pretence(rate), tmp_path, task=task, time_s=7200)
+    outcome = searched(Pretence(rate), tmp_path, task=Task(CPU, Budget(1, 1), fine=proposals), time_s=7200)
     assert (outcome.best.get("model.openvino.streams"), outcome.best.get("model.threads")) == (1, 4)
+
+
+def test_search_what_the_fleet_cannot_run_with_is_not_proposed_again(tmp_path: Path):
+    pretence = Pretence(lambda setting: -1.0 if setting.get("worker.max_batch") in (2, 4) else 60.0)
+    searched(pretence, tmp_path, task=Task(CPU, Budget(1, 1), fine=proposals), time_s=7200)
+    batches = [setting.get("worker.max_batch") for setting in pretence.made]
+    assert (batches.count(2), batches.count(4)) == (1, 1)
+    assert any(len(setting.as_dict()) > 1 for setting in pretence.made)
 
 
 # Models, and what they cost

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from pipeline.errors import ConfigError
@@ -34,17 +34,20 @@ def require_optuna() -> None:
 class Proposals:
     """Settings of several knobs at once, around the best one known."""
 
-    def __init__(self, best: Setting, knobs: Sequence[Knob], machine: Machine) -> None:
+    def __init__(
+        self, best: Setting, knobs: Sequence[Knob], machine: Machine, impossible: Collection[Setting] = ()
+    ) -> None:
         """Begin.
 
         Args:
             best: Known already; every knob may also stay as it is there.
             knobs: What to turn.
             machine: Decides which values there are.
+            impossible: Settings of one knob each that the fleet cannot run with.
         """
         optuna = _optuna()
-        self._best, self._machine = best, machine
-        self._spaces = {knob.name: _choices(knob, machine, best) for knob in knobs}
+        self._best = best
+        self._spaces = {knob.name: _choices(knob, machine, best, impossible) for knob in knobs}
         sampler = optuna.samplers.TPESampler(seed=SEED, n_startup_trials=FIRST, multivariate=True)
         self._study = optuna.create_study(direction="maximize", sampler=sampler)
         self._failed = optuna.trial.TrialState.FAIL
@@ -78,12 +81,15 @@ class Proposals:
             self._study.tell(self._trial, score)
 
 
-def _choices(knob: Knob, machine: Machine, best: Setting) -> list[dict[str, Scalar | None]]:
+def _choices(
+    knob: Knob, machine: Machine, best: Setting, impossible: Collection[Setting]
+) -> list[dict[str, Scalar | None]]:
     """What a knob may be set to; the first is as in `best`."""
     values: list[dict[str, Scalar | None]] = [{key: best.get(key) for key in knob.keys}]
+    useless = [{key: setting.get(key) for key in knob.keys} for setting in impossible]
     for changes in knob.values(machine, best):
         whole = {key: changes.get(key, best.get(key)) for key in knob.keys}
-        if whole not in values:
+        if whole not in values and whole not in useless:
             values.append(whole)
     return values
 

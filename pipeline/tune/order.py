@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -164,8 +164,8 @@ def carry_out(prepared: Prepared, watch: Turning, runner: Runner | None = None) 
     runner = runner or RealRuns(order.fleet_file, prepared.footage, watch.turn, prepared.settle_s)
     lab = Lab(runner, journal, prepared.goal, prepared.time_s, seconds=order.seconds, watch=watch)
 
-    def proposals(best: Setting, knobs: Sequence[Knob]) -> Proposals:
-        return Proposals(best, knobs, prepared.machine)
+    def proposals(best: Setting, knobs: Sequence[Knob], impossible: Collection[Setting]) -> Proposals:
+        return Proposals(best, knobs, prepared.machine, impossible)
 
     task = Task(
         machine=prepared.machine,

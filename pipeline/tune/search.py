@@ -153,7 +153,7 @@ class _Search:
         if task.fine is None or not knobs:
             return
         lab.watch.step("several at once")
-        fine, runs, since = task.fine(self._best, knobs), dict[Setting, Figures](), 0
+        fine, runs, since = task.fine(self._best, knobs, lab.failed), dict[Setting, Figures](), 0
         least = self._known.detected_hz if self._known is not None else 0.0
         while since < PATIENCE and lab.affords(1 + LEAST_RUNS * (1 + FINALISTS), self._reserve_s):
             setting = fine.propose()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -38,7 +38,8 @@ class Task:
         blind: Why it cannot, in words; empty where nobody has said on what.
         hota_loss: Points of HOTA that detecting every n-th frame costs against every one, by n, which need not be
             whole; None where that cannot be known.
-        fine: Makes what proposes settings of several knobs at once, around a setting; None to go without.
+        fine: Makes what proposes settings of several knobs at once, around a setting and without those
+            that are impossible; None to go without.
         knobs: What to turn.
     """
 
@@ -50,7 +51,7 @@ class Task:
     variants: Variants | None = None
     blind: str = ""
     hota_loss: Callable[[float], float] | None = None
-    fine: Callable[[Setting, Sequence[Knob]], Fine] | None = None
+    fine: Callable[[Setting, Sequence[Knob], Collection[Setting]], Fine] | None = None
     knobs: tuple[Knob, ...] = KNOBS
 
     def free(self, keys: Sequence[str]) -> bool:
