@@ -33,6 +33,7 @@ from pipeline.cli import (
     results,
     run,
     schema,
+    simulate,
     sink,
     snapshot,
     subscribe,
@@ -76,6 +77,7 @@ app.command()(export.export)
 app.command()(levers.levers)
 app.command()(tune.tune)
 app.command()(plan.plan)
+app.command()(simulate.simulate)
 app.add_typer(burst.app, name="burst")
 app.add_typer(evaluate.app, name="evaluate")
 

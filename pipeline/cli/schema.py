@@ -10,7 +10,8 @@ import typer
 
 def schema(
     what: Annotated[
-        Literal["fleet", "messages"], typer.Argument(help="Of fleet files, or of the messages on the wire.")
+        Literal["fleet", "messages", "simulate"],
+        typer.Argument(help="Of fleet files, of the messages on the wire, or of scenarios to simulate."),
     ] = "fleet",
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write to this file instead of printing.")
@@ -41,7 +42,11 @@ def schema(
         raise ConfigError(f"{output}: cannot be written: {error.strerror}") from error
 
 
-def _schema(what: Literal["fleet", "messages"]) -> dict[str, Any]:
+def _schema(what: Literal["fleet", "messages", "simulate"]) -> dict[str, Any]:
+    if what == "simulate":
+        from pipeline.scale.simulate.scenario import Scenario
+
+        return Scenario.model_json_schema()
     if what == "messages":
         from pipeline.wire.schema import message_schema
 

@@ -1,0 +1,1 @@
+"""A fleet on more than one machine: how many, who is where, and what becomes of it (README.md)."""
