@@ -47,24 +47,15 @@ if TYPE_CHECKING:
 class OpenVinoDetector:
     """A compiled model with `lanes` requests; made by `load`."""
 
-    def __init__(
-        self,
-        compiled: Any,
-        head: Head,
-        class_names: tuple[str, ...],
-        max_batch: int,
-        *,
-        lanes: int,
-        spare_lanes: int = 0,
-    ) -> None:
+    def __init__(self, compiled: Any, head: Head, class_names: tuple[str, ...], max_batch: int, lanes: int) -> None:
         self._compiled, self._head = compiled, head
         self.batches = _batches(compiled, max_batch)
-        self.lanes, self.spare_lanes, self.max_batch = lanes, spare_lanes, max_batch
+        self.lanes, self.max_batch = lanes, max_batch
         self.computes_in_caller = False
         self.class_names = class_names
         _, height, width, _ = compiled.input(0).partial_shape
         self.input_wh: WidthHeight = (width.get_length(), height.get_length())
-        self._lanes = [self._make_lane() for _ in range(lanes + spare_lanes)]
+        self._lanes = [self._make_lane() for _ in range(lanes)]
 
     def input(self, lane: int) -> NDArray[np.uint8]:
         """(max_batch, H, W, 3) uint8, RGB: the memory that the request reads, so nothing is copied."""
@@ -142,8 +133,7 @@ def load(model: Model, max_batch: int | None, cameras: Sequence[WidthHeight] = (
     require_names(network, metadata, file)
     head = choose_head(_output_shape(compiled), len(metadata.class_names), wanted, input_wh)
     lanes = model.lanes or compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
-    spare_lanes = _spare_lanes(compiled, device, lanes)
-    return OpenVinoDetector(compiled, head, metadata.class_names, batch, lanes=lanes, spare_lanes=spare_lanes)
+    return OpenVinoDetector(compiled, head, metadata.class_names, batch, lanes)
 
 
 def _compile(core: Any, network: Any, device: str, model: Model) -> Any:
@@ -157,11 +147,6 @@ def _compile(core: Any, network: Any, device: str, model: Model) -> Any:
         ) from error
     finally:
         handle_signals_on_own_stack()
-
-
-def _spare_lanes(compiled: Any, device: str, lanes: int) -> int:
-    """One behind each stream where every stream has a lane; elsewhere a further request would compute beside them."""
-    return lanes if device == "CPU" and compiled.get_property("NUM_STREAMS") == lanes else 0
 
 
 def _output_shape(compiled: Any) -> tuple[int, ...]:

@@ -67,14 +67,6 @@ class Detector(Protocol):
         ...
 
     @property
-    def spare_lanes(self) -> int:
-        """How many more `detect` calls may be begun, which wait in the device's own queue until a lane is free.
-
-        They are numbered after the others. A plug-in may leave this out, which is taken as none.
-        """
-        ...
-
-    @property
     def computes_in_caller(self) -> bool:
         """Whether `detect` computes in the calling thread, so that this one has to stand back behind decoding.
 

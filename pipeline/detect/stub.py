@@ -50,8 +50,7 @@ class StubDetector:
     ) -> None:
         self.batches = tuple(range(1, max_batch + 1))
         self.computes_in_caller = False
-        self.lanes, self.spare_lanes = lanes, 0
-        self.input_wh, self.max_batch, self.class_names = input_wh, max_batch, class_names
+        self.input_wh, self.max_batch, self.lanes, self.class_names = input_wh, max_batch, lanes, class_names
         self._service = service
         self._inputs = [self._grey() for _ in range(lanes)]
         self._calls, self._hang_at = itertools.count(1), hang_at

@@ -55,8 +55,7 @@ class UltralyticsDetector:
         max_batch: int,
     ) -> None:
         self._lanes, self._make_lane = lanes, make_lane
-        self.lanes, self.spare_lanes = len(lanes), 0
-        self.max_batch, self.class_names = max_batch, class_names
+        self.lanes, self.max_batch, self.class_names = len(lanes), max_batch, class_names
         self.batches = lanes[0].batches
         self.computes_in_caller = "cpu" in str(lanes[0].backend.device)
         _, height, width, _ = lanes[0].host.shape

@@ -54,11 +54,6 @@ class ServiceTime:
         """What most do not exceed: a mean deviation above the mean, s; 0 before the first."""
         return self.mean_s + self._deviation_s
 
-    @property
-    def least_s(self) -> float:
-        """What most do not fall below: a mean deviation under the mean, s; 0 before the first."""
-        return max(0.0, self.mean_s - self._deviation_s)
-
 
 class LaneLimit:
     """How many of a detector's lanes may compute at once.

@@ -129,17 +129,12 @@ class Core:
         """How long a detection takes at present, s."""
         return self._service.mean_s
 
-    def due_s(self, lane_takes_s: float) -> float:
-        """When `decide` has to be called even if nothing happens, monotonic s.
-
-        Args:
-            lane_takes_s: From when on a lane takes a picture, monotonic s; infinite while none will.
-        """
+    def due_s(self, *, lane_is_free: bool) -> float:
+        """When `decide` has to be called even if nothing happens, monotonic s."""
         patience = self._patience()
         due = [self._reconsider_s, *(channel.due_s(patience) for channel in self._active)]
-        ready_s = self._scheduler.due_s()
-        if ready_s is not None:
-            due.append(max(ready_s, lane_takes_s))
+        if lane_is_free:
+            due.append(self._scheduler.due_s())
         return min(at_s for at_s in due if at_s is not None)
 
     def hear(self, camera_id: str, message: FromCamera) -> None:

@@ -34,8 +34,6 @@ CAMERAS_A_MS, LONGEST_TURN_MS = 6, 8
 cores the worker took 0.34 and 0.35 of one without, 0.30 and 0.30 with it, in turns."""
 DRAIN_S = 1.0
 """How long a worker that was told to stop waits for detections that are under way."""
-LAY_S = 0.001
-"""How long it takes at most to wake up, to lay a picture and to hand it over; the poll counts in ms."""
 STUCK_S = 5.0
 """A detection that takes longer is abandoned and its lane rebuilt. If that takes as long, the device hangs: a thread in
 a driver cannot be ended, its process can, and the successor of this worker begins anew."""
@@ -96,8 +94,7 @@ class Worker:
         self._stopping = False
         self._turned_s = 0.0
         self._use = LaneUse(self._now_s())
-        self._stops, self._urgent, self._any = zmq.Poller(), zmq.Poller(), zmq.Poller()
-        self._stops.register(self._stop_fd, zmq.POLLIN)
+        self._urgent, self._any = zmq.Poller(), zmq.Poller()
         for readable in (self._lanes.fileno(), self._stop_fd, self._swap.fileno()):
             self._register(readable)
         self._any.register(self._link.socket, zmq.POLLIN)
@@ -144,16 +141,14 @@ class Worker:
         self._detector.close()
 
     def _gather(self) -> None:
-        """Let more come in if the last turn was just now, unless a lane waits for its next picture."""
-        turn_s = turn_ms(self._core.cameras) / 1000
-        self._lanes.ahead_s = LAY_S + turn_s
-        left_ms = round((self._turned_s + turn_s - self._now_s()) * 1000)
+        """Let more ticks come in if the last turn was just now."""
+        left_ms = turn_ms(self._core.cameras) - round((self._now_s() - self._turned_s) * 1000)
         if left_ms > 0:
-            (self._stops if self._lanes.supplied else self._urgent).poll(left_ms)
+            self._urgent.poll(left_ms)
         self._turned_s = self._now_s()
 
     def _timeout_ms(self) -> int:
-        due_s = self._core.due_s(self._lanes.takes_s())
+        due_s = self._core.due_s(lane_is_free=self._lanes.idle is not None)
         return max(0, math.ceil((due_s - self._now_s()) * 1000))
 
     def _hear(self) -> None:
@@ -204,7 +199,7 @@ class Worker:
 
     def _fill_lanes(self) -> None:
         self._lanes.limit = 0 if self._swap.detector is not None else min(self._core.lanes, self._lanes.count)
-        while (lane := self._lanes.idle(self._now_s())) is not None and (jobs := self._core.next_batch(lane.lay)):
+        while (lane := self._lanes.idle) is not None and (jobs := self._core.next_batch(lane.lay)):
             self._lanes.submit(lane, jobs, self._now_s())
             self._note_busy()
 

@@ -370,7 +370,7 @@ class VirtualWorker:
 
     def _next_ns(self) -> int:
         now_ns = self.clock.monotonic_ns()
-        due_ns = math.ceil(self.core.due_s(-math.inf if self.lanes.is_free else math.inf) * NS_PER_S)
+        due_ns = math.ceil(self.core.due_s(lane_is_free=self.lanes.is_free) * NS_PER_S)
         due_ns = due_ns if due_ns > now_ns else now_ns + LEAST_WAIT_NS
         if self._turns:
             due_ns = self._turned_ns + math.ceil((due_ns - self._turned_ns) / NS_PER_MS) * NS_PER_MS
