@@ -38,15 +38,17 @@ def program(name: str) -> str:
 class Server:
     """A server's process; it may be killed, and started again on the same port and folder."""
 
-    def __init__(self, port: int, command: Sequence[str | Path], folder: Path) -> None:
-        self.port = port
+    def __init__(
+        self, port: int, command: Sequence[str | Path], folder: Path, env: dict[str, str] | None = None
+    ) -> None:
+        self.port, self._env = port, env
         self._command, self._log = [str(one) for one in command], folder / "log"
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start it; returns when it accepts connections."""
         with self._log.open("ab") as log:
-            self.process = subprocess.Popen(self._command, stdout=log, stderr=log)
+            self.process = subprocess.Popen(self._command, stdout=log, stderr=log, env=self._env)
         end_s = time.monotonic() + DEADLINE_S
         while time.monotonic() < end_s:
             try:

@@ -102,6 +102,20 @@ def test_core_strides_give_way_and_come_back():
     assert max(result.age_ms for result in results(fleet)) <= 1000 * DEADLINE_S
 
 
+def test_core_detector_that_is_away_is_named_by_blind_cameras_until_it_is_back():
+    fleet = worker(lambda at_s: SERVICE_S if at_s < 2 else math.inf if at_s < 8 else SERVICE_S)
+    join(fleet, fixed("a"))
+    fleet.run(5)
+    fleet.core.do_without([], "grpc://10.0.0.9:8001: connection refused")
+    fleet.run(7)
+    last = states(fleet)[-1]
+    assert last.state == "blind"
+    assert re.fullmatch(r"no detection for \d s: grpc://10\.0\.0\.9:8001: connection refused", last.detail)
+    fleet.run(12)
+    assert states(fleet)[-1].state == "live"
+    assert_books_balance(results(fleet))
+
+
 def test_core_priority_weight_and_floor_say_who_gives_way():
     fleet = worker(1.4 * SERVICE_S)
     join(

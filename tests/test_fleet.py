@@ -143,6 +143,27 @@ def test_fleet_detection_that_never_comes_back_costs_its_frame_and_no_worker(
     assert {result.origin for result in later} == {"detected", "predicted"}
 
 
+def test_fleet_detector_that_is_away_for_a_while_has_frames_filled_none_lost_and_keeps_its_worker(
+    fleet_file: Callable[..., Path], recording: Path, within: Callable
+):
+    path = fleet_file(
+        {"a": {"url": str(recording), "loop": True}},
+        model={"backend": "tests.plugin_away:make", "path": "-"},
+        defaults={"stride": 1},
+    )
+    with running(path) as run:
+        for _ in within(DEADLINE_S):
+            origins = [result.origin for result in run.results]
+            # Boxes die after a second without a detection: then frames are skipped, until it is back.
+            away = origins.index("predicted") if "predicted" in origins else len(origins)
+            if "skipped" in origins[away:] and "detected" in origins[origins.index("skipped", away) :]:
+                break
+            threading.Event().wait(0.05)
+        assert run.restarts("worker") == 0
+    assert_books_are_right(run.results)
+    assert run.results[-1].counts.lost == {}
+
+
 def test_fleet_recordings_as_fast_as_they_go_wait_for_the_detector(
     fleet_file: Callable[..., Path], recording: Path, within: Callable
 ):

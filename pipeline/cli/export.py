@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 if TYPE_CHECKING:
+    from pipeline.detect.triton_repository import Written
     from pipeline.levers.figures import Exported
     from pipeline.levers.make import Recipe
 
@@ -45,6 +46,25 @@ def export(  # noqa: PLR0917
     ] = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where the models are made, a folder each.")] = Path(),
     seconds: Seconds = 3.0,
+    triton: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="REPOSITORY",
+            help="Write the model into this folder of a Triton Inference Server instead; nothing is measured.",
+            show_default=False,
+        ),
+    ] = None,
+    name: Annotated[str, typer.Option(metavar="NAME", help="With --triton: its name there; its file's without.")] = "",
+    triton_backend: Annotated[
+        Literal["auto", "onnxruntime", "openvino", "python"],
+        typer.Option(help="With --triton: what runs it; python is OpenVINO in the server's Python."),
+    ] = "auto",
+    max_batch: Annotated[
+        int, typer.Option(min=1, max=1024, help="With --triton: the largest batch that the server may make.")
+    ] = 8,
+    instances: Annotated[
+        int, typer.Option(min=1, max=64, help="With --triton: how many requests the server computes at once.")
+    ] = 2,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
     r"""Make a model's other forms, and tell what each is worth: accuracy, speed and size before and after.
@@ -54,16 +74,81 @@ def export(  # noqa: PLR0917
     pictures of the fleet's recordings, or of the data set; without either it is refused. Where nobody has labelled the
     pictures, the boxes of the model before are taken for the truth. Needs pip install 'camfleet\[levers]'.
 
+    With --triton the model goes into the model repository of a Triton Inference Server as it is (an ONNX), or as the
+    OpenVINO network that camfleet would compute itself, with a config.pbtxt: batches, instances, warm-up, class names.
+    A fleet then says model: {backend: triton, url: grpc://HOST:8001, path: NAME}.
+
     Example: camfleet export yolo26n.pt --input 640x384,512x288 --precision f16,int8 --data coco64.yaml --out models
+
+    Example: camfleet export models/yolo26n-int8 --triton /srv/triton --name yolo26n
     """
     from pipeline.detect.quiet import forbid_telemetry
     from pipeline.logs import configure_logs
 
     recipes = _recipes(inputs, precision)
+    if triton is not None:
+        _require_alone(precision, data, fleet)
+        require_folder("--triton", triton)
+        configure_logs("export", level="warning")
+        forbid_telemetry()
+        _print_written(_written(model, triton, name, triton_backend, recipes, max_batch, instances), as_json)
+        return
     require_folder("--out", out)
     configure_logs("export", level="warning")
     forbid_telemetry()
     _print(_made(model, recipes, data, fleet, out, seconds), as_json)
+
+
+def _require_alone(precision: str, data: Path | None, fleet: Path | None) -> None:
+    from pipeline.errors import ConfigError
+
+    if precision or data or fleet:
+        raise ConfigError(
+            "--triton writes one model and measures nothing; make and measure its forms first, without --triton, and "
+            "then give the folder of the one that you want"
+        )
+
+
+def _written(  # noqa: PLR0917
+    model: Path,
+    repository: Path,
+    name: str,
+    backend: Literal["auto", "onnxruntime", "openvino", "python"],
+    recipes: list[Recipe],
+    most: int,
+    instances: int,
+) -> Written:
+    from pipeline.detect.triton_repository import Order, write_repository
+    from pipeline.errors import ConfigError
+
+    if len(recipes) > 1:
+        raise ConfigError("--input: --triton takes one size, a model of its own --name for each")
+    return write_repository(Order(model, repository, name, backend, recipes[0].input_wh, most, instances))
+
+
+def _print_written(written: Written, as_json: bool) -> None:
+    config = written.config
+    if as_json:
+        import json
+
+        told = {
+            "folder": str(written.folder),
+            "version": written.version,
+            "backend": config.backend,
+            "input": {"datatype": config.pictures.datatype, "dims": list(config.pictures.dims)},
+            "output": {"datatype": config.boxes.datatype, "dims": list(config.boxes.dims)},
+            "max_batch_size": config.most,
+            "instances": config.instances,
+        }
+        print(json.dumps(told, indent=2))
+        return
+    shape = "×".join(str(length) if length > 0 else "any" for length in config.pictures.dims)
+    batches = f"batches up to {config.most}" if config.most else "batch as in its shape"
+    print(
+        f"{written.folder}: version {written.version}, {config.backend}, {config.pictures.datatype} {shape}, {batches}"
+    )
+    print(f"  tritonserver --model-repository={written.folder.parent}")
+    print(f"  model: {{backend: triton, url: grpc://HOST:8001, path: {config.name}}}")
 
 
 def _made(  # noqa: PLR0917

@@ -27,6 +27,9 @@ def resolve_files(document: Document) -> None:
         model["path"] = _model(str(model["path"]), model.get("backend"), document)
     if isinstance(page := document.data.get("page"), dict):
         _certificate(page, document)
+    if isinstance(triton := model.get("triton") if isinstance(model, dict) else None, dict):
+        for name in ("metadata", "ca_file", "cert_file", "key_file"):
+            _named(triton, name, ("model", "triton", name), document)
     openvino = model.get("openvino") if isinstance(model, dict) else None
     if isinstance(openvino, dict) and isinstance(openvino.get("int8_from"), str):
         openvino["int8_from"] = _pictures(str(openvino["int8_from"]), document)
@@ -35,14 +38,19 @@ def resolve_files(document: Document) -> None:
 def _certificate(page: dict[str, Tree], document: Document) -> None:
     """Replace the paths of a page's certificate and key."""
     for name in ("cert", "key"):
-        written = page.get(name)
-        if not isinstance(written, str):
-            continue
-        found = look_up(written, document.file)
-        if found is None:
-            document.report(("page", name), f"there is no file “{written}” in {places(written, document.file)}")
-        else:
-            page[name] = str(found)
+        _named(page, name, ("page", name), document)
+
+
+def _named(section: dict[str, Tree], name: str, path: KeyPath, document: Document) -> None:
+    """Replace the path of a file that a section names, if it does."""
+    written = section.get(name)
+    if not isinstance(written, str) or (not written and path[0] != "page"):
+        return
+    found = look_up(written, document.file)
+    if found is None:
+        document.report(path, f"there is no file “{written}” in {places(written, document.file)}")
+    else:
+        section[name] = str(found)
 
 
 def pictures_in(folder: Path) -> list[Path]:
@@ -82,7 +90,7 @@ def _why_no_pictures(folder: Path) -> str:
 
 
 def _model(written: str, backend: Tree, document: Document) -> str:
-    if not written.strip() or scheme_of(written) or backend == "stub":
+    if not written.strip() or scheme_of(written) or backend in ("stub", "triton"):
         return written
     found = look_up(written, document.file)
     if found:

@@ -14,8 +14,9 @@ from pipeline.config.engine import Cuda, OpenVino
 from pipeline.config.keys import Keys
 from pipeline.config.page import Page
 from pipeline.config.sinks.choice import AnySink
+from pipeline.config.triton import Servers, Triton
 
-BACKENDS = ("auto", "openvino", "ultralytics", "stub")
+BACKENDS = ("auto", "openvino", "ultralytics", "triton", "stub")
 
 
 def _backend(value: str) -> str:
@@ -41,12 +42,19 @@ class Model(Value):
     path: str = Field(
         default="",
         description="The model: .pt, .onnx, .engine, an OpenVINO .xml or its folder; beside this file, in the current "
-        "directory, or a name Ultralytics knows, such as yolo26n.pt. Required unless backend is `stub`.",
+        "directory, or a name Ultralytics knows, such as yolo26n.pt. For `triton`, its name on the server. Required "
+        "unless backend is `stub`.",
     )
     backend: Backend = Field(
         default="auto",
         description="What runs the model. `auto` picks by model and machine; `openvino` for CPUs, `ultralytics` for "
-        "GPUs and all it can load, `stub` to test without a model, package.module:factory for a detector of your own.",
+        "GPUs and all it can load, `triton` for a model on a Triton Inference Server, `stub` to test without a model, "
+        "package.module:factory for a detector of your own.",
+    )
+    url: Servers = Field(
+        default=(),
+        description="The Triton Inference Server, such as grpc://10.0.0.9:8001, or grpcs:// with TLS. Of several, the "
+        "first that answers is asked, and the next when it does not; it is gone back to.",
     )
     device: Device = Field(
         default="auto",
@@ -98,6 +106,7 @@ class Model(Value):
     )
     openvino: OpenVino = Field(default=OpenVino(), description="Settings of OpenVINO.")
     cuda: Cuda = Field(default=Cuda(), description="Settings of NVIDIA GPUs.")
+    triton: Triton = Field(default=Triton(), description="Settings of Triton Inference Servers.")
     options: dict[str, bool | int | float | str] = Field(
         default_factory=dict,
         description="OpenVINO's own properties by their own names, such as ENABLE_HYPER_THREADING: false, before all "
@@ -110,6 +119,16 @@ class Model(Value):
             raise mistake(
                 "“path” is missing; it names the model, such as path: yolo26n.pt (only backend: stub has none)"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _served(self) -> Model:
+        if self.backend == "triton" and not self.url:
+            raise mistake("“url” is missing: where the Triton server is, such as url: grpc://10.0.0.9:8001")
+        if self.backend == "triton" and (self.devices or self.device != "auto"):
+            raise mistake("the server decides on which device its models run; leave “device” and “devices” out")
+        if self.url and self.backend != "triton":
+            raise mistake("“url” is for backend: triton only; leave it out, or say backend: triton")
         return self
 
     @model_validator(mode="after")

@@ -62,6 +62,10 @@ def _load(model: Model, max_batch: int | None, cameras: Sequence[WidthHeight]) -
         from pipeline.detect.ultralytics import load as load_ultralytics
 
         return load_ultralytics(model, max_batch, cameras)
+    if backend == "triton":
+        from pipeline.detect.triton import load as load_triton
+
+        return load_triton(model, max_batch, cameras)
     return _plug_in(backend, model)
 
 

@@ -27,10 +27,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.detections import Detections
+from pipeline.errors import DetectorError
 from pipeline.geometry import WidthHeight
 
 PAD_GREY = 114
 """The grey around a letterboxed picture that YOLO models were trained with, all three channels."""
+
+
+class DetectorAway(DetectorError):
+    """What computes is away for a while, such as a server that is started again; says why.
+
+    The pictures of this call get no boxes, their frames are filled, and the next pictures may be given as always. Who
+    raises it has waited for a while first: a worker asks again at once.
+    """
 
 
 @runtime_checkable
@@ -92,7 +101,8 @@ class Detector(Protocol):
         caller's. Boxes of classes that the fleet file does not ask for, or below its confidence, are left out.
 
         Raises:
-            DetectorError: The device failed.
+            DetectorAway: What computes is away for now; nothing is known of these pictures.
+            DetectorError: The device failed; the worker ends, and its successor loads the detector anew.
         """
         ...
 

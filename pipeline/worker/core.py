@@ -113,6 +113,7 @@ class Core:
         self._meter = Meter(self._now_s(), settings.deadline_s)
         self._reconsider_s = self._now_s() + INTERVAL_S
         self._judges = False
+        self._away = ""
 
     @property
     def cameras(self) -> int:
@@ -183,7 +184,7 @@ class Core:
 
     def finish(self, jobs: Sequence[Job], detections: Sequence[Detections]) -> None:
         """A lane has come back with what it found on the pictures of these jobs, boxes in model pixels."""
-        now_ns = self._clock.monotonic_ns()
+        now_ns, self._away = self._clock.monotonic_ns(), ""
         for job, found in zip(jobs, detections, strict=True):
             job.stream.finish(job, found, now_ns)
             self._scheduler.served(job.camera_id, now_ns / NS_PER_S)
@@ -196,6 +197,11 @@ class Core:
         """These detections will not come back."""
         for job in jobs:
             job.stream.abandon(job)
+
+    def do_without(self, jobs: Sequence[Job], why: str) -> None:
+        """The detector is away, and nothing is known of these pictures; until it finishes some, cameras say why."""
+        self._away = why
+        self.abandon(jobs)
 
     def lanes_busy(self, busy: int) -> None:
         """From now on so many lanes compute."""
@@ -315,16 +321,20 @@ class Core:
         if channel.plan.camera_id in self._leaving:
             return
         health, now_ns = self._health[channel.plan.camera_id], self._clock.monotonic_ns()
-        if (state := health.state(channel.detected_ns, now_ns, self._clock.wall_ns())) is not None:
+        if (state := self._state_of(channel, now_ns)) is not None:
             health.told, health.told_ns = state.state, now_ns
             loss = channel.loss if state.state in SEEING else None
             self.outbox.messages.append(replace(state, loss=None if loss is None else round(loss, 2)))
+
+    def _state_of(self, channel: Channel, now_ns: int) -> CameraState | None:
+        health = self._health[channel.plan.camera_id]
+        return health.state(channel.detected_ns, now_ns, self._clock.wall_ns(), away=self._away)
 
     def _tell_changed_states(self, now_ns: int) -> None:
         """Of cameras whose state has become another, or whose processes do not speak, between the words of these."""
         for channel in self._channels:
             health = self._health[channel.plan.camera_id]
-            state = health.state(channel.detected_ns, now_ns, self._clock.wall_ns())
+            state = self._state_of(channel, now_ns)
             overdue = now_ns - health.told_ns > TELL_EVERY_S * NS_PER_S
             if state is not None and (state.state != health.told or overdue):
                 self._tell_state(channel)

@@ -152,13 +152,14 @@ class Health:
         if result.lost:
             bucket.lost.update(result.lost)
 
-    def state(self, detected_ns: int | None, now_ns: int, wall_ns: int) -> CameraState | None:
+    def state(self, detected_ns: int | None, now_ns: int, wall_ns: int, away: str = "") -> CameraState | None:
         """How it is now; None before its process has said a word.
 
         Args:
             detected_ns: When its newest detected frame was captured.
             now_ns: Monotonic time.
             wall_ns: The same moment by the wall clock.
+            away: Why nothing is detected of any camera; empty while detections come back.
         """
         while self._buckets and now_ns - self._buckets[0].began_ns > WINDOW_S * NS_PER_S:
             self._buckets.popleft()
@@ -166,7 +167,7 @@ class Health:
             return None
         # A session that has just begun has none of its own yet.
         self._detected_ns = detected_ns = max(detected_ns or 0, self._detected_ns or 0) or None
-        state, detail = self._judge(detected_ns, now_ns)
+        state, detail = self._judge(detected_ns, now_ns, away)
         state, detail = self._calm(state, detail, now_ns)
         if state != self._state or not self._since_ns:
             own = state == self._heard.state and self._heard.since_ns
@@ -176,7 +177,7 @@ class Health:
             self._heard, state=state, detail=detail, since_ns=self._since_ns, detection_age_ms=age_ms, at_ns=wall_ns
         )
 
-    def _judge(self, detected_ns: int | None, now_ns: int) -> tuple[State, str]:
+    def _judge(self, detected_ns: int | None, now_ns: int, away: str) -> tuple[State, str]:
         told = self._heard
         assert told is not None, "asked only after a word"
         silent_s = (now_ns - max(self._heard_ns, self._frame_ns or 0)) / NS_PER_S
@@ -191,22 +192,21 @@ class Health:
         if told.state != "live":
             return told.state, told.detail
         seen = self._seen()
-        if (blind := self._blind(seen, detected_ns, now_ns)) is not None:
-            return "blind", blind
+        if (blind := self._blind(detected_ns, now_ns)) is not None:
+            return "blind", f"{blind}: {away or self._why(seen)}"
         return ("degraded", trouble) if (trouble := self._trouble(seen)) else ("live", told.detail)
 
-    def _blind(self, seen: _Seen, detected_ns: int | None, now_ns: int) -> str | None:
-        """Why no detection stands behind its boxes; None where one does."""
+    def _blind(self, detected_ns: int | None, now_ns: int) -> str | None:
+        """For how long no detection has stood behind its boxes; None where one does."""
         assert self._live_ns is not None, "asked only while its process says that pictures come"
         since_ns = max(self._live_ns, detected_ns or 0)
         without_s = (now_ns - since_ns) / NS_PER_S
         first_s = FIRST_DETECTION_S if since_ns == self._live_ns else 0.0
         if without_s <= max(self.limits.boxes_live_s, first_s, STRIDES * self._gap_s * self._stride):
             return None
-        what = (
-            f"no detection for {without_s:.0f} s" if detected_ns else f"pictures for {without_s:.0f} s, none detected"
-        )
-        return f"{what}: {self._why(seen)}"
+        if detected_ns:
+            return f"no detection for {without_s:.0f} s"
+        return f"pictures for {without_s:.0f} s, none detected"
 
     @staticmethod
     def _why(seen: _Seen) -> str:

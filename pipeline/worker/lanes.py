@@ -8,10 +8,10 @@ processor is short, detections give way, not frames. A lane's own thread does to
 must not, since it holds the GIL at times, and the worker's loop would wait with it for a processor (60 cameras that
 decode on two cores: detections of a detector at no cost took 560 ms).
 
-Not here: a further request in the device's own queue behind each lane, so that none waits for Python, laid when the lane
-before it may be done (by the mean of its service time, and by one and two deviations less). With twelve cameras and the
-demo's model two cores idled 3 to 5 % instead of 8 to 13, which brought 2 % more detections, each 4 % dearer; but
-what idled had served frames at once: p95 58 instead of 50 ms, and half a point of streaming accuracy less.
+Not here: a further request in the device's own queue behind each lane, so that none waits for Python, laid when that
+lane may be done (by the mean of its service time, and by one and two deviations less). With twelve cameras and the
+demo's model two cores idled 3 to 5 % instead of 8 to 13, which brought 2 % more detections, each 4 % dearer; but what
+idled had served frames at once: p95 58 instead of 50 ms, and half a point of streaming accuracy less.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ import structlog
 import zmq
 
 from pipeline.clock import NS_PER_S, Clock
-from pipeline.detect import Detector
+from pipeline.detect import Detector, DetectorAway
 from pipeline.errors import DetectorError
 from pipeline.link import Announce, FromCamera, FromSupervisor, LoadModel, ModelLoaded, Settings, WorkerLink
 from pipeline.publish import LanesInUse, Publisher
@@ -91,7 +91,7 @@ class Worker:
         self._lanes = parts.open_lanes(parts.detector)
         self._swap = Swap(parts.load)
         self._stop_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        self._stopping = False
+        self._stopping = self._away = False
         self._turned_s = 0.0
         self._use = LaneUse(self._now_s())
         self._urgent, self._any = zmq.Poller(), zmq.Poller()
@@ -168,13 +168,27 @@ class Worker:
 
     def _collect_detections(self) -> None:
         for finished in self._lanes.collect():
+            if isinstance(finished.error, DetectorAway):
+                self._do_without(finished.jobs, str(finished.error))
+                continue
             if finished.error is not None:
                 raise DetectorError(f"the detector failed on a batch of {len(finished.jobs)}: {finished.error}")
             self._note_busy()
-            if finished.jobs:
-                self._core.finish(finished.jobs, finished.detections)
-            else:
+            if not finished.jobs:
                 log.info("a lane of the detector was rebuilt")
+                continue
+            self._core.finish(finished.jobs, finished.detections)
+            if self._away:
+                self._away = False
+                log.info("the detector is back")
+
+    def _do_without(self, jobs: list[Job], why: str) -> None:
+        """Fill the frames of pictures of which nothing is known, because what computes is away for now."""
+        self._note_busy()
+        self._core.do_without(jobs, why)
+        if not self._away:
+            self._away = True
+            log.error(f"the detector is away, and frames are filled: {why}")
 
     def _change_model(self) -> None:
         """Let a model that is loaded and warm take over, as soon as nothing of the one before is in flight."""

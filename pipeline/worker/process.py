@@ -163,7 +163,9 @@ def _load_politely(fleet: Fleet, model: Model) -> Detector:
 
     def load() -> None:
         name_thread(DETECTOR_THREADS)
-        lower_priority(fleet.worker.nice)
+        # What a server computes, threads here only carry, as the publisher's do: they stand back behind nothing.
+        if model.backend != "triton":
+            lower_priority(fleet.worker.nice)
         try:
             detector = load_detector(model, fleet.worker.max_batch)
             detector.warm_up()

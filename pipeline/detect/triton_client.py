@@ -1,0 +1,195 @@
+"""One connection to a Triton Inference Server over gRPC; all that camfleet asks of tritonclient is here.
+
+What a server answers comes out as one of three: an answer, `DetectorAway` (it cannot be reached, is too slow, or has no
+such model at present: ask again later, or another server), or `RequestRefused` (it says that the request is wrong, as a
+server does that was started again and knows the shared memory of before no more).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.config.triton import target
+from pipeline.detect.protocol import DetectorAway
+from pipeline.errors import DetectorError
+
+if TYPE_CHECKING:
+    from pipeline.config.triton import Triton
+
+LARGEST_MESSAGE = 2**31 - 1
+_REFUSED = frozenset({"INVALID_ARGUMENT", "NOT_FOUND", "OUT_OF_RANGE", "UNIMPLEMENTED"})
+"""What a server says of a request that it would not take a second time, in gRPC's words."""
+
+
+class RequestRefused(DetectorError):
+    """A server that answers well says that this request is wrong."""
+
+
+class NoModel(DetectorAway):
+    """A server that answers well has no such model, or cannot load it."""
+
+
+def require_library() -> None:
+    """Nothing where tritonclient is installed.
+
+    Raises:
+        DetectorError: It is not; says what brings it.
+    """
+    if find_spec("tritonclient") is None or find_spec("grpc") is None:
+        raise DetectorError("model.backend: triton needs tritonclient: pip install 'camfleet[triton]'")
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A model as a server knows it; version "" is its newest."""
+
+    name: str
+    version: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name!r}" + (f" version {self.version}" if self.version else "")
+
+
+class Connection:
+    """A connection of its own, made at the first call; every call blocks for its time at most, with the GIL free."""
+
+    def __init__(self, url: str, settings: Triton) -> None:
+        """Prepare; nothing is sent yet.
+
+        Args:
+            url: grpc://HOST:PORT, or grpcs:// with TLS.
+            settings: Say how the server's certificate is checked, and what is shown to it.
+
+        Raises:
+            DetectorError: A file of certificates cannot be read.
+        """
+        # Read once, when the library is imported: it writes to stderr what it also returns as errors.
+        os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+        from tritonclient.grpc import InferenceServerClient
+
+        self.url = url
+        self._client = InferenceServerClient(
+            target(url),
+            ssl=url.startswith("grpcs://"),
+            root_certificates=_certificates(settings.ca_file),
+            certificate_chain=_certificates(settings.cert_file),
+            private_key=_certificates(settings.key_file),
+            channel_args=[
+                ("grpc.max_send_message_length", LARGEST_MESSAGE),
+                ("grpc.max_receive_message_length", LARGEST_MESSAGE),
+                # Another channel to the same server would share the very connection that has just proved dead.
+                ("grpc.use_local_subchannel_pool", 1),
+                ("grpc.enable_retries", 0),
+                # Pictures go to the server that the fleet file names, and through nobody else.
+                ("grpc.enable_http_proxy", 0),
+            ],
+        )
+
+    def require_model(self, model: Named, timeout_s: float) -> None:
+        """Nothing once the server can serve the model.
+
+        Raises:
+            NoModel: It has none of that name and version, or could not load it; says which it has.
+            DetectorAway: It does not answer, or is still loading.
+        """
+        # Of a model that they do not know, servers say so, or that it is not ready.
+        with contextlib.suppress(RequestRefused):
+            if self.call(self._client.is_model_ready, model.name, model.version, client_timeout=timeout_s):
+                return
+        entries = self.call(self._client.get_model_repository_index, client_timeout=timeout_s).models
+        mine = [entry for entry in entries if entry.name == model.name and model.version in ("", entry.version)]
+        if not mine:
+            others = ", ".join(sorted({entry.name for entry in entries})) or "none at all"
+            raise NoModel(f"{self.url} has no model {model}; it has {others}")
+        failed = [entry for entry in mine if entry.state == "UNAVAILABLE" and entry.reason]
+        if len(failed) == len(mine) and failed[0].reason != "unloaded":
+            raise NoModel(f"{self.url} could not load the model {model}: {failed[0].reason}")
+        raise DetectorAway(f"{self.url} is not ready to serve the model {model}")
+
+    def describe(self, model: Named, timeout_s: float) -> tuple[Any, Any]:
+        """The server's `ModelMetadataResponse` and `ModelConfig` of a model that is ready.
+
+        Raises:
+            DetectorAway: It does not answer, or the model has gone.
+        """
+        asked = (model.name, model.version)
+        metadata = self.call(self._client.get_model_metadata, *asked, client_timeout=timeout_s)
+        config = self.call(self._client.get_model_config, *asked, client_timeout=timeout_s).config
+        return metadata, config
+
+    def infer(self, model: Named, inputs: list[Any], outputs: list[Any], timeout_s: float) -> Any:
+        """The server's `InferResult`; it is told the time, too, and drops the request if that passes in its queue.
+
+        Raises:
+            DetectorAway: No answer in time, or that it cannot serve at present.
+            RequestRefused: It says that the request is wrong.
+        """
+        return self.call(
+            self._client.infer,
+            model.name,
+            inputs,
+            model.version,
+            outputs,
+            timeout=max(1, round(timeout_s * 1e6)),
+            client_timeout=timeout_s,
+        )
+
+    def call(self, ask: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        """What a method of the client answers, its errors as ours.
+
+        Raises:
+            DetectorAway: No answer in time, or that the server cannot serve at present.
+            RequestRefused: The server says that the request is wrong.
+        """
+        from tritonclient.utils import InferenceServerException
+
+        try:
+            return ask(*arguments, **options)
+        except InferenceServerException as error:
+            if _status(error) in _REFUSED:
+                raise RequestRefused(error.message()) from error
+            raise DetectorAway(f"{self.url}: {_reason(error)}") from error
+        except ValueError as error:  # by gRPC, of a connection that another thread has closed
+            raise DetectorAway(f"{self.url}: {error}") from error
+
+    @property
+    def client(self) -> Any:
+        """Tritonclient's own, for registering memory; to be called through `call`."""
+        return self._client
+
+    def close(self) -> None:
+        """End the connection, and every call on it; a second time does nothing."""
+        self._client.close()
+
+
+def _certificates(file: str) -> str | None:
+    """The path of a file that can be read; None for none."""
+    if not file:
+        return None
+    try:
+        with Path(file).open("rb"):
+            return file
+    except OSError as error:
+        raise DetectorError(f"model.triton: {file} cannot be read: {error.strerror}") from error
+
+
+def _status(error: Any) -> str:
+    return str(error.status()).removeprefix("StatusCode.")
+
+
+def _reason(error: Any) -> str:
+    """What went wrong, in a line."""
+    status = _status(error)
+    if status == "DEADLINE_EXCEEDED":
+        return "no answer in time"
+    lines = (error.message() or "").strip().splitlines()
+    if not lines:
+        return status.lower().replace("_", " ")
+    # gRPC tells every layer that it came through: “failed to connect to all addresses; last error: …: reason”.
+    return lines[0].rpartition(": ")[2] if "last error" in lines[0] else lines[0]

@@ -1,0 +1,202 @@
+"""A real Triton server: what camfleet exports runs there, gives the same boxes, and may be killed, stopped and slow."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from pipeline.config.values import Model
+from pipeline.detect import Detector, DetectorAway, load_detector
+from pipeline.detect.triton_repository import Order, write_repository
+from pipeline.detections import Detections
+from pipeline.errors import DetectorError
+from pipeline.geometry import Letterbox, iou_matrix
+from tests.test_fleet import assert_books_are_right, running
+from tests.triton_server import TritonServer, needs_triton, triton
+from tests.waiting import DEADLINE_S, wait_until
+
+pytestmark = needs_triton
+
+SAMPLE = Path(__file__).parents[1] / "samples" / "model" / "demo_openvino_model"
+STREET = Path(__file__).parents[1] / "samples" / "street.mp4"
+SLOW = """
+import time
+from slow_of import TritonPythonModel as Fast
+
+class TritonPythonModel(Fast):
+    def execute(self, requests):
+        time.sleep(0.4)
+        return super().execute(requests)
+"""
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("repository")
+    write_repository(Order(SAMPLE, folder, "demo", "python"))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TritonServer]:
+    """One for all tests that leave it as it was."""
+    with triton(repository, tmp_path_factory.mktemp("server")) as started:
+        yield started
+
+
+def load(*servers: TritonServer, **settings: Any) -> Detector:
+    urls = [server.url for server in servers]
+    section = {"start_s": 30, **settings.pop("triton", {})}
+    model = Model(backend="triton", path="demo", url=urls, triton=section, **settings)
+    detector = load_detector(model, None)
+    detector.warm_up()
+    return detector
+
+
+def pictures(count: int) -> list[np.ndarray]:
+    capture = cv2.VideoCapture(str(STREET))
+    read = [capture.read()[1] for _ in range(10 * count)]
+    capture.release()
+    return [cv2.cvtColor(picture, cv2.COLOR_BGR2RGB) for picture in read[::10]]
+
+
+def see(detector: Detector, picture: np.ndarray, lane: int = 0) -> Detections:
+    height, width = picture.shape[:2]
+    box = Letterbox.fit((width, height), detector.input_wh)
+    (left, top), (width, height) = box.pad_xy, box.content_wh
+    detector.input(lane)[0, top : top + height, left : left + width] = cv2.resize(picture, (width, height))
+    return detector.detect(lane, 1)[0]
+
+
+def assert_same_boxes(found: Detections, wanted: Detections) -> None:
+    assert len(found) == len(wanted)
+    if len(wanted):
+        assert iou_matrix(found.xyxy, wanted.xyxy).diagonal().min() >= 0.99
+    assert found.class_id.tolist() == wanted.class_id.tolist()
+
+
+def test_triton_server_gives_the_boxes_that_openvino_gives_here(server: TritonServer) -> None:
+    here = load_detector(Model(path=str(SAMPLE)), None)
+    for memory in ("auto", "none"):
+        there = load(server, triton={"memory": memory})
+        assert (there.input_wh, there.class_names) == (here.input_wh, here.class_names)
+        seen = 0
+        for picture in pictures(6):
+            wanted = see(here, picture)
+            assert_same_boxes(see(there, picture), wanted)
+            seen += len(wanted)
+        assert seen > 20
+        there.close()
+    here.close()
+
+
+def test_triton_server_computes_lanes_at_once(server: TritonServer) -> None:
+    detector = load(server)
+    assert detector.lanes == 2
+    picture = pictures(1)[0]
+    wanted = see(detector, picture)
+    assert len(wanted)
+    found: list[Detections] = []
+    threads = [
+        threading.Thread(target=lambda lane=lane: found.extend(see(detector, picture, lane) for _ in range(10)))
+        for lane in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(DEADLINE_S)
+    assert len(found) == 20
+    for each in found:
+        assert_same_boxes(each, wanted)
+    detector.close()
+
+
+def test_triton_server_has_no_such_model(server: TritonServer) -> None:
+    model = Model(backend="triton", path="dmeo", url=server.url)
+    with pytest.raises(DetectorError, match="has no model 'dmeo'; it has demo"):
+        load_detector(model, None)
+
+
+def test_triton_server_killed_and_started_again_is_used_again(
+    repository: Path, tmp_path: Path, within: Callable
+) -> None:
+    picture = pictures(1)[0]
+    with triton(repository, tmp_path) as mine:
+        detector = load(mine, triton={"deadline_ms": 400})
+        wanted = see(detector, picture)
+        mine.kill()
+        with pytest.raises(DetectorAway, match=mine.url):
+            see(detector, picture)
+        mine.restart()
+
+        def sees() -> bool:
+            try:
+                assert_same_boxes(see(detector, picture), wanted)
+            except DetectorAway:
+                return False
+            return True
+
+        wait_until(within, sees)
+        detector.close()
+
+
+def test_triton_server_that_is_stopped_costs_its_deadline_and_another_takes_over(
+    server: TritonServer, repository: Path, tmp_path: Path
+) -> None:
+    picture = pictures(1)[0]
+    with triton(repository, tmp_path) as mine:
+        detector = load(mine, server, triton={"deadline_ms": 500})
+        wanted = see(detector, picture)
+        with mine.stopped():
+            with pytest.raises(DetectorAway, match="no answer in time"):
+                see(detector, picture)
+            assert_same_boxes(see(detector, picture), wanted)
+        detector.close()
+
+
+def test_triton_server_that_is_slow_costs_its_pictures_and_spoils_no_other(repository: Path, tmp_path: Path) -> None:
+    slow = tmp_path / "repository"
+    written = write_repository(Order(SAMPLE, slow, "demo", "python", instances=1))
+    version = written.folder / "1"
+    (version / "model.py").rename(version / "slow_of.py")
+    (version / "model.py").write_text(SLOW)
+    picture = pictures(1)[0]
+    with triton(slow, tmp_path / "server") as mine:
+        model = Model(backend="triton", path="demo", url=mine.url, triton={"deadline_ms": 200})
+        detector = load_detector(model, None)
+        detector.warm_up()
+        with pytest.raises(DetectorAway, match="no answer in time"):
+            see(detector, picture)
+        detector.close()
+        patient = load(mine, triton={"deadline_ms": 4000})
+        here = load_detector(Model(path=str(SAMPLE)), None)
+        assert_same_boxes(see(patient, picture), see(here, picture))
+        patient.close()
+        here.close()
+
+
+def test_fleet_goes_on_while_its_triton_server_is_killed_and_comes_back(
+    repository: Path, tmp_path: Path, fleet_file: Callable[..., Path], within: Callable
+) -> None:
+    with triton(repository, tmp_path / "server") as mine:
+        path = fleet_file(
+            {"street": {"url": str(STREET), "loop": True}},
+            model={"backend": "triton", "path": "demo", "url": mine.url, "triton": {"deadline_ms": 500}},
+        )
+        with running(path) as run:
+            wait_until(within, lambda: any(result.origin == "detected" for result in run.results))
+            mine.kill()
+            killed_at = len(run.results)
+            wait_until(within, lambda: any(result.origin == "skipped" for result in run.results[killed_at:]))
+            mine.restart()
+            back_at = len(run.results)
+            wait_until(within, lambda: any(result.origin == "detected" for result in run.results[back_at:]))
+            assert run.restarts("worker") == 0
+        assert_books_are_right(run.results)
+        assert run.results[-1].counts.lost == {}
