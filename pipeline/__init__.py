@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pipeline.config import load_fleet
     from pipeline.errors import (
         BurstError,
+        ClusterError,
         ConfigError,
         ControlError,
         DetectorError,
@@ -50,6 +51,7 @@ __all__ = [
     "BurstError",
     "CameraState",
     "Changes",
+    "ClusterError",
     "ConfigError",
     "ControlError",
     "Counts",

@@ -9,6 +9,7 @@ PipelineError
 ├── WireError            bytes that are no camfleet message, or of an unknown version
 ├── PublishError         the results cannot be published where the fleet file says
 ├── PageError            the page cannot be served where the fleet file says
+├── ClusterError         a fleet cannot be run over several machines, or one of them is gone
 ├── ControlError         a running fleet cannot be asked, or refuses what was asked
 ├── SubscriberTimeout    no message within the time the caller gave
 ├── SubscriberClosed     the subscriber was closed, by this thread or another
@@ -62,6 +63,10 @@ class PublishError(PipelineError):
 
 class PageError(PipelineError):
     """The page cannot be served where the fleet file says, or a picture not be shown."""
+
+
+class ClusterError(PipelineError):
+    """A fleet cannot be run over several machines: there is no cluster, or what is to be there is not."""
 
 
 class ControlError(PipelineError):

@@ -33,6 +33,7 @@ class Fleet:
 
     Attributes:
         endpoint: Where it publishes, with the port.
+        inside: The same for programs of this user and machine, whatever keys `endpoint` wants.
         page: The address of its page; empty where it has none.
     """
 
@@ -58,7 +59,7 @@ class Fleet:
         self._thread = threading.Thread(target=self._run, name="fleet", daemon=True)
         try:
             ready = self._supervisor.open()
-            self.endpoint, self._inside = ready.endpoint, ready.inside
+            self.endpoint, self.inside = ready.endpoint, ready.inside
             self.page = self._supervisor.page
             if control:
                 self._control = ControlServer(self._supervisor.directory, config.name, self._requests.answer)
@@ -81,7 +82,7 @@ class Fleet:
         self, cameras: Iterable[str] | None = None, *, timeout_s: float | None = None
     ) -> Subscriber[FrameResult]:
         """A subscriber to its results, which the caller closes; with `timeout_s` it does not wait for ever."""
-        return Subscriber(self._inside, cameras, timeout_s=timeout_s)
+        return Subscriber(self.inside, cameras, timeout_s=timeout_s)
 
     def add_camera(self, camera_id: str, **settings: Any) -> Changes:
         """Let a camera join; `settings` are the keys of a fleet file, `url` among them.

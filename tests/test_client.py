@@ -265,6 +265,19 @@ def test_reading_counts_what_came_what_came_twice_and_what_did_not_come(
     assert sum(message is not None for message in given) == received
 
 
+def test_reading_of_two_proxies_takes_a_camera_that_moves_to_another_publisher_once():
+    def said(publisher: str, number: int) -> list[bytes]:
+        message = frame("gate", number, session_id=publisher)
+        return [message.topic, stamp(encode(message), publisher_id(publisher), number)]
+
+    reading = Reading(Wanted())
+    quick = [said("a", 1), said("a", 2), said("b", 1), said("b", 2), said("a", 3)]
+    taken = [reading.take(parts) is not None for parts in (*quick[:4], *quick[:4], quick[4], quick[4])]
+    assert taken == [True] * 4 + [False] * 4 + [True, False]
+    statistics = reading.statistics(0)
+    assert (statistics.repeated, statistics.missed, statistics.publisher_restarts) == (5, {}, 2)
+
+
 def test_reading_first_gap_is_told_and_later_ones_are_counted(caplog):
     reading = Reading(Wanted())
     for parts in numbers(1, 3, 9):

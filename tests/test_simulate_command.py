@@ -52,7 +52,7 @@ def test_table_between_its_rows_and_beyond_them() -> None:
 
 
 def test_scenario_file_that_comes_with_camfleet_says_every_default() -> None:
-    file = CONFIGS / "simulate.yaml"
+    file = CONFIGS / "simulate" / "day.yaml"
     assert load_scenario(file).model_copy(update={"name": "scenario"}) == Scenario()
     assert set(yaml.safe_load(file.read_text())) | {"cell"} == set(Scenario.model_fields)
 

@@ -27,6 +27,7 @@ from pipeline.cli import (
     levers,
     plan,
     profile,
+    proxy,
     record,
     render,
     replay,
@@ -57,6 +58,8 @@ app = typer.Typer(
 app.command(cls=run.RunCommand)(run.run)
 app.command()(control.status)
 app.command()(control.reload)
+app.command()(control.drain)
+app.command()(proxy.proxy)
 app.add_typer(control.camera, name="camera")
 app.command()(clip.clip)
 app.command()(snapshot.snapshot)

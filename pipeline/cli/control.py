@@ -56,6 +56,23 @@ def reload(fleet: FleetName = None, as_json: AsJson = False) -> None:
     _change({"command": "reload"}, fleet, as_json)
 
 
+def drain(
+    machine: Annotated[str, typer.Argument(metavar="MACHINE", help="Its address, or the beginning of its id.")],
+    fleet: FleetName = None,
+) -> None:
+    """Empty a machine of a fleet that runs over several: its cameras move to others, and no picture is lost.
+
+    Returns at once; camfleet status shows the shards, and when the machine has none any more. It stays empty until the
+    fleet ends.
+
+    Example: camfleet drain 10.0.0.7
+    """
+    from pipeline.supervise.control import ask
+
+    node = ask({"command": "drain", "name": machine}, fleet)
+    typer.echo(f"{machine} ({node[:8]}) is being emptied")
+
+
 @camera.command()
 def add(
     name: CameraName,
@@ -141,6 +158,11 @@ def _print(found: dict[str, Any], tally: FleetTally) -> None:
     console.print(FleetTable(tally, found["fleet"], promise))
     for line in promise_lines(tally, promise):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
+    for shard in found["shards"]:
+        drains = ", its machine drains" if shard["drains"] else ""
+        cameras = ", ".join(shard["cameras"]) or "no camera"
+        line = f"shard {shard['name']} on {shard['machine']}: {shard['condition']}{drains}; {cameras}"
+        console.print(line, highlight=False, markup=False)
     for process in found["processes"]:
         restarts = f", started again {process['restarts']} times" if process["restarts"] else ""
         detail = f"; {process['detail']}" if process["detail"] else ""

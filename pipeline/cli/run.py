@@ -20,9 +20,8 @@ if TYPE_CHECKING:
     from pipeline.config.values import Fleet
     from pipeline.observe.tally import FleetTally
     from pipeline.observe.watch import FleetWatch
-    from pipeline.supervise.supervisor import Supervisor
+    from pipeline.supervise.running import Ready, Running
     from pipeline.supervise.watch import Stamp
-    from pipeline.supervise.workers import FleetReady
     from pipeline.tune.use import Tuned
 
 REFRESH_HZ = 2
@@ -67,6 +66,15 @@ def run(
             show_default=False,
         ),
     ] = None,
+    on: Annotated[
+        str,
+        typer.Option(
+            "--on",
+            metavar="ray[://HOST:PORT]",
+            help="Spread the cameras over the machines of a Ray cluster: this machine's, or that one.",
+            show_default=False,
+        ),
+    ] = "",
     profile: Annotated[
         bool,
         typer.Option(
@@ -96,16 +104,19 @@ def run(
     Meanwhile camfleet status tells how it is, camfleet reload (or SIGHUP) applies the changed file, and camfleet camera
     adds, removes, pauses and resumes cameras.
 
+    With --on the cameras are on the machines of a cluster, and the endpoint, the page and the sinks on this one. What
+    the file names has to be at the same place on every machine. camfleet drain empties one.
+
     Example: camfleet run configs/example.yaml --duration 60 --summary run.json
     """
     import structlog
 
     from pipeline.logs import choose_log_format, configure_logs
     from pipeline.observe.watch import FleetWatch
-    from pipeline.supervise.supervisor import Supervisor
     from pipeline.supervise.watch import stamp_of
 
-    load = _loader(profile)
+    _check_cluster(on)
+    load = _loader(profile and not on)
     as_read = stamp_of(fleet_file) if watch_file else None
     tuned = load(fleet_file)
     fleet = _with_page(tuned.fleet, page)
@@ -113,8 +124,8 @@ def run(
     if log_format is not None:
         choose_log_format(log_format)
     configure_logs("fleet")
-    supervisor = Supervisor(fleet, directory=fleet_file.absolute().parent)
-    with _terminal(quiet) as terminal, supervisor, ExitStack() as stack:
+    folder = fleet_file.absolute().parent
+    with _terminal(quiet) as terminal, _prepared(fleet, on, folder) as supervisor, ExitStack() as stack:
         received = _stop_on_signals(supervisor)
         if tuned.words:
             _tell(f"profile {tuned.words}")
@@ -136,6 +147,31 @@ def run(
     if summary is not None:
         _write_summary(summary, fleet, whole)
     _report(fleet, whole)
+
+
+def _check_cluster(on: str) -> None:
+    """Say now, not after the model is loaded, that a cluster cannot be used."""
+    if on:
+        from pipeline.scale.on_ray import address_of, require_ray
+
+        address_of(on)
+        require_ray()
+
+
+@contextmanager
+def _prepared(fleet: Fleet, on: str, folder: Path) -> Iterator[Running]:
+    """The fleet, not started yet: on this machine, or over those of a cluster."""
+    if not on:
+        from pipeline.supervise.supervisor import Supervisor
+
+        with Supervisor(fleet, directory=folder) as supervisor:
+            yield supervisor
+        return
+    from pipeline.scale.front import Front
+    from pipeline.scale.on_ray import RayCluster, address_of
+
+    with RayCluster(address_of(on), fleet.name) as cluster, Front(fleet, cluster, directory=folder) as front:
+        yield front
 
 
 def _loader(profile: bool) -> Callable[[Path], Tuned]:
@@ -170,18 +206,20 @@ def _with_page(fleet: Fleet, port: int | None) -> Fleet:
     return fleet.model_copy(update={"page": page if port < 0 else page.model_copy(update={"port": port})})
 
 
-def _endpoints(ready: FleetReady) -> str:
+def _endpoints(ready: Ready) -> str:
     """Where subscribers connect; also those who may not hear everything."""
     limited = [f"{name}: {endpoint}" for name, endpoint in ready.limited.items()]
     return ready.endpoint + (f" ({', '.join(limited)})" if limited else "")
 
 
-def _workers(ready: FleetReady) -> str:
+def _workers(ready: Ready) -> str:
     """What detects: the model's input and its lanes, for each worker if there are several."""
     words = {
         name: f"{worker.input_wh[0]}×{worker.input_wh[1]}, {worker.lanes} lanes of {worker.max_batch}"
         for name, worker in ready.workers.items()
     }
+    if not words:
+        return "the shards of the cluster"
     if len(words) == 1:
         return next(iter(words.values()))
     return "; ".join(f"{name}: {what}" for name, what in words.items())
@@ -223,7 +261,7 @@ def _print_lines(lines: IO[str], console: Console) -> None:
 
 
 @contextmanager
-def _table(terminal: Console | None, watch: FleetWatch, supervisor: Supervisor) -> Iterator[None]:
+def _table(terminal: Console | None, watch: FleetWatch, supervisor: Running) -> Iterator[None]:
     """A live table on the terminal, if there is one."""
     from rich.live import Live
 
@@ -251,7 +289,7 @@ def _table(terminal: Console | None, watch: FleetWatch, supervisor: Supervisor) 
 
 @contextmanager
 def _controlled(
-    supervisor: Supervisor, file: Path, as_read: Stamp | None, load: Callable[[Path], Fleet]
+    supervisor: Running, file: Path, as_read: Stamp | None, load: Callable[[Path], Fleet]
 ) -> Iterator[None]:
     """While inside, the fleet can be asked and changed: by its socket, by SIGHUP, by its file.
 
@@ -290,7 +328,7 @@ def _controlled(
                 part.close()
 
 
-def _stop_on_signals(supervisor: Supervisor) -> list[int]:
+def _stop_on_signals(supervisor: Running) -> list[int]:
     """The signals that were received, from now on."""
     import signal
 
@@ -305,7 +343,7 @@ def _stop_on_signals(supervisor: Supervisor) -> list[int]:
     return received
 
 
-def _opened(supervisor: Supervisor, received: list[int]) -> FleetReady:
+def _opened(supervisor: Running, received: list[int]) -> Ready:
     """The fleet, ready; who ends it before that has made no mistake."""
     from pipeline.errors import PipelineError
 

@@ -51,7 +51,7 @@ def simulate(
 
     Examples: camfleet simulate
               camfleet simulate --cameras 20000 --cell 5000 --out cells.html
-              camfleet simulate configs/simulate.yaml --json
+              camfleet simulate configs/simulate/day.yaml --json
     """
     from pipeline.cli.steps import steps
     from pipeline.scale.simulate.measured import measured

@@ -3,6 +3,10 @@
 The publisher numbers the messages of each topic. A number that is not above the last is a repeat for somebody who has
 just come, and is left out; one that jumps says how many messages were lost on the way. A publisher that was started
 again begins anew with another id; across it, frames are counted by their own numbers.
+
+A fleet on several machines has a publisher on each, and a camera that moves comes from another. Whoever hears two
+proxies of such a fleet gets everything twice: the numbers of the publishers that a camera has left stay known, so that
+what the slower proxy still says of them is a repeat, too.
 """
 
 from __future__ import annotations
@@ -19,6 +23,9 @@ from pipeline.errors import WireError
 from pipeline.wire import CameraMessage, CameraState, CompactFrame, FleetState, FrameResult, Message, decode
 
 log = logging.getLogger("camfleet.client")
+
+MOST_LEFT = 8
+"""Publishers of a topic that are remembered behind the newest one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +51,13 @@ class Statistics:
 
     Attributes:
         received: Messages, repeats not counted.
-        repeated: Messages that came again for others who had just come; the caller does not get them.
+        repeated: Messages that came again, for others who had just come or by a second proxy; the caller does not get
+            them.
         missed: Frames that were published and did not arrive, by camera: the reader was too slow for its queue, or the
             connection was away.
         reconnects: How often a connection was made again.
-        publisher_restarts: How often a fleet's publisher was started again.
+        publisher_restarts: How often a fleet's publisher was started again; of a fleet on several machines, how many
+            publishers have taken over a camera.
     """
 
     received: int = 0
@@ -81,7 +90,8 @@ class Reading:
         self.fleets: dict[str, FleetState] = {}
         self._wanted, self._clock = wanted, clock or SystemClock()
         self._places: dict[tuple[str, bytes], _Place] = {}
-        self._publishers: dict[str, set[str]] = {}
+        self._left: dict[tuple[str, bytes], dict[str, int]] = {}
+        self._successors: set[tuple[str, str]] = set()
         self._received = self._repeated = 0
         self._missed: Counter[str] = Counter()
 
@@ -113,8 +123,7 @@ class Reading:
 
     def statistics(self, reconnects: int) -> Statistics:
         """What was heard so far; `reconnects` is what the socket's owner has counted."""
-        restarts = sum(len(known) - 1 for known in self._publishers.values())
-        return Statistics(self._received, self._repeated, dict(self._missed), reconnects, restarts)
+        return Statistics(self._received, self._repeated, dict(self._missed), reconnects, len(self._successors))
 
     def _chosen(self, result: FrameResult) -> FrameResult:
         """The frame with the objects that the caller wants."""
@@ -130,20 +139,39 @@ class Reading:
         """Note how far the topic has been read; whether the message was read already."""
         if not message.number:
             return False  # a publisher of before there were numbers
-        self._publishers.setdefault(message.fleet, set()).add(message.publisher)
-        place = self._places.get((message.fleet, topic))
-        if place is not None and place.publisher == message.publisher and message.number <= place.number:
+        key = message.fleet, topic
+        place = self._places.get(key)
+        if message.number <= self._number(key, message.publisher):
             return True
+        if place is not None and place.publisher != message.publisher:
+            self._leave(key, place, message)
         if place is not None and isinstance(message, CameraMessage):
             self._miss(message.camera_id, _missed(place, message))
         frame = message if isinstance(message, FrameResult | CompactFrame) else None
-        self._places[message.fleet, topic] = _Place(
+        self._places[key] = _Place(
             message.publisher,
             message.number,
             "" if frame is None else frame.session_id,
             0 if frame is None else frame.frame_id,
         )
         return False
+
+    def _number(self, key: tuple[str, bytes], publisher: str) -> int:
+        """How far that publisher was heard on a topic."""
+        place = self._places.get(key)
+        if place is None or place.publisher == publisher:
+            return 0 if place is None else place.number
+        return self._left.get(key, {}).get(publisher, 0)
+
+    def _leave(self, key: tuple[str, bytes], place: _Place, message: Message) -> None:
+        """Another publisher speaks on a topic than did."""
+        left = self._left.setdefault(key, {})
+        left.pop(place.publisher, None)
+        left[place.publisher] = place.number
+        while len(left) > MOST_LEFT:
+            del left[next(iter(left))]
+        if not isinstance(message, CameraState):
+            self._successors.add((message.fleet, message.publisher))
 
     def _miss(self, camera_id: str, count: int) -> None:
         if not count:

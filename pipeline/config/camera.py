@@ -203,6 +203,11 @@ class CameraSettings(Value):
         "in between. For slow scenes, to save power, on a CPU that others need, too; archives (`pace: fastest`) do not "
         "know it.",
     )
+    needs: tuple[Name, ...] = Field(
+        default=(),
+        description="What a machine must have to serve this camera, of a fleet over several: names of the cluster's "
+        "resources, such as site-north where its network ends. On a single machine it says nothing.",
+    )
     loop: bool = Field(
         default=False,
         description="Begin a recording again when it ends. For demonstrations; cameras ignore it.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import Field
@@ -42,3 +43,8 @@ class Keys(Value):
         default_factory=dict,
         description="Readers that may hear some cameras only, each group at an endpoint of its own.",
     )
+
+    def at(self, limited: Mapping[str, str]) -> Keys:
+        """The same, with those who may not hear everything at these very endpoints, by the names of their limits."""
+        there = {name: one.model_copy(update={"bind": limited[name]}) for name, one in self.limited.items()}
+        return self.model_copy(update={"limited": there})

@@ -13,6 +13,7 @@ from pipeline.config.endpoint import Endpoint, is_private
 from pipeline.config.engine import Cuda, OpenVino
 from pipeline.config.keys import Keys
 from pipeline.config.page import Page
+from pipeline.config.scale import Scale
 from pipeline.config.sinks.choice import AnySink
 from pipeline.config.triton import Servers, Triton
 
@@ -272,6 +273,7 @@ class Fleet(Value):
         description="`full` detects as often as the device can. `save` detects no more often than both promises need, "
         "and needs `slo.max_loss`: for batteries, heat, and machines that have other work.",
     )
+    scale: Scale = Field(default=Scale(), description="What a shard is, of a fleet over several machines.")
     defaults: CameraSettings = Field(
         default=CameraSettings(), description="Settings of all cameras; a camera's own go before them."
     )

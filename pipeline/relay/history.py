@@ -6,6 +6,7 @@ from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from itertools import islice
 
+from pipeline.client.history import Answer, Ask
 from pipeline.wire import camera_of, publisher_id, stamp
 
 KEPT_S = 60.0
@@ -55,6 +56,13 @@ class History:
         """A camera that has left is not repeated to newcomers; its numbers go on, should it come back."""
         for topic in [topic for topic in self._newest if topic.count(b"/") > 1 and camera_of(topic) == camera_id]:
             del self._newest[topic]
+
+    def answer(self, ask: Ask, most_bytes: int) -> Answer:
+        """What somebody has missed; who knows another publisher's numbers gets all there is."""
+        same = ask.publisher == self.publisher
+        positions = {topic.encode(): number for topic, number in ask.positions.items()} if same else {}
+        messages, following = self.after(positions, ask.begin if same else 0, most_bytes)
+        return Answer(publisher=self.publisher, messages=tuple(messages), following=following)
 
     def after(
         self, positions: Mapping[bytes, int], begin: int, most_bytes: int

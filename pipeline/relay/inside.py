@@ -6,19 +6,30 @@ Nobody else reaches it, so it has no keys, whatever `publish.keys` says of the e
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 import zmq
 
 from pipeline.client.history import HISTORY, RESULTS, Answer, Ask
 from pipeline.foreign import UNREADABLE
-from pipeline.relay.history import History
 from pipeline.relay.outlet import Outlet
 
 QUEUE = 100_000
 """Messages kept for a member that does not read: they are known, few, and each says what it leaves out."""
 AT_ONCE_BYTES = 1 << 20
 """Of one answer: a few milliseconds, in which nothing else is published."""
+
+
+class Remembers(Protocol):
+    """What knows what was published of late."""
+
+    @property
+    def publisher(self) -> str:
+        """Who answers where the question cannot be read."""
+
+    def answer(self, ask: Ask, most_bytes: int) -> Answer:
+        """What was published since, at most so much and at least one message."""
 
 
 class Inside:
@@ -37,7 +48,7 @@ class Inside:
         self._asked.bind(f"ipc://{folder / HISTORY}")
         poller.register(self._asked, zmq.POLLIN)
 
-    def answer(self, history: History) -> None:
+    def answer(self, history: Remembers) -> None:
         """Answer one question, if there is one; never blocks."""
         try:
             question = self._asked.recv(zmq.NOBLOCK)
@@ -51,12 +62,9 @@ class Inside:
         self._asked.close(linger=0)
 
 
-def _answer(question: bytes, history: History) -> Answer:
+def _answer(question: bytes, history: Remembers) -> Answer:
     try:
         ask = msgspec.msgpack.decode(question, type=Ask)
     except UNREADABLE:
         return Answer(publisher=history.publisher, messages=(), following=None)
-    same = ask.publisher == history.publisher
-    positions = {topic.encode(): number for topic, number in ask.positions.items()} if same else {}
-    messages, following = history.after(positions, ask.begin if same else 0, AT_ONCE_BYTES)
-    return Answer(publisher=history.publisher, messages=tuple(messages), following=following)
+    return history.answer(ask, AT_ONCE_BYTES)

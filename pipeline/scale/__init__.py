@@ -1,1 +1,1 @@
-"""A fleet on more than one machine: how many, who is where, and what becomes of it (README.md)."""
+"""A fleet over several machines: which camera is where, who runs it there, and one endpoint for all subscribers."""

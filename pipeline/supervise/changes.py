@@ -23,7 +23,7 @@ FIXED = (
     "worker.nice",
 )
 """Keys that cannot change while the fleet runs: subscribers, devices and processes hang on them."""
-_SERVED = {"stride", "priority", "weight", "min_detect_hz", "max_detect_hz", "track"}
+_SERVED = {"stride", "priority", "weight", "min_detect_hz", "max_detect_hz", "track", "needs"}
 """Settings of a camera that do not need its process to begin anew."""
 
 

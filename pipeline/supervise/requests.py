@@ -6,10 +6,11 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -21,7 +22,10 @@ from pipeline.config.edit import with_camera, without_camera
 from pipeline.errors import ControlError
 from pipeline.supervise.changes import Changes
 from pipeline.supervise.control import ANSWER_S
-from pipeline.supervise.supervisor import Supervisor, unknown_camera
+from pipeline.supervise.running import Running
+from pipeline.supervise.supervisor import unknown_camera
+
+A = TypeVar("A")
 
 CLIP_S = 30.0
 """How long a clip may take to be written."""
@@ -31,7 +35,7 @@ class Requests:
     """Carries out requests; every method may be called from any thread but the one that runs the fleet, and blocks."""
 
     def __init__(
-        self, supervisor: Supervisor, file: Path | None = None, load: Callable[[Path], Fleet] = load_fleet
+        self, supervisor: Running, file: Path | None = None, load: Callable[[Path], Fleet] = load_fleet
     ) -> None:
         """Serve this fleet.
 
@@ -49,6 +53,7 @@ class Requests:
             "camera-remove": lambda request: msgspec.to_builtins(self.remove(_name(request))),
             "camera-pause": lambda request: self.pause(_name(request)),
             "camera-resume": lambda request: self.resume(_name(request)),
+            "drain": lambda request: self.drain(_name(request)),
             "clip": lambda request: msgspec.to_builtins(self.clip(_name(request), *_clip_of(request))),
         }
 
@@ -82,6 +87,7 @@ class Requests:
             "cameras": list(running.fleet.cameras),
             "paused": sorted(running.paused),
             "boxes_live_ms": {name: camera.track.max_fill_ms for name, camera in running.fleet.cameras.items()},
+            "shards": [msgspec.to_builtins(shard) for shard in running.shards],
             "processes": [msgspec.to_builtins(process) for process in running.status()],
         }
 
@@ -96,7 +102,7 @@ class Requests:
         if file is None:
             raise ControlError("this fleet was started without a file; add, remove or pause its cameras by name")
         fleet = self._load(file)
-        return self._supervisor.submit(lambda running: running.apply(fleet)).result(ANSWER_S)
+        return self._make(lambda running: running.apply(fleet))
 
     def add(self, camera_id: str, settings: Mapping[str, Any]) -> Changes:
         """Let a camera join; `settings` are the keys of a fleet file.
@@ -104,8 +110,7 @@ class Requests:
         Raises:
             ConfigError: There is one of that name, or a setting is wrong.
         """
-        change = self._supervisor.submit(lambda running: running.apply(with_camera(running.fleet, camera_id, settings)))
-        return change.result(ANSWER_S)
+        return self._make(lambda running: running.apply(with_camera(running.fleet, camera_id, settings)))
 
     def remove(self, camera_id: str) -> Changes:
         """Let a camera leave for good.
@@ -116,8 +121,7 @@ class Requests:
         """
         if camera_id not in self._supervisor.fleet.cameras:
             raise ControlError(unknown_camera(camera_id, self._supervisor.fleet))
-        change = self._supervisor.submit(lambda running: running.apply(without_camera(running.fleet, camera_id)))
-        return change.result(ANSWER_S)
+        return self._make(lambda running: running.apply(without_camera(running.fleet, camera_id)))
 
     def pause(self, camera_id: str) -> None:
         """Let go of a camera and keep its settings.
@@ -125,7 +129,7 @@ class Requests:
         Raises:
             ControlError: There is none of that name.
         """
-        self._supervisor.submit(lambda running: running.pause(camera_id)).result(ANSWER_S)
+        self._make(lambda running: running.pause(camera_id))
 
     def resume(self, camera_id: str) -> None:
         """Take up a camera that was paused.
@@ -133,7 +137,15 @@ class Requests:
         Raises:
             ControlError: There is none of that name.
         """
-        self._supervisor.submit(lambda running: running.resume(camera_id)).result(ANSWER_S)
+        self._make(lambda running: running.resume(camera_id))
+
+    def drain(self, node: str) -> str:
+        """Empty a machine of a fleet over several: its cameras move to others without a gap; its id.
+
+        Raises:
+            ControlError: There is no such machine, or the fleet is on this one alone.
+        """
+        return self._make(lambda running: running.drain(node))
 
     def clip(self, camera_id: str, out: Path, from_ns: int, to_ns: int) -> Clip:
         """Write what is kept of a camera's `evidence_url`; blocks until it is on disk.
@@ -153,13 +165,17 @@ class Requests:
             raise ControlError(f"{out} exists already; give another name, or remove it")
         with TemporaryDirectory(prefix="clip-", dir=self._supervisor.directory) as folder:
             order = ClipOrder(Path(folder) / f"clip{out.suffix}", from_ns, to_ns)
-            self._supervisor.submit(lambda running: running.order_clip(camera_id, order)).result(ANSWER_S)
+            self._make(lambda running: running.order_clip(camera_id, order))
             clip = wait_for(order, CLIP_S)
             try:
                 shutil.move(order.path, out)
             except OSError as error:
                 raise ControlError(f"{out} cannot be written: {error.strerror}") from None
         return replace(clip, path=str(out))
+
+    def _make(self, change: Callable[[Running], Future[A]]) -> A:
+        """Have it made in the thread that runs the fleet; what came of it."""
+        return self._supervisor.submit(change).result(ANSWER_S)
 
 
 def _clip_of(request: Mapping[str, Any]) -> tuple[Path, int, int]:

@@ -31,7 +31,7 @@ class RosterTeller:
             p95_ms=fleet.slo.p95_ms,
             max_loss=fleet.slo.max_loss,
             cameras=tuple(fleet.cameras),
-            processes=tuple(_figures(one) for one in processes),
+            processes=tuple(figures_of(one) for one in processes),
         )
         now_s = self._clock.monotonic_ns() / NS_PER_S
         if roster != self._told or now_s - self._told_s >= EVERY_S:
@@ -43,7 +43,8 @@ class RosterTeller:
         self._publisher.close()
 
 
-def _figures(process: ProcessStatus) -> ProcessFigures:
+def figures_of(process: ProcessStatus) -> ProcessFigures:
+    """A process as subscribers are told of it."""
     return ProcessFigures(
         name=process.name,
         role=process.role,

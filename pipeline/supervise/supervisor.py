@@ -92,7 +92,7 @@ class Supervisor:
         require_page(fleet)
         self._fleet = fleet
         self._clock = clock or SystemClock()
-        _keep_fork_server_in(process_folder())
+        keep_fork_server_in(process_folder())
         context = multiprocessing.get_context("forkserver")
         # Imported once, in the server: a camera then starts in milliseconds and shares the memory of these modules.
         sinks = ["pipeline.sink.process"] if fleet.sinks else []
@@ -179,6 +179,11 @@ class Supervisor:
         """The cameras that are paused."""
         return self._cameras.paused
 
+    @property
+    def shards(self) -> tuple[()]:
+        """None: this fleet is on one machine."""
+        return ()
+
     def submit(self, change: Callable[[Supervisor], Future[A]]) -> Future[A]:
         """Make this change soon, in the thread that runs the fleet; the answer comes when it is made.
 
@@ -229,6 +234,10 @@ class Supervisor:
             ControlError: The fleet has no such camera.
         """
         return self._with(camera_id, self._cameras.resume)
+
+    def drain(self, node: str) -> Future[str]:
+        """Nothing can be drained here: raises `ControlError`."""
+        raise ControlError(f"this fleet is on one machine, and none is called “{node}”; it ends with Ctrl-C")
 
     def order_clip(self, camera_id: str, order: ClipOrder) -> Future[None]:
         """Have a camera's process write what it keeps of its `evidence_url`.
@@ -358,7 +367,7 @@ class Supervisor:
         return self._clock.monotonic_ns() / NS_PER_S
 
 
-def _keep_fork_server_in(folder: Path) -> None:
+def keep_fork_server_in(folder: Path) -> None:
     """Let its socket lie there; a folder of multiprocessing's own would stay when this process is killed."""
     multiprocessing.current_process()._config.setdefault("tempdir", str(folder))  # type: ignore[attr-defined]
 

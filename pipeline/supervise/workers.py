@@ -206,12 +206,7 @@ class Workers:
     def _keys(self, before: RelayReady | None) -> Keys | None:
         """As the fleet file says, at the very endpoints of the publisher before."""
         keys = self._fleet.publish.keys
-        if keys is None or before is None:
-            return keys
-        limited = {
-            name: limited.model_copy(update={"bind": before.limited[name]}) for name, limited in keys.limited.items()
-        }
-        return keys.model_copy(update={"limited": limited})
+        return keys if keys is None or before is None else keys.at(before.limited)
 
     def _json_bind(self, before: RelayReady | None) -> str:
         return before.json_endpoint if before is not None else self._fleet.publish.json_bind or ""

@@ -29,7 +29,7 @@ from pipeline.wire.base import (
 )
 from pipeline.wire.box import TrackedBox
 from pipeline.wire.camera import CameraState, EvidenceState
-from pipeline.wire.codec import decode, encode, publisher_id, stamp, to_json
+from pipeline.wire.codec import decode, encode, publisher_id, stamp, stamp_of, to_json
 from pipeline.wire.compact import Columns, CompactFrame, compact
 from pipeline.wire.fleet import CameraFigures, FleetState, ProcessFigures, SinkState
 from pipeline.wire.frame import Counts, FrameHeader, FrameResult
@@ -87,6 +87,7 @@ __all__ = [
     "published",
     "publisher_id",
     "stamp",
+    "stamp_of",
     "to_json",
     "topic",
 ]

@@ -16,6 +16,8 @@ _MAP_16 = b"\xde"
 """How a msgpack map of more than fifteen keys begins; two bytes follow that count them."""
 _UNNUMBERED = b"\xa9publisher\xa0\xa6number\x00"
 """How `Message` begins behind that: two keys, an empty text and 0."""
+_PUBLISHER = b"\xa9publisher"
+"""The key; a short text follows, whose first byte says how long it is."""
 _NUMBER = b"\xa6number\xcf"
 """The key, and that eight bytes follow."""
 _JSON = b"{"
@@ -51,6 +53,17 @@ def stamp(body: bytes, publisher: bytes, number: int) -> bytes:
     if not body.startswith(_UNNUMBERED, keys):
         raise WireError("a message to be numbered has a number already, or was encoded by another version of camfleet")
     return b"".join((body[:keys], publisher, _NUMBER, number.to_bytes(8, "big"), body[keys + len(_UNNUMBERED) :]))
+
+
+def stamp_of(body: bytes) -> tuple[str, int]:
+    """The publisher and the number that `stamp` wrote, without decoding the message; ("", 0) where it has not."""
+    begin = (3 if body[:1] == _MAP_16 else 1) + len(_PUBLISHER)
+    length = body[begin] & 0x1F if len(body) > begin else 0
+    end = begin + 1 + length
+    if not body.startswith(_PUBLISHER, begin - len(_PUBLISHER)) or not body.startswith(_NUMBER, end):
+        return "", 0
+    number = end + len(_NUMBER)
+    return body[begin + 1 : end].decode("utf-8", "replace"), int.from_bytes(body[number : number + 8], "big")
 
 
 def publisher_id(name: str) -> bytes:

@@ -78,6 +78,7 @@ class _Supervisor:
         self.fleet = FLEET
         self.paused: set[str] = set()
         self.ready = None
+        self.page, self.shards = "", ()
 
     def submit(self, change: Any) -> Future[Any]:
         done: Future[Any] = Future()
@@ -93,7 +94,7 @@ class _Supervisor:
     def pause(self, camera_id: str) -> None:
         assert isinstance(camera_id, str)
 
-    resume = pause
+    resume = drain = pause
 
     def status(self) -> list[Any]:
         return []

@@ -1,0 +1,340 @@
+"""Which shards there are and what each is to serve: looks at the cluster, places, and has the shards follow.
+
+Everything that takes time is asked for and looked at later, so a machine that does not answer holds up nobody. A shard
+is gone when the cluster says so, and not when it is silent: whoever is cut off keeps its cameras and its sessions, and
+is heard again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import structlog
+
+from pipeline.config.values import Fleet
+from pipeline.errors import ClusterError, ControlError, PipelineError
+from pipeline.scale.capacity import needs_of, node_of, share_of, why_unfit
+from pipeline.scale.cluster import ActorAway, ActorLost, Cluster, Machine
+from pipeline.scale.held import Held, ShardStatus
+from pipeline.scale.moves import Moves, Serving
+from pipeline.scale.place import Node
+from pipeline.scale.proxy.orders import Feed
+from pipeline.scale.shard import ShardKeys, ShardReady, ShardSpec, ShardState
+from pipeline.scale.store import Known, KnownShard, Store
+
+log = structlog.get_logger()
+
+LOOK_S = 0.5
+"""How often the cluster is asked which machines live."""
+PING_S = 1.0
+RETRY_S = 20.0
+"""How soon a shard is tried again on a machine where it could not begin."""
+AGAIN_S = 2.0
+"""The same where a shard died that had begun."""
+ENDS_WITHIN_S, END_LOOK_S = 5.0, 0.05
+
+
+class Conductor:
+    """Not thread-safe; `tick` is called several times a second.
+
+    Attributes:
+        fleet: What runs now.
+        version: Counts the fleet files that were applied.
+        moves: Which shard has which camera.
+        refusals: Why shards could not follow the newest version, by shard.
+    """
+
+    def __init__(self, fleet: Fleet, cluster: Cluster, keys: ShardKeys, server_key: bytes) -> None:
+        """Take up what the store knows of this fleet, or begin anew; nothing is asked of any shard yet.
+
+        Args:
+            fleet: The whole fleet.
+            cluster: Where shards live.
+            keys: What shards get to be heard by the proxies.
+            server_key: The public half of their own.
+        """
+        self.fleet, self.version = fleet, 1
+        self.refusals: dict[str, str] = {}
+        self._cluster, self._keys, self._server_key = cluster, keys, server_key
+        self._store, self._saved = Store(cluster), Known(version=0)
+        self._held: dict[str, Held] = {}
+        self._machines: dict[str, Machine] = {}
+        self._drained: set[str] = set()
+        self._unfit_until_s: dict[str, float] = {}
+        self._told: dict[str, str] = {}
+        self._begun = 0
+        self._looked_s: float | None = None
+        self._placed_for: tuple[int, list[Node], int] | None = None
+        self.moves = Moves(self._adopt())
+
+    @property
+    def feeds(self) -> tuple[Feed, ...]:
+        """The shards that serve."""
+        return tuple(
+            Feed(shard=name, endpoint=held.ready.endpoint, server_key=held.ready.server_key)
+            for name, held in self._held.items()
+            if held.ready is not None
+        )
+
+    @property
+    def shards(self) -> list[ShardStatus]:
+        """How all of them are."""
+        return [
+            ShardStatus(
+                name,
+                f"{held.machine.node_id[:8]} {held.machine.address}",
+                "ending" if held.ends else "starting" if held.ready is None else "serving",
+                tuple(sorted(name for name in self.moves.wanted(held.name))),
+                self._drains(held.machine),
+            )
+            for name, held in self._held.items()
+        ]
+
+    @property
+    def hopeless(self) -> str:
+        """Why there is no shard and will be none on the machines that there are; empty where one may still serve."""
+        if self._looked_s is None or self._held:
+            return ""
+        told = [f"{one.address}: {self._told.get(name, 'it drains')}" for name, one in self._machines.items()]
+        return f"no machine of the cluster can have a shard ({'; '.join(told) or 'there is none'})"
+
+    @property
+    def settled(self) -> bool:
+        """Whether every camera is where it is to be and nowhere else, and every shard follows this version."""
+        told = {*self.moves.where, *self.moves.homeless} == set(self.fleet.cameras)
+        return told and not self.moves.on_the_way and all(self._follows(held) for held in self._held.values())
+
+    def apply(self, fleet: Fleet) -> None:
+        """Run as this fleet says from now on; only what has changed moves or is touched."""
+        self.fleet, self.version = fleet, self.version + 1
+        self.refusals.clear()
+
+    def drain(self, node: str) -> str:
+        """Empty a machine, by its address or the beginning of its id; its id.
+
+        Raises:
+            ControlError: There is no such machine, or several.
+        """
+        found = [
+            one for one in self._machines.values() if node and (one.node_id.startswith(node) or one.address == node)
+        ]
+        if len(found) != 1:
+            there = ", ".join(f"{one.node_id[:8]} ({one.address})" for one in self._machines.values()) or "none"
+            raise ControlError(f"{len(found)} machines are called “{node}”; there is {there}")
+        self._drained.add(found[0].node_id)
+        return found[0].node_id
+
+    def tick(self, now_s: float) -> None:
+        """Look, place, and ask; never blocks for long."""
+        if self._looked_s is None or now_s - self._looked_s >= LOOK_S:
+            self._looked_s = now_s
+            self._machines = {machine.node_id: machine for machine in self._cluster.machines()}
+        for held in list(self._held.values()):
+            machine = self._machines.get(held.machine.node_id)
+            if machine is None:
+                self._lose(held, "its machine is gone")
+            else:
+                held.machine = machine
+                self._hear(held, now_s)
+        self._begin_where_none_is(now_s)
+        self._place()
+        self.moves.let_go(self._serving(), now_s)
+        for held in self._held.values():
+            self._tell(held, now_s)
+        self._save()
+
+    def end(self, wait: Callable[[float], object]) -> None:
+        """End every shard; `wait` is called with seconds between looks. Nothing of this fleet stays in the store."""
+        for held in self._held.values():
+            if not held.ends:
+                held.ask("end")
+        for _ in range(round(ENDS_WITHIN_S / END_LOOK_S)):
+            if all(held.asked["end"].done for held in self._held.values()):
+                break
+            wait(END_LOOK_S)
+        for held in self._held.values():
+            held.actor.kill()
+        self._held.clear()
+        self._store.forget()
+
+    def _adopt(self) -> dict[str, str]:
+        """Take up the shards of a front that was there before; where cameras are."""
+        known = self._store.read()
+        if known is None:
+            return {}
+        self._machines = {machine.node_id: machine for machine in self._cluster.machines()}
+        # Whatever the file says now, it is another version: shards are told, and those that follow already do nothing.
+        self.version, self._drained = known.version + 1, set(known.drained)
+        where: dict[str, str] = {}
+        for one in known.shards:
+            actor, machine = self._cluster.find(one.name), self._machines.get(one.node_id)
+            if actor is not None and machine is not None:
+                self._held[one.name] = held = Held(one.name, machine, actor)
+                where |= {camera_id: shard for camera_id, shard in known.where.items() if shard == one.name}
+                if one.endpoint:
+                    cameras = frozenset(one.cameras)
+                    held.ready = ShardReady(one.endpoint, self._server_key, known.version, cameras)
+                else:
+                    self._ask(held, "begin")
+        log.info("a fleet that runs already is taken up", shards=len(self._held), cameras=len(where))
+        return where
+
+    def _hear(self, held: Held, now_s: float) -> None:
+        """What a shard has answered."""
+        for method in [method for method, call in held.asked.items() if call.done]:
+            try:
+                answer = held.asked.pop(method).result()
+            except ActorAway:
+                if method in ("begin", "end"):
+                    self._ask(held, method)
+            except ActorLost as error:
+                # With its machine, more often than alone: the cluster takes a moment to notice.
+                self._unfit_until_s[held.machine.node_id] = now_s + AGAIN_S
+                self._lose(held, str(error))
+                return
+            except PipelineError as error:
+                self._refused(held, method, str(error), now_s)
+            else:
+                self._note(held, method, answer, now_s)
+
+    def _note(self, held: Held, method: str, answer: object, now_s: float) -> None:
+        if method == "end":
+            held.actor.kill()
+            self._held.pop(held.name, None)
+            log.info(f"shard {held.name} has ended", machine=held.machine.address)
+        elif isinstance(answer, ShardReady):
+            if held.ready is None:
+                log.info(f"shard {held.name} serves", machine=held.machine.address)
+            held.ready = answer
+        elif isinstance(answer, ShardState):
+            held.seeing = answer.seeing
+            if answer.failed:
+                self._refused(held, "begin", answer.failed, now_s)
+
+    def _refused(self, held: Held, method: str, why: str, now_s: float) -> None:
+        """A shard cannot serve where it is, or not as this version says."""
+        if method == "apply":
+            held.refused = self.version, self.moves.wanted(held.name)
+            self.refusals[held.name] = why
+            log.error(f"shard {held.name} stays as it was: {why}")
+        elif method == "begin":
+            self._unfit_until_s[held.machine.node_id] = now_s + RETRY_S
+            self._say_unfit(held.machine, why)
+            held.actor.kill()
+            self._lose(held, why)
+
+    def _lose(self, held: Held, why: str) -> None:
+        """A shard is gone."""
+        if self._held.pop(held.name, None) is not None and not held.ends:
+            log.warning(f"shard {held.name} is gone: {why}", cameras=len(self.moves.wanted(held.name)))
+        self.moves.lose(held.name)
+
+    def _begin_where_none_is(self, now_s: float) -> None:
+        """A shard on each machine that can have one, also where no camera is yet: it is warm when one comes."""
+        taken = {held.machine.node_id for held in self._held.values()}
+        for machine in self._machines.values():
+            if machine.node_id in taken or self._drains(machine):
+                continue
+            if why := why_unfit(machine, self.fleet.scale):
+                self._say_unfit(machine, why)
+            elif now_s >= self._unfit_until_s.get(machine.node_id, now_s):
+                self._begin(machine)
+
+    def _begin(self, machine: Machine) -> None:
+        self._begun += 1
+        name = f"{machine.node_id[:6]}-{self.version}.{self._begun}"
+        try:
+            actor = self._cluster.start(name, machine, share_of(self.fleet.scale))
+        except ClusterError as error:
+            self._say_unfit(machine, str(error))
+            return
+        self._held[name] = held = Held(name, machine, actor)
+        self._ask(held, "begin")
+
+    def _say_unfit(self, machine: Machine, why: str) -> None:
+        """Say it, once."""
+        if self._told.get(machine.node_id) != why:
+            self._told[machine.node_id] = why
+            log.warning(f"no shard on {machine.address} ({machine.node_id[:8]}): {why}")
+
+    def _place(self) -> None:
+        """Give every camera its shard."""
+        shards = [
+            replace(node_of(held.machine, self.fleet.scale, self._drained), node_id=held.name)
+            for held in self._held.values()
+            if not held.ends
+        ]
+        if (self.version, shards, len(self.moves.where)) == self._placed_for:
+            return
+        moved = self.moves.place(needs_of(self.fleet.cameras.values()), shards)
+        self._placed_for = self.version, shards, len(self.moves.where)
+        if moved:
+            log.info("cameras move", cameras=", ".join(moved))
+
+    def _serving(self) -> dict[str, Serving]:
+        return {
+            name: Serving(held.ready.cameras, held.seeing)
+            for name, held in self._held.items()
+            if held.ready is not None
+        }
+
+    def _tell(self, held: Held, now_s: float) -> None:
+        """Have a shard follow, and ask how it is."""
+        if held.ready is None or held.ends:
+            return
+        wanted = self.moves.wanted(held.name)
+        if "apply" not in held.asked and not self._follows(held) and held.refused != (self.version, wanted):
+            self._ask(held, "apply")
+        elif self._drains(held.machine) and not wanted and not held.ready.cameras:
+            self._ask(held, "end")
+        if "ping" not in held.asked and now_s - held.asked_s >= PING_S:
+            held.asked_s = now_s
+            self._ask(held, "ping")
+
+    def _ask(self, held: Held, method: str) -> None:
+        if method == "begin":
+            part = self._part(frozenset())
+            held.ask("begin", ShardSpec(held.name, held.machine.address, part, self.version, self._keys))
+        elif method == "apply":
+            held.ask("apply", self._part(self.moves.wanted(held.name)), self.version)
+        else:
+            held.ask(method)
+
+    def _follows(self, held: Held) -> bool:
+        ready = held.ready
+        return ready is not None and (ready.version, ready.cameras) == (self.version, self.moves.wanted(held.name))
+
+    def _part(self, cameras: frozenset[str]) -> Fleet:
+        """The fleet with these cameras and no other."""
+        return self.fleet.model_copy(
+            update={"cameras": {name: one for name, one in self.fleet.cameras.items() if name in cameras}}
+        )
+
+    def _drains(self, machine: Machine) -> bool:
+        return machine.drains or machine.node_id in self._drained
+
+    def _save(self) -> None:
+        """Keep what a front needs that is started again."""
+        shards = tuple(
+            KnownShard(
+                name=name,
+                node_id=held.machine.node_id,
+                endpoint="" if held.ready is None else held.ready.endpoint,
+                cameras=() if held.ready is None else tuple(sorted(held.ready.cameras)),
+            )
+            for name, held in sorted(self._held.items())
+            if not held.ends
+        )
+        known = Known(
+            version=self.version,
+            shards=shards,
+            where=dict(self.moves.where),
+            homeless=dict(self.moves.homeless),
+            p95_ms=self.fleet.slo.p95_ms,
+            max_loss=self.fleet.slo.max_loss,
+            drained=tuple(sorted(self._drained)),
+        )
+        if known != self._saved:
+            self._store.write(known)
+            self._saved = known

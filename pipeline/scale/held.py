@@ -1,0 +1,62 @@
+"""A shard as the conductor knows it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipeline.scale.cluster import Actor, Call, Machine
+from pipeline.scale.shard import ShardReady
+
+
+@dataclass(slots=True)
+class Held:
+    """A shard that there is, or will be.
+
+    Attributes:
+        name: Of its actor.
+        machine: Where it is.
+        actor: The way to it.
+        ready: How it is to be heard, and what it follows; None until it serves.
+        asked: What it has not answered yet, by method.
+        asked_s: When it was last asked how it is.
+        seeing: Cameras of which it has detections.
+        refused: The version and the cameras that it could not follow.
+    """
+
+    name: str
+    machine: Machine
+    actor: Actor
+    ready: ShardReady | None = None
+    asked: dict[str, Call] = field(default_factory=dict)
+    asked_s: float = 0.0
+    seeing: frozenset[str] = frozenset()
+    refused: tuple[int, frozenset[str]] | None = None
+
+    def ask(self, method: str, *arguments: Any) -> None:
+        """Call a method; the answer is looked at later."""
+        self.asked[method] = self.actor.call(method, *arguments)
+
+    @property
+    def ends(self) -> bool:
+        """Whether it was told to end."""
+        return "end" in self.asked
+
+
+@dataclass(frozen=True, slots=True)
+class ShardStatus:
+    """A shard for people.
+
+    Attributes:
+        name: Its name.
+        machine: The beginning of the machine's id, and its address.
+        condition: `starting`, `serving` or `ending`.
+        cameras: Its cameras.
+        drains: Whether its machine is to be empty.
+    """
+
+    name: str
+    machine: str
+    condition: str
+    cameras: tuple[str, ...]
+    drains: bool

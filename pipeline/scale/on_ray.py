@@ -1,0 +1,278 @@
+"""Ray as the cluster: its actors, what it says of machines, and its key-value store. The only place that knows Ray.
+
+Ray alone decides which machines live. Out of the box it takes up to half a minute for one that died; a head that is
+started with HEAD_OPTIONS takes about three seconds, and still waits for thirty for one that is only silent.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from importlib.util import find_spec
+from typing import Any
+
+from pipeline.errors import ClusterError, ConfigError, PipelineError
+from pipeline.redact import redact
+from pipeline.scale.cluster import ActorAway, ActorLost, Machine, Share
+
+NAMESPACE = "camfleet"
+HEAD_OPTIONS = {
+    "health_check_initial_delay_ms": 1000,
+    "health_check_period_ms": 1000,
+    "health_check_timeout_ms": 10_000,
+    "health_check_failure_threshold": 3,
+}
+"""`ray start --head --system-config=…`: a machine whose Ray is gone refuses at once and is dead after three tries; one
+that is cut off says nothing, and has three times ten seconds."""
+WORDS = "ray://"
+_AUTO = "ray"
+CLAIM_S, CLAIM_AGAIN_S = 10.0, 0.5
+"""How long a front waits for the mark of one before it to go away."""
+_CALLS_AT_ONCE = 8
+_QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DEDUP_LOGS": "0"}
+"""Nothing phones home."""
+
+
+def require_ray() -> None:
+    """Make sure that Ray is installed, before any long work.
+
+    Raises:
+        ConfigError: It is not; the message says how it is installed.
+    """
+    if find_spec("ray") is None:
+        raise ConfigError("run --on ray needs Ray, which is not installed: pip install 'camfleet[ray]'")
+
+
+def address_of(on: str) -> str:
+    """What Ray takes for `--on`: the cluster of this machine, or the address of one.
+
+    Raises:
+        ConfigError: It is neither.
+    """
+    if on == _AUTO:
+        return "auto"
+    if on.startswith(WORDS) and len(on) > len(WORDS):
+        return on
+    raise ConfigError(f"--on {redact(on)}: expected ray, for the cluster of this machine, or ray://HOST:PORT")
+
+
+class _Holder:
+    """What runs in an actor's process: a shard, which is called by the names of its methods."""
+
+    def __init__(self) -> None:
+        # Children of this process would import its main module, which is Ray's and large, each for itself.
+        vars(sys.modules["__main__"]).pop("__file__", None)
+        from pipeline.logs import configure_logs
+        from pipeline.scale.shard import Shard
+
+        configure_logs("shard")
+        self._shard = Shard()
+
+    def ask(self, method: str, arguments: tuple[Any, ...]) -> tuple[bool, Any]:
+        """Whether it went well, and what came of it, or what was raised."""
+        # Ray starts its workers at niceness 15, so that a machine stays usable; here cameras wait for them. On Linux it
+        # is the calling thread's own, which those that it starts inherit.
+        with suppress(PermissionError):
+            os.setpriority(os.PRIO_PROCESS, 0, 0)
+        try:
+            return True, getattr(self._shard, method)(*arguments)
+        except PipelineError as error:
+            return False, error
+
+
+class _Mark:
+    """Says by being there that a fleet has a front; it ends with the front's process, however that ends."""
+
+
+class RayCall:
+    """A method that was called, see `Call`."""
+
+    def __init__(self, ref: Any) -> None:
+        self._ref = ref
+
+    @property
+    def done(self) -> bool:
+        """Whether `result` answers at once."""
+        import ray
+
+        ready, _ = ray.wait([self._ref], timeout=0)
+        return bool(ready)
+
+    def result(self) -> Any:
+        """What it returned; raises as `Call` says."""
+        import ray
+        from ray import exceptions
+
+        try:
+            well, outcome = ray.get(self._ref)
+        except exceptions.ActorUnavailableError as error:
+            raise ActorAway(f"it cannot be reached: {_first_line(error)}") from None
+        except (exceptions.RayActorError, exceptions.ActorUnschedulableError) as error:
+            raise ActorLost(_first_line(error)) from None
+        except exceptions.RayError as error:
+            raise ClusterError(_first_line(error)) from None
+        if well:
+            return outcome
+        raise outcome
+
+
+class RayActor:
+    """An actor with a shard, see `Actor`."""
+
+    def __init__(self, handle: Any) -> None:
+        self._handle = handle
+
+    def call(self, method: str, *arguments: Any) -> RayCall:
+        """Call a method of its shard; does not wait."""
+        return RayCall(self._handle.ask.remote(method, arguments))
+
+    def kill(self) -> None:
+        """End its process, whatever it does."""
+        import ray
+
+        ray.kill(self._handle)
+
+
+class RayCluster:
+    """A cluster of Ray, for one fleet; ends with its `with`. Use it from one thread."""
+
+    def __init__(self, address: str, fleet: str, *, front: bool = True) -> None:
+        """Join it.
+
+        Args:
+            address: As `address_of` gives it.
+            fleet: The fleet's name; its actors and keys have it before theirs.
+            front: Whether this is the fleet's front, of which there is one.
+
+        Raises:
+            ClusterError: There is no cluster, or this fleet has a front already.
+        """
+        os.environ.update(_QUIET)
+        import ray
+
+        self._fleet = fleet
+        try:
+            ray.init(address=address, namespace=NAMESPACE, log_to_driver=False, logging_level=logging.ERROR)
+        except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+            raise ClusterError(
+                f"there is no Ray cluster at {redact(address)}: {_first_line(error)}; ray start --head "
+                f"--system-config='{json.dumps(HEAD_OPTIONS)}' starts one"
+            ) from None
+        try:
+            self._mark = self._claim() if front else None
+        except ClusterError:
+            ray.shutdown()
+            raise
+        self._holder = ray.remote(_Holder)
+
+    def machines(self) -> list[Machine]:
+        """Those that live, as Ray sees it."""
+        import ray
+
+        draining = _draining()
+        nodes: Callable[[], list[dict[str, Any]]] = ray.nodes
+        return [
+            Machine(one["NodeID"], one["NodeManagerAddress"], one["Resources"], one["NodeID"] in draining)
+            for one in nodes()
+            if one["Alive"]
+        ]
+
+    def start(self, name: str, machine: Machine, share: Share) -> RayActor:
+        """A shard on that machine; Ray gives nobody else what it takes."""
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        options: dict[str, Any] = {"num_cpus": share.cpus, "num_gpus": share.gpus}
+        if share.memory_mb:
+            options["memory"] = int(share.memory_mb) << 20
+        handle = self._holder.options(
+            name=self._called(name),
+            namespace=NAMESPACE,
+            lifetime="detached",
+            max_restarts=0,
+            max_concurrency=_CALLS_AT_ONCE,
+            scheduling_strategy=NodeAffinitySchedulingStrategy(machine.node_id, soft=False),
+            **options,
+        ).remote()
+        return RayActor(handle)
+
+    def find(self, name: str) -> RayActor | None:
+        """The actor of that name; None if there is none."""
+        import ray
+
+        try:
+            return RayActor(ray.get_actor(self._called(name), namespace=NAMESPACE))
+        except ValueError:
+            return None
+
+    def get(self, key: str) -> bytes | None:
+        """What Ray's store has under a key of this fleet."""
+        from ray.experimental import internal_kv
+
+        found: bytes | None = internal_kv._internal_kv_get(self._key(key), namespace=NAMESPACE)
+        return found
+
+    def put(self, key: str, value: bytes) -> None:
+        """Keep this under a key of this fleet."""
+        from ray.experimental import internal_kv
+
+        internal_kv._internal_kv_put(self._key(key), value, overwrite=True, namespace=NAMESPACE)
+
+    def delete(self, key: str) -> None:
+        """Forget a key."""
+        from ray.experimental import internal_kv
+
+        internal_kv._internal_kv_del(self._key(key), namespace=NAMESPACE)
+
+    def close(self) -> None:
+        """Leave the cluster; detached shards stay."""
+        import ray
+
+        ray.shutdown()
+
+    def __enter__(self) -> RayCluster:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def _claim(self) -> Any:
+        """Be the only front of this fleet; one that has just died is forgotten within seconds."""
+        import ray
+
+        give_up_s = time.monotonic() + CLAIM_S
+        while True:
+            try:
+                return ray.remote(_Mark).options(name=self._called("front"), namespace=NAMESPACE, num_cpus=0).remote()
+            except ValueError:
+                if time.monotonic() > give_up_s:
+                    raise ClusterError(
+                        f"the fleet “{self._fleet}” is run from elsewhere already; end that, or give this one another "
+                        "name"
+                    ) from None
+            time.sleep(CLAIM_AGAIN_S)
+
+    def _called(self, name: str) -> str:
+        return f"{self._fleet}/{name}"
+
+    def _key(self, key: str) -> bytes:
+        return f"{self._fleet}/{key}".encode()
+
+
+def _draining() -> set[str]:
+    """Machines that Ray wants to be empty soon: ray drain-node, or its autoscaler. A client of Ray is not told."""
+    from ray._private import state
+
+    found: Callable[[], dict[str, int]] | None = getattr(state.state, "get_draining_nodes", None)
+    try:
+        return set() if found is None else set(found())
+    except Exception:  # noqa: BLE001 - it is no promise of Ray's, and what it raises is not known
+        return set()
+
+
+def _first_line(error: BaseException) -> str:
+    return redact(str(error).strip().partition("\n")[0])

@@ -1,0 +1,151 @@
+"""Clusters for tests: shards that only say what they were told, and shards of threads in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from pipeline.errors import PipelineError
+from pipeline.scale.cluster import ActorAway, ActorLost, Machine, Share
+from pipeline.scale.shard import Shard, ShardReady, ShardSpec, ShardState
+
+
+class Answered:
+    """A call that is answered already, or by a thread."""
+
+    def __init__(self, result: Callable[[], Any], done: Callable[[], bool] = lambda: True) -> None:
+        self._result, self._done = result, done
+
+    @property
+    def done(self) -> bool:
+        return self._done()
+
+    def result(self) -> Any:
+        return self._result()
+
+
+class Told:
+    """A shard that serves whatever it is told, and what a test says of it."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.version = name, 0
+        self.cameras: frozenset[str] = frozenset()
+        self.calls: list[str] = []
+        self.gone = self.away = self.slow = self.ended = self.blind = False
+        self.refuses: dict[str, str] = {}
+
+    def call(self, method: str, *arguments: Any) -> Answered:
+        self.calls.append(method)
+        self.ended = self.ended or method == "end"
+        return Answered(lambda: self._answer(method, arguments), lambda: not self.slow)
+
+    def kill(self) -> None:
+        self.gone = True
+
+    def _answer(self, method: str, arguments: tuple[Any, ...]) -> Any:
+        if self.gone:
+            raise ActorLost("it was killed")
+        if self.away:
+            raise ActorAway("its machine does not answer")
+        if method in self.refuses:
+            raise PipelineError(self.refuses[method])
+        if method == "ping":
+            return ShardState(frozenset() if self.blind else self.cameras, self.refuses.get("serving", ""))
+        if method == "end":
+            return None
+        first, *rest = arguments
+        fleet, self.version = (first.fleet, first.version) if isinstance(first, ShardSpec) else (first, rest[0])
+        self.cameras = frozenset(fleet.cameras)
+        return ShardReady(f"tcp://{self.name}", b"k" * 32, self.version, self.cameras)
+
+
+class Store:
+    """What a cluster keeps."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, bytes] = {}
+
+    def get(self, key: str) -> bytes | None:
+        return self.kept.get(key)
+
+    def put(self, key: str, value: bytes) -> None:
+        self.kept[key] = value
+
+    def delete(self, key: str) -> None:
+        self.kept.pop(key, None)
+
+
+class ToldCluster(Store):
+    """Machines that a test adds and takes away, and `Told` shards on them."""
+
+    def __init__(self, *names: str, **resources: float) -> None:
+        super().__init__()
+        self.alive = {name: Machine(name, f"10.0.0.{n}", {"CPU": 4.0, **resources}) for n, name in enumerate(names, 1)}
+        self.actors: dict[str, Told] = {}
+        self.on: dict[str, Told] = {}
+
+    def machines(self) -> list[Machine]:
+        return list(self.alive.values())
+
+    def start(self, name: str, machine: Machine, share: Share) -> Told:
+        self.actors[name] = self.on[machine.node_id] = Told(name)
+        return self.on[machine.node_id]
+
+    def find(self, name: str) -> Told | None:
+        actor = self.actors.get(name)
+        return None if actor is None or actor.gone else actor
+
+    def lose(self, node_id: str) -> None:
+        """A machine dies."""
+        del self.alive[node_id]
+        self.on[node_id].gone = True
+
+
+class _Thread:
+    """A real shard, called from threads."""
+
+    def __init__(self) -> None:
+        self.shard = Shard(leave=lambda: None)
+        self._pool = ThreadPoolExecutor(4)
+        self.killed = False
+
+    def call(self, method: str, *arguments: Any) -> Answered:
+        if self.killed:
+            return Answered(self._lost)
+        future = self._pool.submit(getattr(self.shard, method), *arguments)
+        return Answered(future.result, future.done)
+
+    def kill(self) -> None:
+        self.killed = True
+        self.shard.end()
+        self._pool.shutdown(wait=False)
+
+    def _lost(self) -> None:
+        raise ActorLost("it was killed")
+
+
+class ThreadCluster(Store):
+    """Machines that are all this one, and real shards on them in this process."""
+
+    def __init__(self, *names: str) -> None:
+        super().__init__()
+        self.alive = {name: Machine(name, "127.0.0.1", {"CPU": 1.0}) for name in names}
+        self.actors: dict[str, _Thread] = {}
+        self.on: dict[str, _Thread] = {}
+
+    def machines(self) -> list[Machine]:
+        return list(self.alive.values())
+
+    def start(self, name: str, machine: Machine, share: Share) -> _Thread:
+        self.actors[name] = self.on[machine.node_id] = _Thread()
+        return self.on[machine.node_id]
+
+    def find(self, name: str) -> _Thread | None:
+        actor = self.actors.get(name)
+        return None if actor is None or actor.killed else actor
+
+    def lose(self, node_id: str) -> None:
+        """A machine dies."""
+        del self.alive[node_id]
+        self.on[node_id].kill()

@@ -1,0 +1,49 @@
+"""Nodes of Ray on this machine, each of which can be killed with all it holds."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+import psutil
+
+from pipeline.scale.on_ray import HEAD_OPTIONS
+
+STORE_BYTES = 80 << 20
+"""Of each node's object store, which holds nothing of ours; Ray takes no less than 75 MB."""
+
+
+class RayMachines:
+    """A head without cores, and nodes with one each; ends with `close`."""
+
+    def __init__(self, *resources: dict[str, float]) -> None:
+        from ray.cluster_utils import Cluster
+
+        head = {"num_cpus": 0, "include_dashboard": False, "object_store_memory": STORE_BYTES}
+        self._cluster = Cluster(initialize_head=True, head_node_args={**head, "_system_config": HEAD_OPTIONS})
+        self.address: str = self._cluster.address
+        self._nodes: dict[str, Any] = {}
+        for own in resources:
+            self.join(own)
+
+    def join(self, resources: dict[str, float]) -> str:
+        """Another node; its id."""
+        node = self._cluster.add_node(
+            num_cpus=1, include_dashboard=False, object_store_memory=STORE_BYTES, resources=resources
+        )
+        self._nodes[node.node_id] = node
+        return node.node_id
+
+    def pids(self, node_id: str) -> list[int]:
+        """All processes that a node holds, its raylet first."""
+        raylet = psutil.Process(self._nodes[node_id].all_processes["raylet"][0].process.pid)
+        return [raylet.pid, *(child.pid for child in raylet.children(recursive=True))]
+
+    def kill(self, node_id: str) -> None:
+        """SIGKILL of all that it holds."""
+        for pid in self.pids(node_id):
+            with suppress(psutil.NoSuchProcess):
+                psutil.Process(pid).kill()
+
+    def close(self) -> None:
+        self._cluster.shutdown()

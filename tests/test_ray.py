@@ -1,0 +1,195 @@
+"""A fleet over nodes of Ray, which are processes of this machine."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+import psutil
+import pytest
+
+from pipeline.config import load_fleet
+from pipeline.config.values import Fleet
+from pipeline.errors import ClusterError, ConfigError
+from pipeline.runscope import SHARED_MEMORY, RunLease
+from pipeline.scale import on_ray
+from pipeline.scale.front import Front
+from pipeline.scale.on_ray import RayCluster, address_of
+from tests.fleet_books import FleetBooks
+from tests.ray_machines import RayMachines
+from tests.waiting import DEADLINE_S, wait_until
+
+if find_spec("ray") is None:
+    pytest.skip("Ray is not installed: pip install 'camfleet[ray]'", allow_module_level=True)
+
+pytestmark = [
+    pytest.mark.timeout(240),
+    pytest.mark.whole_machine,
+    # Ray's own, at its import and when its processes are gone.
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::FutureWarning"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+NAMES = [f"cam{number}" for number in range(6)]
+
+
+@pytest.fixture(scope="module")
+def machines() -> Iterator[RayMachines]:
+    it = RayMachines({"site-north": 1.0}, {}, {})
+    try:
+        yield it
+    finally:
+        it.close()
+
+
+@pytest.fixture
+def fleet(fleet_file: Callable[..., Path], recording: Path) -> Fleet:
+    cameras = {name: {"url": str(recording), "loop": True} for name in NAMES}
+    cameras["cam0"]["needs"] = ["site-north"]
+    return load_fleet(fleet_file(cameras))
+
+
+class Running:
+    """A front that runs in this process, and what a subscriber of it hears."""
+
+    def __init__(self, front: Front) -> None:
+        self.front = front
+        self.books = FleetBooks(front.open().endpoint)
+        self._thread = threading.Thread(target=front.run)
+        self._thread.start()
+
+    @property
+    def on(self) -> dict[str, set[str]]:
+        """The cameras of each machine's shard, by the beginning of its id."""
+        return {one.machine.split()[0]: set(one.cameras) for one in self.front.shards if one.condition == "serving"}
+
+    def more(self, within: Callable) -> None:
+        """Wait for ten frames more of every camera."""
+        wanted = {name: self.books.count(name) + 10 for name in NAMES}
+        wait_until(within, lambda: all(self.books.count(name) >= count for name, count in wanted.items()))
+
+    def close(self) -> None:
+        self.front.stop()
+        self._thread.join(DEADLINE_S)
+        self.front.close()
+        with self.books:
+            pass
+
+
+@contextmanager
+def running(fleet: Fleet, machines: RayMachines, shards: int, within: Callable) -> Iterator[Running]:
+    with RayCluster(machines.address, fleet.name) as cluster, Front(fleet, cluster) as front:
+        it = Running(front)
+        try:
+            wait_until(within, lambda: len(it.on) == shards and front.settled)
+            yield it
+        finally:
+            it.close()
+
+
+def left_of_fleets() -> set[str]:
+    """Shared memory of fleets, and their processes."""
+    found = {file.name for file in SHARED_MEMORY.glob("camfleet-*")}
+    for process in psutil.process_iter(["cmdline"]):
+        words = " ".join(process.info["cmdline"] or [])
+        # The fork server of this process's own front lives as long as the process.
+        if "ray::_Holder" in words or ("forkserver" in words and process.ppid() != os.getpid()):
+            found.add(f"{process.pid} {words}")
+    return found
+
+
+def test_fleet_over_machines_of_ray_loses_one_drains_one_and_leaves_nothing_behind(
+    fleet: Fleet, machines: RayMachines, runtime: Path, within: Callable
+):
+    before = left_of_fleets()
+    extra = machines.join({})
+    with running(fleet, machines, 4, within) as it:
+        it.more(within)
+        north = next(name for name, cameras in it.on.items() if "cam0" in cameras)
+        assert set(it.on[extra[:8]]) <= set(NAMES)
+        lost = sorted(it.on[extra[:8]])
+        others = [name for name in NAMES if name not in lost]
+
+        machines.kill(extra)
+        wait_until(within, lambda: all(len(it.books.sessions(name)) == 2 for name in lost))
+        it.more(within)
+        assert [len(it.books.sessions(name)) for name in others] == [1] * len(others)
+        assert [it.books.unheard(name) for name in others] == [0] * len(others)
+
+        emptied = next(name for name, cameras in it.on.items() if cameras and name != north)
+        moving = it.on[emptied]
+        it.front.submit(lambda front: front.drain(emptied)).result(DEADLINE_S)
+        wait_until(within, lambda: emptied not in it.on)
+        it.more(within)
+        assert "cam0" in it.on[north]
+        for name in NAMES:
+            assert len(it.books.sessions(name)) == 1 + (name in lost) + (name in moving)
+            assert it.books.unheard(name) == 0
+    assert it.books.unbalanced() == []
+    with RunLease():
+        pass  # Whatever starts next sweeps up after what was killed.
+    wait_until(within, lambda: left_of_fleets() <= before)
+
+
+def test_fleet_over_ray_is_run_and_asked_by_the_commands(
+    fleet_file: Callable[..., Path], recording: Path, machines: RayMachines, runtime: Path, within: Callable
+):
+    file = fleet_file({name: {"url": str(recording), "loop": True} for name in NAMES})
+    environment = {"RAY_ADDRESS": machines.address}
+    command = [sys.executable, "-m", "pipeline", "run", str(file), "--on", "ray", "--quiet"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=_with(environment)
+    ) as it:
+        try:
+            asked: list[str] = []
+
+            def told() -> bool:
+                status = [sys.executable, "-m", "pipeline", "status"]
+                done = subprocess.run(
+                    status, check=False, capture_output=True, text=True, timeout=DEADLINE_S, env=_with({})
+                )
+                asked.append(done.stdout + done.stderr)
+                return done.returncode == 0 and "6 live" in done.stdout and done.stdout.count(": serving") == 3
+
+            wait_until(within, told)
+            it.send_signal(signal.SIGINT)
+            out, err = it.communicate(timeout=DEADLINE_S)
+        finally:
+            it.kill()
+    assert it.returncode == 0, asked[-1] + out + err
+    assert "the shards of the cluster" in err
+
+
+def _with(more: dict[str, str]) -> dict[str, str]:
+    return {**os.environ, **more}
+
+
+def test_second_front_of_one_fleet_is_refused(fleet: Fleet, machines: RayMachines, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(on_ray, "CLAIM_S", 0.0)
+    with RayCluster(machines.address, fleet.name) as cluster:
+        with pytest.raises(ClusterError, match="is run from elsewhere already"):
+            cluster._claim()
+        cluster.put("state", b"1")
+        assert cluster.get("state") == b"1"
+        cluster.delete("state")
+        assert cluster.get("state") is None
+        assert cluster.find("nobody") is None
+
+
+@pytest.mark.parametrize("on", ["kubernetes", "ray:/host", "ray://", "10.0.0.1:6379"])
+def test_address_that_is_none_is_told_with_what_is_expected(on: str):
+    with pytest.raises(ConfigError, match="expected ray, for the cluster of this machine, or ray://HOST:PORT"):
+        address_of(on)
+
+
+def test_address_of_a_cluster_is_what_ray_takes():
+    assert address_of("ray") == "auto"
+    assert address_of("ray://head.example:10001") == "ray://head.example:10001"

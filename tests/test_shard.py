@@ -1,0 +1,100 @@
+"""A shard: a part of a fleet on one machine, called by methods."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from pipeline import Subscriber, keys
+from pipeline.client import Key
+from pipeline.config import load_fleet
+from pipeline.config.values import Fleet
+from pipeline.errors import DetectorError, PipelineError, SubscriberTimeout
+from pipeline.scale.shard import Shard, ShardKeys, ShardSpec
+from tests.waiting import DEADLINE_S, wait_until
+
+NAMES = ("gate", "yard")
+
+
+@pytest.fixture
+def fleet(fleet_file: Callable[..., Path], recording: Path) -> Fleet:
+    return load_fleet(fleet_file({name: {"url": str(recording), "loop": True} for name in NAMES}))
+
+
+@pytest.fixture
+def pairs(tmp_path: Path) -> dict[str, keys.Pair]:
+    return {name: keys.make_pair(name, tmp_path / "pairs") for name in ("shard", "proxy", "other")}
+
+
+@pytest.fixture
+def shard(runtime: Path) -> Iterator[Shard]:
+    it = Shard(leave=lambda: None)
+    try:
+        yield it
+    finally:
+        it.end()
+
+
+def part(fleet: Fleet, *names: str) -> Fleet:
+    return fleet.model_copy(update={"cameras": {name: fleet.cameras[name] for name in names}})
+
+
+def spec(fleet: Fleet, pairs: dict[str, keys.Pair]) -> ShardSpec:
+    known = ShardKeys(pairs["shard"].secret.read_bytes(), pairs["proxy"].public.read_bytes())
+    return ShardSpec("s1", "127.0.0.1", fleet, 1, known)
+
+
+def test_shard_publishes_its_cameras_for_the_proxys_key_alone(shard: Shard, fleet: Fleet, pairs, within: Callable):
+    ready = shard.begin(spec(part(fleet, "gate"), pairs))
+    assert ready.cameras == {"gate"}
+    own, other = (Key(pairs[name].secret, pairs["shard"].public) for name in ("proxy", "other"))
+    with (
+        Subscriber(ready.endpoint, key=own, timeout_s=DEADLINE_S) as results,
+        Subscriber(ready.endpoint, key=other, timeout_s=0.1) as nothing,
+    ):
+        assert results.receive().camera_id == "gate"
+        with pytest.raises(SubscriberTimeout):
+            nothing.receive()
+    wait_until(within, lambda: shard.ping().seeing == {"gate"})
+
+
+def test_shard_that_begins_warm_takes_up_cameras_later_and_gives_them_back(
+    shard: Shard, fleet: Fleet, pairs, within: Callable
+):
+    assert shard.begin(spec(part(fleet), pairs)).cameras == frozenset()
+    assert shard.apply(fleet, 2).cameras == set(NAMES)
+    wait_until(within, lambda: shard.ping().seeing == set(NAMES))
+    ready = shard.apply(part(fleet), 3)
+    assert (ready.version, ready.cameras) == (3, frozenset())
+
+
+def test_shard_told_to_begin_again_says_how_it_is(shard: Shard, fleet: Fleet, pairs):
+    first = shard.begin(spec(part(fleet), pairs))
+    shard.apply(part(fleet, "gate"), 2)
+    again = shard.begin(spec(part(fleet), pairs))
+    assert (again.endpoint, again.version, again.cameras) == (first.endpoint, 2, {"gate"})
+
+
+def test_shard_whose_model_cannot_be_loaded_says_so(shard: Shard, fleet: Fleet, pairs):
+    broken = fleet.model_copy(update={"model": fleet.model.model_copy(update={"backend": "tests.nowhere:detector"})})
+    with pytest.raises(DetectorError):
+        shard.begin(spec(broken, pairs))
+
+
+def test_shard_that_has_not_begun_follows_nothing(shard: Shard, fleet: Fleet):
+    with pytest.raises(PipelineError, match="serves nothing"):
+        shard.apply(fleet, 2)
+
+
+def test_shard_that_nobody_asks_for_ends_by_itself(runtime: Path, fleet: Fleet, pairs):
+    left = threading.Event()
+    it = Shard(leave=left.set, lease_s=0.1)
+    try:
+        it.begin(spec(part(fleet), pairs))
+        assert left.wait(DEADLINE_S)
+        assert list((runtime / "camfleet").glob("[!.]*")) == []
+    finally:
+        it.end()
