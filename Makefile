@@ -34,8 +34,8 @@ demo: setup
 	@$(BIN)/python scripts/demo.py --duration $(DURATION)
 
 test: check
-	@echo "Running the tests, two at a time …"
-	@$(BIN)/pytest --numprocesses 2 --dist worksteal -m "not whole_machine"
+	@echo "Running the tests, three at a time …"
+	@$(BIN)/pytest --numprocesses 3 --dist worksteal -m "not whole_machine"
 	@echo "Running the tests that need the machine for themselves …"
 	@$(BIN)/pytest -m whole_machine
 
