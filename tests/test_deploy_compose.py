@@ -26,6 +26,7 @@ TEXT = FILE.read_text("utf-8")
 COMPOSE: dict[str, Any] = yaml.safe_load(TEXT)
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 SECRETS = dict.fromkeys(("PAGE_TOKEN", "DB_PASSWORD", "MQTT_PASSWORD"), "0123456789abcdef")
+PASSWORD = "hunter2"
 DEADLINE_S = 30
 _VARIABLE = re.compile(r"(?<!\$)\$\{(\w+)(?::-([^}]*))?\}")
 
@@ -140,41 +141,92 @@ def test_compose_prometheus_is_what_promtool_accepts(tmp_path: Path):
     assert "14 rules found" in done.stdout
 
 
+class Broker:
+    """The broker's service by its own command, check and configuration, in a folder of this machine.
+
+    Its programs are those it names and no others, and `shown` has what ps showed of each as it started.
+    """
+
+    def __init__(self, folder: Path, password: str) -> None:
+        self.folder, self._service, port = folder, SERVICES["mosquitto"], free_port()
+        (folder / "mqtt_password").write_text(f"{password}\n")
+        config = (DEPLOY / "compose" / "mosquitto.conf").read_text("utf-8")
+        config = config.replace("listener 1883", f"user {getpass.getuser()}\nlistener {port} 127.0.0.1")
+        (folder / "mosquitto.conf").write_text(self._placed(config))
+        (folder / "bin").mkdir()
+        for name in ("cat", "mosquitto", "mosquitto_passwd"):
+            self._lend(name)
+        self._lend("mosquitto_sub", f"-h 127.0.0.1 -p {port}")
+
+    def _lend(self, name: str, options: str = "") -> None:
+        cat, real = program("cat"), program(name)
+        lent = self.folder / "bin" / name
+        lent.write_text(f'#!/bin/sh\n{cat} /proc/$$/cmdline >> {self.folder}/shown\nexec {real} {options} "$@"\n')
+        lent.chmod(0o755)
+
+    def _placed(self, text: str) -> str:
+        """What compose makes of it, with the container's places in this folder."""
+        return re.sub(r"/(run/secrets|etc/mosquitto|tmp|mosquitto/data)\b", str(self.folder), text).replace("$$", "$")
+
+    def start(self) -> subprocess.Popen[str]:
+        """By the service's entry point and command."""
+        return self._open([*self._service["entrypoint"], self._placed(self._service["command"][0])])
+
+    def is_well(self) -> bool:
+        """By the service's health check."""
+        kind, asked = self._service["healthcheck"]["test"]
+        assert kind == "CMD-SHELL"
+        with self._open(["/bin/sh", "-c", self._placed(asked)]) as check:
+            check.communicate(timeout=DEADLINE_S)
+        return check.returncode == 0
+
+    def _open(self, command: list[str]) -> subprocess.Popen[str]:
+        with (self.folder / "shown").open("a") as shown:
+            shown.write("\0".join((*command, "")))
+        pipe, env = subprocess.PIPE, {"PATH": str(self.folder / "bin")}
+        return subprocess.Popen(command, stdout=pipe, stderr=subprocess.STDOUT, text=True, env=env)
+
+    def shown(self) -> str:
+        """The arguments of each process that was started, as /proc has them."""
+        return (self.folder / "shown").read_text("utf-8")
+
+
 @pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Path]:
-    """The broker's service by its own command and configuration, in a folder of this machine."""
-    service, port = SERVICES["mosquitto"], free_port()
-    (tmp_path / "mqtt_password").write_text("hunter2\n")
-    config = (DEPLOY / "compose" / "mosquitto.conf").read_text("utf-8")
-    config = config.replace("listener 1883", f"user {getpass.getuser()}\nlistener {port} 127.0.0.1")
-    (tmp_path / "mosquitto.conf").write_text(_placed(config, tmp_path))
-    asked = _placed(service["healthcheck"]["test"][1], tmp_path)
-    (tmp_path / "check").write_text(
-        asked.replace("mosquitto_sub", f"{program('mosquitto_sub')} -h 127.0.0.1 -p {port}")
-    )
-    script = _placed(service["command"][0], tmp_path).replace("exec mosquitto", f"exec {program('mosquitto')}")
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen([*service["entrypoint"], script], **quiet) as process:
+def broker(tmp_path: Path) -> Iterator[Broker]:
+    """One that is well."""
+    lent = Broker(tmp_path, PASSWORD)
+    with lent.start() as process:
         try:
-            yield tmp_path
+            end_s = time.monotonic() + DEADLINE_S
+            while not lent.is_well():
+                assert process.poll() is None, process.communicate()
+                assert time.monotonic() < end_s
+            yield lent
         finally:
             process.terminate()
-            process.wait(DEADLINE_S)
+            process.communicate(timeout=DEADLINE_S)
 
 
-def _placed(text: str, folder: Path) -> str:
-    """What compose makes of it, with the container's places in this folder."""
-    return re.sub(r"/(run/secrets|etc/mosquitto|tmp|mosquitto/data)/", f"{folder}/", text).replace("$$", "$")
+def test_compose_broker_is_well_for_who_knows_the_password(broker: Broker):
+    asks = broker.folder / "mosquitto_sub"
+    asks.write_text(asks.read_text("utf-8").replace(PASSWORD, "guessed"))
+    assert not broker.is_well()
 
 
-def _is_well(folder: Path) -> bool:
-    command = ["sh", folder / "check"]
-    return subprocess.run(command, capture_output=True, timeout=DEADLINE_S, check=False).returncode == 0
+def test_compose_broker_and_its_check_show_the_password_to_nobody(broker: Broker):
+    shown = broker.shown()
+    for name in ("mosquitto", "mosquitto_passwd", "mosquitto_sub"):
+        assert f"{broker.folder}/bin/{name}\0" in shown
+    assert PASSWORD not in shown
+    kept = [path for path in broker.folder.iterdir() if path.is_file() and PASSWORD in path.read_text("utf-8")]
+    assert {path.name for path in kept} == {"mqtt_password", "mosquitto_sub"}
+    assert {(broker.folder / name).stat().st_mode & 0o77 for name in ("passwords", "mosquitto_sub")} == {0}
 
 
-def test_compose_broker_is_well_for_who_knows_the_password(broker: Path):
-    end_s = time.monotonic() + DEADLINE_S
-    while not _is_well(broker):
-        assert time.monotonic() < end_s
-    (broker / "mqtt_password").write_text("guessed")
-    assert not _is_well(broker)
+@pytest.mark.parametrize("password", ["", "hunter:2", "hunter 2", "hunter2\nhunter3"])
+def test_compose_broker_with_a_password_it_would_cut_says_so(tmp_path: Path, password: str):
+    with Broker(tmp_path, password).start() as process:
+        said, _ = process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == 1
+    assert said.startswith("mqtt_password is empty or has a colon or a blank")
+    assert not (tmp_path / "passwords").exists()
