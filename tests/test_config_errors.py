@@ -141,7 +141,7 @@ def bind(endpoint: str) -> str:
         ),
         pytest.param(
             f"model: {{path: a.pt, backend: openvin}}\n{GATE}",
-            "found “openvin”, expected auto, openvino, ultralytics, stub or package.module:factory; "
+            "found “openvin”, expected auto, openvino, ultralytics, triton, stub or package.module:factory; "
             "did you mean “openvino”?",
             id="an unknown backend",
         ),
