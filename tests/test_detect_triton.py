@@ -19,7 +19,8 @@ import pytest
 
 from pipeline.config.triton import Triton
 from pipeline.config.values import Model
-from pipeline.detect import Detector, DetectorAway, load_detector, triton_client, triton_servers
+from pipeline.detect import Detector, DetectorAway, load_detector, triton, triton_client, triton_servers
+from pipeline.detect.triton_servers import Servers
 from pipeline.errors import DetectorError
 from tests.servers import certificate, free_port
 from tests.triton_fake import NAMES, FakeModel, FakeTriton, serving, until
@@ -118,19 +119,29 @@ def test_triton_fixed_batch_is_filled_up_and_the_surplus_is_not_reported():
 def test_triton_leaves_no_name_in_shared_memory_and_takes_a_dead_workers_from_the_server():
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait(30)
-    space = Path("/proc/self/ns/pid").stat().st_ino
-    ours, foreign = f"camfleet-triton-{space}-{process.pid}-0a", f"camfleet-triton-{space + 1}-{process.pid}-0a"
+    ours, namespace, machine = (name.format(process.pid) for name in names_here_and_elsewhere())
     Path("/dev/shm", ours).touch()
     with serving() as server:
-        server.regions[ours] = server.regions[foreign] = None  # type: ignore[assignment]
+        server.regions = dict.fromkeys((ours, namespace, machine))  # type: ignore[assignment]
         with detecting(server) as detector:
             see(detector)
             assert ours not in server.regions
-            assert foreign in server.regions
-            assert list(Path("/dev/shm").glob(f"camfleet-triton-{space}-{os.getpid()}-*")) == []
+            assert {namespace, machine} < set(server.regions)
+            assert list(Path("/dev/shm").glob(f"camfleet-triton-*-{os.getpid()}-*")) == []
             assert not Path("/dev/shm", ours).exists()
-            assert len(server.regions) == 2
-        assert set(server.regions) == {foreign}
+            assert len(server.regions) == 3
+        assert set(server.regions) == {namespace, machine}
+
+
+def names_here_and_elsewhere() -> tuple[str, str, str]:
+    """What memory of process {} is named: here, in another pid namespace, and on another machine."""
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").replace("-", "")[:12]
+    space = Path("/proc/self/ns/pid").stat().st_ino
+    return (
+        f"camfleet-triton-{boot}-{space}-{{}}-0a",
+        f"camfleet-triton-{boot}-{space + 1}-{{}}-0a",
+        f"camfleet-triton-{'0' * 12}-{space}-{{}}-0a",
+    )
 
 
 def test_triton_server_is_told_how_long_a_request_may_take():
@@ -205,12 +216,12 @@ def test_triton_half_open_connection_ends_at_the_deadline_and_another_server_is_
 def test_triton_start_waits_for_a_server_that_comes_later():
     server = FakeTriton()
     with ThreadPoolExecutor(1) as pool:
-        loading = pool.submit(lambda: detecting(server, triton={"start_s": 60}).__enter__())
+        block = detecting(server, triton={"start_s": 60})
+        loading = pool.submit(block.__enter__)
         server.start()
         try:
-            detector = loading.result(60)
-            assert see(detector) == pytest.approx(ORANGE_BOX, abs=0.1)
-            detector.close()
+            assert see(loading.result(60)) == pytest.approx(ORANGE_BOX, abs=0.1)
+            block.__exit__(None, None, None)
         finally:
             server.kill()
 
@@ -357,28 +368,104 @@ def test_triton_over_tls_knows_the_server_and_is_known_by_it(tmp_path: Path):
         triton_client.Connection("grpcs://127.0.0.1:1", Triton(ca_file="nowhere.pem"))
 
 
-def test_triton_detection_that_waits_for_a_server_ends_when_the_detector_is_closed():
+def test_triton_detection_that_waits_for_a_server_ends_when_the_detector_is_closed(within: Callable):
     with serving() as server, detecting(server, triton={"deadline_ms": 4000}) as detector:
         see(detector)
         server.kill()
         with ThreadPoolExecutor(1) as pool:
             waiting = pool.submit(see, detector)
-            while server.url not in detector._servers.why:  # type: ignore[attr-defined]
-                pass
-            detector._servers.close()  # type: ignore[attr-defined]
+            wait_until(within, lambda: "refused" in detector._servers.why)  # type: ignore[attr-defined]
+            detector.close()
             with pytest.raises(DetectorAway, match="is being closed"):
                 waiting.result(30)
 
 
-def test_triton_lane_rebuilt_under_a_request_that_does_not_come_back_detects_again():
+def test_triton_detector_closed_under_a_request_leaves_no_memory_with_the_server(within: Callable):
+    with serving() as server, detecting(server, triton={"deadline_ms": 4000}) as detector:
+        server.before_answer = until(threading.Event())
+        sent = len(server.asked)
+        with ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(see, detector)
+            wait_until(within, lambda: len(server.asked) > sent)
+            assert server.regions
+            detector.close()
+            with pytest.raises(DetectorAway, match="is being closed"):
+                waiting.result(30)
+        assert (server.regions, len(server.asked)) == ({}, sent + 1)
+
+
+def test_triton_detector_closed_while_it_connects_leaves_no_memory_with_the_server(within: Callable):
+    with serving() as server, detecting(server, triton={"deadline_ms": 4000}) as detector:
+        server.kill()
+        server.start()
+        opening, go_on = threading.Event(), threading.Event()
+
+        def wait(method: str, context: Any) -> None:
+            if method == "SystemSharedMemoryRegister":
+                opening.set()
+                until(go_on)(context)
+
+        server.before_word = wait
+        with ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(see, detector)
+            wait_until(within, opening.is_set)
+            detector.close()
+            go_on.set()
+            with pytest.raises(DetectorAway, match="is being closed"):
+                waiting.result(30)
+        assert server.regions == {}
+
+
+def test_triton_closing_does_not_wait_for_a_server_that_is_asked_whether_it_is_back(
+    monkeypatch: pytest.MonkeyPatch, within: Callable
+):
+    monkeypatch.setattr(triton_servers, "BACK_S", 0.01)
+    asked, answer = threading.Event(), threading.Event()
+
+    def is_back(url: str) -> bool:
+        asked.set()
+        return answer.wait(60)
+
+    servers = Servers(["grpc://a:1", "grpc://b:1"], is_back)
+    servers.failed("grpc://a:1", "away")
+    servers.watch()
+    wait_until(within, asked.is_set)
+    with ThreadPoolExecutor(1) as pool:
+        closing = pool.submit(servers.close)
+        try:
+            closing.result(30)
+        finally:
+            answer.set()
+    assert servers.closed.is_set()
+
+
+def test_triton_calls_of_connecting_share_one_deadline(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(triton_client, "CALL_S", 20.0)
+    monkeypatch.setattr(triton, "WARM_UP_S", 4.0)
+    told: dict[str, float] = {}
+
+    def hesitate(method: str, context: Any) -> None:
+        told[method] = context.time_remaining()
+        threading.Event().wait(0.15)
+
+    with serving() as server:
+        server.before_word = hesitate
+        with detecting(server):
+            pass
+    left_s = list(told.values())
+    assert len(left_s) == 5
+    # Four times 0.15 s; gRPC tells servers what is left to 3 % only.
+    assert left_s[-1] < left_s[0] - 0.3
+
+
+def test_triton_lane_rebuilt_under_a_request_that_does_not_come_back_detects_again(within: Callable):
     with serving() as server, detecting(server, triton={"deadline_ms": 4000}) as detector:
         go_on = threading.Event()
         server.before_answer = until(go_on)
         lost = threading.Thread(target=lambda: see(detector, (255, 0, 0)), daemon=True)
         sent = len(server.asked)
         lost.start()
-        while len(server.asked) == sent:
-            pass
+        wait_until(within, lambda: len(server.asked) > sent)
         server.before_answer = lambda context: None
         detector.rebuild(0)
         assert see(detector) == pytest.approx(ORANGE_BOX, abs=0.1)
@@ -398,14 +485,36 @@ def test_triton_memory_that_a_server_cannot_open_is_done_without_unless_it_was_a
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
     monkeypatch.setattr("pipeline.detect.triton_memory.SHARED", tmp_path)  # as in a container of its own
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait(30)
+    # The server is not of this machine's memory, so what it holds is not ours to judge.
+    held = names_here_and_elsewhere()[0].format(process.pid)
     with serving() as server:
+        server.regions[held] = None  # type: ignore[assignment]
         with detecting(server) as detector:
             assert see(detector) == pytest.approx(ORANGE_BOX, abs=0.1)
+            assert set(server.regions) == {held}
         with (
             pytest.raises(DetectorError, match=r"memory: grpc://.* cannot open it: Unable to open shared memory"),
             detecting(server, triton={"memory": "system"}),
         ):
             pass
+
+
+def test_triton_memory_is_tried_again_where_the_server_only_could_not_answer():
+    import grpc
+
+    troubles = [grpc.StatusCode.UNAVAILABLE]
+
+    def fail_once(method: str, context: Any) -> None:
+        if method == "SystemSharedMemoryRegister" and troubles:
+            context.abort(troubles.pop(), "busy")
+
+    with serving() as server:
+        server.before_word = fail_once
+        with detecting(server) as detector:
+            assert see(detector) == pytest.approx(ORANGE_BOX, abs=0.1)
+            assert len(server.regions) == 1
 
 
 def test_triton_without_room_for_shared_memory_says_so(monkeypatch: pytest.MonkeyPatch):

@@ -123,6 +123,17 @@ def test_triton_server_has_no_such_model(server: TritonServer) -> None:
         load_detector(model, None)
 
 
+def test_triton_server_that_cannot_open_memory_gets_pictures_through_the_connection(
+    server: TritonServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("pipeline.detect.triton_memory.SHARED", tmp_path)  # as in a container of its own
+    detector = load(server)
+    assert len(see(detector, pictures(1)[0]))
+    detector.close()
+    with pytest.raises(DetectorError, match="cannot open it: Unable to open shared memory region"):
+        load(server, triton={"memory": "system"})
+
+
 def test_triton_server_killed_and_started_again_is_used_again(
     repository: Path, tmp_path: Path, within: Callable
 ) -> None:

@@ -49,6 +49,7 @@ class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
         self.port, self.model = free_port(), model or FakeModel()
         self.url = f"{'grpcs' if tls else 'grpc'}://127.0.0.1:{self.port}"
         self.before_answer: Callable[[Any], None] = lambda context: None
+        self.before_word: Callable[[str, Any], None] = lambda method, context: None
         self.asked: list[Any] = []
         self.regions: dict[str, mmap.mmap] = {}
         self.ready, self.breaks_answers = True, False
@@ -78,6 +79,7 @@ class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
         return service_pb2.ServerLiveResponse(live=True)
 
     def ModelReady(self, request: Any, context: Any) -> Any:  # noqa: N802
+        self.before_word("ModelReady", context)
         return service_pb2.ModelReadyResponse(ready=self.ready and self._has(request))
 
     def RepositoryIndex(self, request: Any, context: Any) -> Any:  # noqa: N802
@@ -86,6 +88,7 @@ class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
         return index
 
     def ModelMetadata(self, request: Any, context: Any) -> Any:  # noqa: N802
+        self.before_word("ModelMetadata", context)
         self._require(request, context)
         told = service_pb2.ModelMetadataResponse(name=self.model.name, versions=[self.model.version])
         for number in range(self.model.inputs):
@@ -96,6 +99,7 @@ class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
     def ModelConfig(self, request: Any, context: Any) -> Any:  # noqa: N802
         from google.protobuf import text_format
 
+        self.before_word("ModelConfig", context)
         self._require(request, context)
         config = text_format.Parse(self.model.config, model_config_pb2.ModelConfig())
         config.name, config.max_batch_size = self.model.name, self.model.max_batch_size
@@ -104,17 +108,19 @@ class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
         return service_pb2.ModelConfigResponse(config=config)
 
     def SystemSharedMemoryStatus(self, request: Any, context: Any) -> Any:  # noqa: N802
+        self.before_word("SystemSharedMemoryStatus", context)
         told = service_pb2.SystemSharedMemoryStatusResponse()
         for name in self.regions:
             told.regions[name].name = name
         return told
 
     def SystemSharedMemoryRegister(self, request: Any, context: Any) -> Any:  # noqa: N802
+        self.before_word("SystemSharedMemoryRegister", context)
         try:
             with Path(f"/dev/shm{request.key}").open("r+b") as file:
                 self.regions[request.name] = mmap.mmap(file.fileno(), request.byte_size)
         except OSError:
-            context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"Unable to open shared memory region: '{request.key}'")
+            context.abort(grpc.StatusCode.INTERNAL, f"Unable to open shared memory region: '{request.key}'")
         return service_pb2.SystemSharedMemoryRegisterResponse()
 
     def SystemSharedMemoryUnregister(self, request: Any, context: Any) -> Any:  # noqa: N802

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -23,8 +24,12 @@ if TYPE_CHECKING:
     from pipeline.config.triton import Triton
 
 LARGEST_MESSAGE = 2**31 - 1
+CALL_S = 1.0
+"""How long a server may take for what is not a detection: to be connected to, to describe a model, to open memory."""
 _REFUSED = frozenset({"INVALID_ARGUMENT", "NOT_FOUND", "OUT_OF_RANGE", "UNIMPLEMENTED"})
 """What a server says of a request that it would not take a second time, in gRPC's words."""
+_NO_ANSWER = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED", "None"})
+"""What gRPC says where no server has said anything; tritonclient itself gives no status."""
 
 
 class RequestRefused(DetectorError):
@@ -57,7 +62,10 @@ class Named:
 
 
 class Connection:
-    """A connection of its own, made at the first call; every call blocks for its time at most, with the GIL free."""
+    """A connection of its own, made at the first call; every call blocks until its moment at most, with the GIL free.
+
+    Moments (`until_s`) are of `time.monotonic`: however many calls something takes, they share one.
+    """
 
     def __init__(self, url: str, settings: Triton) -> None:
         """Prepare; nothing is sent yet.
@@ -91,7 +99,7 @@ class Connection:
             ],
         )
 
-    def require_model(self, model: Named, timeout_s: float) -> None:
+    def require_model(self, model: Named, until_s: float) -> None:
         """Nothing once the server can serve the model.
 
         Raises:
@@ -100,9 +108,9 @@ class Connection:
         """
         # Of a model that they do not know, servers say so, or that it is not ready.
         with contextlib.suppress(RequestRefused):
-            if self.call(self._client.is_model_ready, model.name, model.version, client_timeout=timeout_s):
+            if self.call(self._client.is_model_ready, model.name, model.version, until_s=until_s):
                 return
-        entries = self.call(self._client.get_model_repository_index, client_timeout=timeout_s).models
+        entries = self.call(self._client.get_model_repository_index, until_s=until_s).models
         mine = [entry for entry in entries if entry.name == model.name and model.version in ("", entry.version)]
         if not mine:
             others = ", ".join(sorted({entry.name for entry in entries})) or "none at all"
@@ -112,47 +120,69 @@ class Connection:
             raise NoModel(f"{self.url} could not load the model {model}: {failed[0].reason}")
         raise DetectorAway(f"{self.url} is not ready to serve the model {model}")
 
-    def describe(self, model: Named, timeout_s: float) -> tuple[Any, Any]:
+    def describe(self, model: Named, until_s: float) -> tuple[Any, Any]:
         """The server's `ModelMetadataResponse` and `ModelConfig` of a model that is ready.
 
         Raises:
             DetectorAway: It does not answer, or the model has gone.
         """
         asked = (model.name, model.version)
-        metadata = self.call(self._client.get_model_metadata, *asked, client_timeout=timeout_s)
-        config = self.call(self._client.get_model_config, *asked, client_timeout=timeout_s).config
+        metadata = self.call(self._client.get_model_metadata, *asked, until_s=until_s)
+        config = self.call(self._client.get_model_config, *asked, until_s=until_s).config
         return metadata, config
 
-    def infer(self, model: Named, inputs: list[Any], outputs: list[Any], timeout_s: float) -> Any:
-        """The server's `InferResult`; it is told the time, too, and drops the request if that passes in its queue.
+    def infer(self, model: Named, inputs: list[Any], outputs: list[Any], until_s: float) -> Any:
+        """The server's `InferResult`; it is told what is left, too, and drops the request if that passes in its queue.
 
         Raises:
             DetectorAway: No answer in time, or that it cannot serve at present.
             RequestRefused: It says that the request is wrong.
         """
-        return self.call(
+        left_s = self._left_s(until_s)
+        return self._answer(
+            _REFUSED.__contains__,
             self._client.infer,
             model.name,
             inputs,
             model.version,
             outputs,
-            timeout=max(1, round(timeout_s * 1e6)),
-            client_timeout=timeout_s,
+            timeout=max(1, round(left_s * 1e6)),
+            client_timeout=left_s,
         )
 
-    def call(self, ask: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-        """What a method of the client answers, its errors as ours.
+    def register(self, ask: Callable[..., Any], *arguments: Any, until_s: float) -> None:
+        """Nothing once the server has opened memory by `ask`, a method of the client.
+
+        Raises:
+            DetectorAway: No answer in time.
+            RequestRefused: The server says that it cannot; Triton says so by `INTERNAL`, as of its own mishaps.
+        """
+        left_s = min(CALL_S, self._left_s(until_s))
+        self._answer(lambda status: status not in _NO_ANSWER, ask, *arguments, client_timeout=left_s)
+
+    def call(self, ask: Callable[..., Any], *arguments: Any, until_s: float) -> Any:
+        """What a method of the client answers, its errors as ours; takes `CALL_S` at most.
 
         Raises:
             DetectorAway: No answer in time, or that the server cannot serve at present.
             RequestRefused: The server says that the request is wrong.
         """
+        left_s = min(CALL_S, self._left_s(until_s))
+        return self._answer(_REFUSED.__contains__, ask, *arguments, client_timeout=left_s)
+
+    def _left_s(self, until_s: float) -> float:
+        left_s = until_s - time.monotonic()
+        if left_s <= 0:
+            raise DetectorAway(f"{self.url}: no answer in time")
+        return left_s
+
+    def _answer(self, is_refusal: Callable[[str], bool], ask: Callable[..., Any], *arguments: Any, **told: Any) -> Any:
         from tritonclient.utils import InferenceServerException
 
         try:
-            return ask(*arguments, **options)
+            return ask(*arguments, **told)
         except InferenceServerException as error:
-            if _status(error) in _REFUSED:
+            if is_refusal(_status(error)):
                 raise RequestRefused(error.message()) from error
             raise DetectorAway(f"{self.url}: {_reason(error)}") from error
         except ValueError as error:  # by gRPC, of a connection that another thread has closed
@@ -160,7 +190,7 @@ class Connection:
 
     @property
     def client(self) -> Any:
-        """Tritonclient's own, for registering memory; to be called through `call`."""
+        """Tritonclient's own, for memory; to be called through `register` and `call`."""
         return self._client
 
     def close(self) -> None:

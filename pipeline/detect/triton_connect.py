@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,7 +12,7 @@ import structlog
 from pipeline.config.triton import is_here
 from pipeline.detect.protocol import DetectorAway
 from pipeline.detect.triton_client import Connection, Named, RequestRefused
-from pipeline.detect.triton_lane import CONNECT_S, AnotherModel, Line
+from pipeline.detect.triton_lane import AnotherModel, Line
 from pipeline.detect.triton_memory import Carrier, CudaMemory, InRequest, SystemMemory, forget_dead
 from pipeline.detect.triton_model import Requests, ServedModel, read_model
 from pipeline.errors import DetectorError
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+DESCRIBE_S = 2.0
+"""How long a server may take for the description of a model in all, where no picture waits for it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Access:
@@ -28,7 +33,7 @@ class Access:
     named: Named
     settings: Triton
 
-    def described(self, url: str, timeout_s: float = CONNECT_S) -> ServedModel:
+    def described(self, url: str) -> ServedModel:
         """The model as a server describes it.
 
         Raises:
@@ -37,7 +42,7 @@ class Access:
         """
         connection = Connection(url, self.settings)
         try:
-            return self._read(connection, timeout_s)
+            return self._read(connection, time.monotonic() + DESCRIBE_S)
         finally:
             connection.close()
 
@@ -48,8 +53,8 @@ class Access:
         except DetectorError:
             return False
 
-    def line(self, requests: Requests, url: str, timeout_s: float) -> Line:
-        """A line to a server that serves this very model.
+    def line(self, requests: Requests, url: str, until_s: float) -> Line:
+        """A line to a server that serves this very model, made by then.
 
         Raises:
             DetectorAway: The server does not answer, or has no such model at present.
@@ -58,20 +63,20 @@ class Access:
         """
         connection = Connection(url, self.settings)
         try:
-            self._require(requests.model, connection, timeout_s)
-            return Line(connection, self._carrier(connection, requests, timeout_s))
+            self._require(requests.model, connection, until_s)
+            return Line(connection, self._carrier(connection, requests, until_s))
         except BaseException:
             connection.close()
             raise
 
-    def _read(self, connection: Connection, timeout_s: float) -> ServedModel:
-        connection.require_model(self.named, timeout_s)
-        description, config = connection.describe(self.named, timeout_s)
+    def _read(self, connection: Connection, until_s: float) -> ServedModel:
+        connection.require_model(self.named, until_s)
+        description, config = connection.describe(self.named, until_s)
         return read_model(description, config, self.settings.metadata, f"{connection.url}: the model {self.named}")
 
-    def _require(self, model: ServedModel, connection: Connection, timeout_s: float) -> None:
+    def _require(self, model: ServedModel, connection: Connection, until_s: float) -> None:
         try:
-            found = self._read(connection, timeout_s)
+            found = self._read(connection, until_s)
         except DetectorAway:
             raise
         except DetectorError as error:
@@ -81,21 +86,24 @@ class Access:
                 f"{connection.url} has another model {self.named} now than at the start: {_difference(model, found)}"
             )
 
-    def _carrier(self, connection: Connection, requests: Requests, timeout_s: float) -> Carrier:
+    def _carrier(self, connection: Connection, requests: Requests, until_s: float) -> Carrier:
         """How pictures get there, as the fleet file says; where it leaves that open, as it goes."""
         kind = self.settings.memory
         if kind == "none" or (kind == "auto" and not is_here(connection.url)):
             return InRequest(requests)
         try:
             if kind == "cuda":
-                return CudaMemory(connection, requests, timeout_s)
-            forget_dead(connection, timeout_s)
-            return SystemMemory(connection, requests, timeout_s)
+                return CudaMemory(connection, requests, until_s)
+            memory = SystemMemory(connection, requests, until_s)
         except RequestRefused as error:
             if kind != "auto":
                 raise DetectorError(f"model.triton.memory: {connection.url} cannot open it: {error}") from error
             log.info("pictures go through the connection: the server cannot open shared memory", why=str(error))
             return InRequest(requests)
+        # A server that has opened ours has this machine's memory; and what it does not let go of is no harm to us.
+        with contextlib.suppress(DetectorError):
+            forget_dead(connection, until_s)
+        return memory
 
 
 def _difference(before: ServedModel, now: ServedModel) -> str:

@@ -3,7 +3,7 @@
 What becomes of a request that fails:
 
 - The connection broke, or the server says that it cannot serve: another is made, to the next server if there are
-  several, and the same pictures are tried again while they are fresh. With a second server no detection is lost.
+  several, and the same pictures are tried again while they are fresh. A server that connects so fast loses none.
 - No server answers: the lane tries again and again until the deadline, then the pictures go without boxes
   (`DetectorAway`). When a server answers again, the pictures that waited are given up for fresh ones.
 - All servers are there and fail, each at once: their pictures go without boxes, after a pause.
@@ -28,8 +28,6 @@ from pipeline.detect.triton_model import Requests
 from pipeline.detect.triton_servers import Servers
 from pipeline.errors import DetectorError
 
-CONNECT_S = 1.0
-"""How long a server may take to answer that is connected to, within the deadline."""
 FRESH_S = 0.1
 """Pictures that have waited longer for a server are not worth a request: newer ones are there."""
 AGAIN_S = 0.2
@@ -66,7 +64,7 @@ class Task:
         named: The model, as servers know it.
         requests: What is sent.
         deadline_s: How long a request may take.
-        connect: Makes a line to the server at an address, within a time in s.
+        connect: Makes a line to the server at an address, until a moment of `time.monotonic`.
     """
 
     named: Named
@@ -93,7 +91,7 @@ class TritonLane:
         """The raw output for the first `count` pictures; valid until the next call.
 
         Raises:
-            DetectorAway: No server has answered in time.
+            DetectorAway: No server has answered in time, or the detector is being closed.
             DetectorError: The servers have another model now, or refuse every request.
         """
         began_s = time.monotonic()
@@ -104,7 +102,7 @@ class TritonLane:
             if time.monotonic() - began_s > FRESH_S and deadline_s is None:
                 raise DetectorAway(self._servers.why)
             try:
-                return self._ask(line, count, until_s - time.monotonic())
+                return self._ask(line, count, until_s)
             except RequestRefused as error:
                 if refused:
                     raise DetectorError(f"{line.url} refuses to serve {self._task.named}: {error}") from error
@@ -113,6 +111,7 @@ class TritonLane:
                 self.hang_up()
             except DetectorAway as error:
                 self.hang_up()
+                self._require_open()
                 self._servers.failed(line.url, str(error))
         # All are there and fail, each at once: whoever asks again is not to do so a thousand times a second.
         self._servers.closed.wait(max(0.0, min(AGAIN_S, until_s - time.monotonic())))
@@ -124,10 +123,10 @@ class TritonLane:
         if line is not None:
             line.close()
 
-    def _ask(self, line: Line, count: int, timeout_s: float) -> NDArray[Any]:
+    def _ask(self, line: Line, count: int, until_s: float) -> NDArray[Any]:
         carrier = line.carrier
         self._task.requests.pack(self.pictures[:count], carrier.pictures[:count])
-        result = line.connection.infer(self._task.named, *carrier.send(count), timeout_s)
+        result = line.connection.infer(self._task.named, *carrier.send(count), until_s)
         version = result.get_response().model_version
         if version != self._version and self._version:
             # What that takes and gives is asked before anything of it is believed.
@@ -142,29 +141,36 @@ class TritonLane:
 
     def _ready_line(self, until_s: float) -> Line:
         """The line to the server that is to be asked; waits for one until then."""
-        if self._line is not None:
-            if self._line.url == self._servers.current:
-                return self._line
+        if (held := self._line) is not None:
+            if held.url == self._servers.current:
+                return held
             self.hang_up()
         while True:
             if (line := self._connect_round(until_s)) is not None:
                 self._line, self._version = line, ""
+                self._require_open()
                 return line
-            if self._servers.closed.wait(max(0.0, min(AGAIN_S, until_s - time.monotonic()))):
-                raise DetectorAway("the detector is being closed")
+            self._servers.closed.wait(max(0.0, min(AGAIN_S, until_s - time.monotonic())))
+            self._require_open()
             if time.monotonic() >= until_s:
                 raise DetectorAway(self._servers.why)
+
+    def _require_open(self) -> None:
+        """Whoever closes may have missed a line that was being made, so whoever made it ends it."""
+        if self._servers.closed.is_set():
+            self.hang_up()
+            raise DetectorAway("the detector is being closed")
 
     def _connect_round(self, until_s: float) -> Line | None:
         """A line to the first server that answers, each asked once; None where none does."""
         other: AnotherModel | None = None
         for _ in range(len(self._servers)):
-            left_s = until_s - time.monotonic()
-            if left_s <= 0:
+            self._require_open()
+            if time.monotonic() >= until_s:
                 break
             url = self._servers.current
             try:
-                return self._task.connect(url, min(CONNECT_S, left_s))
+                return self._task.connect(url, until_s)
             except DetectorAway as error:
                 self._servers.failed(url, str(error))
             except AnotherModel as error:

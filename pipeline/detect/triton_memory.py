@@ -13,6 +13,7 @@ import mmap
 import os
 import re
 import secrets
+import time
 from math import prod
 from pathlib import Path
 from typing import Any, Protocol
@@ -25,12 +26,14 @@ from pipeline.detect.triton_model import OUTPUT_TYPES, Requests
 from pipeline.errors import DetectorError
 
 SHARED = Path("/dev/shm")
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+"""Another on each machine, and after each start of one."""
 SMALL_BYTES = 65_536
 """Outputs up to this come in the answer; a list of 300 boxes has 7,200, the 84 × 8,400 values of others 2.8 million."""
 UNREGISTER_S = 0.2
 """How long a server that is left may take to let go of memory; one that does not is left with it."""
 _NO_GPU = "model.triton.memory: cuda needs cuda-python and a GPU"
-_OURS = re.compile(r"camfleet-triton-(?P<space>\d+)-(?P<pid>\d+)-[0-9a-f]+")
+_OURS = re.compile(r"camfleet-triton-(?P<space>[0-9a-f]{12}-\d+)-(?P<pid>\d+)-[0-9a-f]+")
 
 
 class Carrier(Protocol):
@@ -78,7 +81,7 @@ class InRequest:
 class SystemMemory:
     """Pictures, and boxes where they are many, in a piece of /dev/shm that the server has mapped, too."""
 
-    def __init__(self, connection: Connection, requests: Requests, timeout_s: float) -> None:
+    def __init__(self, connection: Connection, requests: Requests, until_s: float) -> None:
         """Make the memory and let the server open it.
 
         Raises:
@@ -91,7 +94,7 @@ class SystemMemory:
         answer = requests.answer_bytes() if requests.answer_bytes() > SMALL_BYTES else 0
         answers_at = -(-picture * requests.most // mmap.PAGESIZE) * mmap.PAGESIZE
         self._name = _new_name()
-        self._memory = self._shared(answers_at + answer * requests.most, timeout_s)
+        self._memory = self._shared(answers_at + answer * requests.most, until_s)
         bytes_of_all = np.frombuffer(self._memory, np.uint8)
         of_pictures = bytes_of_all[: picture * requests.most]
         self.pictures: NDArray[Any] = of_pictures.view(requests.new_pictures().dtype).reshape(
@@ -122,9 +125,9 @@ class SystemMemory:
         """Let go of the memory; the server, too, if it answers."""
         forget = self._connection.client.unregister_system_shared_memory
         with contextlib.suppress(DetectorError):
-            self._connection.call(forget, self._name, client_timeout=UNREGISTER_S)
+            self._connection.call(forget, self._name, until_s=time.monotonic() + UNREGISTER_S)
 
-    def _shared(self, size: int, timeout_s: float) -> mmap.mmap:
+    def _shared(self, size: int, until_s: float) -> mmap.mmap:
         file = SHARED / self._name
         try:
             descriptor = os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
@@ -133,7 +136,7 @@ class SystemMemory:
                 os.posix_fallocate(descriptor, 0, size)
                 memory = mmap.mmap(descriptor, size)
                 register = self._connection.client.register_system_shared_memory
-                self._connection.call(register, self._name, f"/{self._name}", size, client_timeout=timeout_s)
+                self._connection.register(register, self._name, f"/{self._name}", size, until_s=until_s)
                 return memory
             finally:
                 os.close(descriptor)
@@ -148,7 +151,7 @@ class SystemMemory:
 class CudaMemory:
     """Pictures in a GPU's memory that the server has opened, too; boxes come in the answer. Never ran: no GPU here."""
 
-    def __init__(self, connection: Connection, requests: Requests, timeout_s: float) -> None:
+    def __init__(self, connection: Connection, requests: Requests, until_s: float) -> None:
         """Take the memory and let the server open it.
 
         Raises:
@@ -162,7 +165,7 @@ class CudaMemory:
         self._name, size = _new_name(), self.pictures.nbytes
         self._cuda, self._handle = _on_gpu(self._name, size)
         register, raw = connection.client.register_cuda_shared_memory, self._cuda.get_raw_handle(self._handle)
-        connection.call(register, self._name, raw, 0, size, client_timeout=timeout_s)
+        connection.register(register, self._name, raw, 0, size, until_s=until_s)
         self._inputs, self._outputs = _inputs(requests), [_output(requests)]
         for count, given in enumerate(self._inputs, 1):
             given.set_shared_memory(self._name, requests.picture_bytes() * count)
@@ -181,23 +184,24 @@ class CudaMemory:
         """Give the memory back, and let the server close it, if it answers."""
         forget = self._connection.client.unregister_cuda_shared_memory
         with contextlib.suppress(DetectorError):
-            self._connection.call(forget, self._name, client_timeout=UNREGISTER_S)
+            self._connection.call(forget, self._name, until_s=time.monotonic() + UNREGISTER_S)
         self._cuda.destroy_shared_memory_region(self._handle)
 
 
-def forget_dead(connection: Connection, timeout_s: float) -> None:
+def forget_dead(connection: Connection, until_s: float) -> None:
     """Let the server give back the memory of workers of this machine that were killed; their names here go, too.
 
-    A process id means the same only within its pid namespace, which is part of the name.
+    A process id means the same only within its pid namespace, and the namespace's number only on one machine
+    until that is started again; so both are part of the name.
 
     Raises:
         DetectorAway: The server does not answer.
     """
     client = connection.client
-    regions = connection.call(client.get_system_shared_memory_status, client_timeout=timeout_s).regions
+    regions = connection.call(client.get_system_shared_memory_status, until_s=until_s).regions
     for name in filter(_is_of_the_dead, regions):
         with contextlib.suppress(RequestRefused):
-            connection.call(client.unregister_system_shared_memory, name, client_timeout=timeout_s)
+            connection.call(client.unregister_system_shared_memory, name, until_s=until_s)
     for file in SHARED.glob("camfleet-triton-*"):
         if _is_of_the_dead(file.name):
             file.unlink(missing_ok=True)
@@ -205,7 +209,7 @@ def forget_dead(connection: Connection, timeout_s: float) -> None:
 
 def _is_of_the_dead(name: str) -> bool:
     found = _OURS.fullmatch(name)
-    if found is None or int(found["space"]) != _pid_space():
+    if found is None or found["space"] != _pid_space():
         return False
     return not Path(f"/proc/{found['pid']}").exists()
 
@@ -214,9 +218,10 @@ def _new_name() -> str:
     return f"camfleet-triton-{_pid_space()}-{os.getpid()}-{secrets.token_hex(6)}"
 
 
-def _pid_space() -> int:
-    """What tells this pid namespace from others."""
-    return Path("/proc/self/ns/pid").stat().st_ino
+def _pid_space() -> str:
+    """What tells this pid namespace from others, also of other machines: a server may be reached through a tunnel."""
+    boot = BOOT_ID.read_text(encoding="ascii").replace("-", "")[:12]
+    return f"{boot}-{Path('/proc/self/ns/pid').stat().st_ino}"
 
 
 def _inputs(requests: Requests) -> list[Any]:

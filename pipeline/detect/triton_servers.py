@@ -15,6 +15,8 @@ log = structlog.get_logger()
 
 BACK_S = 5.0
 """How often servers that are preferred to the one that is asked are asked whether they are back."""
+CLOSE_S = 0.1
+"""How long closing waits for the thread that asks them; it ends with its question, and registers nothing."""
 
 
 class Servers:
@@ -80,7 +82,7 @@ class Servers:
         """Nobody asks any more, and whoever waits stops waiting."""
         self.closed.set()
         if self._watch is not None:
-            self._watch.join()
+            self._watch.join(CLOSE_S)
 
     def _go_back(self) -> None:
         while not self.closed.wait(BACK_S):

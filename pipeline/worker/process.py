@@ -167,9 +167,7 @@ def _load_politely(fleet: Fleet, model: Model) -> Detector:
         if model.backend != "triton":
             lower_priority(fleet.worker.nice)
         try:
-            detector = load_detector(model, fleet.worker.max_batch)
-            detector.warm_up()
-            loaded.append(detector)
+            loaded.append(_warm(load_detector(model, fleet.worker.max_batch)))
         except PipelineError as error:
             failed.append(error)
 
@@ -181,3 +179,13 @@ def _load_politely(fleet: Fleet, model: Model) -> Detector:
     if not loaded:
         raise SystemExit("the detector's loading ended in the error above")
     return loaded[0]
+
+
+def _warm(detector: Detector) -> Detector:
+    """It, warm; one that fails at that is closed, as servers elsewhere may hold something for it."""
+    try:
+        detector.warm_up()
+    except BaseException:
+        detector.close()
+        raise
+    return detector
