@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from pipeline.config.values import Fleet
 from pipeline.errors import PipelineError
 from pipeline.scale.cluster import ActorAway, ActorLost, Machine, Share
 from pipeline.scale.shard import Shard, ShardReady, ShardSpec, ShardState
@@ -32,13 +33,16 @@ class Told:
         self.name, self.version = name, 0
         self.cameras: frozenset[str] = frozenset()
         self.calls: list[str] = []
-        self.gone = self.away = self.slow = self.ended = self.blind = False
+        self.gone = self.away = self.ended = self.blind = False
+        self.slow: set[str] = set()
         self.refuses: dict[str, str] = {}
+        self.fleet: Fleet | None = None
+        self.cannot: Callable[[Fleet], bool] = lambda fleet: False
 
     def call(self, method: str, *arguments: Any) -> Answered:
         self.calls.append(method)
         self.ended = self.ended or method == "end"
-        return Answered(lambda: self._answer(method, arguments), lambda: not self.slow)
+        return Answered(lambda: self._answer(method, arguments), lambda: method not in self.slow)
 
     def kill(self) -> None:
         self.gone = True
@@ -55,7 +59,10 @@ class Told:
         if method == "end":
             return None
         first, *rest = arguments
-        fleet, self.version = (first.fleet, first.version) if isinstance(first, ShardSpec) else (first, rest[0])
+        fleet, version = (first.fleet, first.version) if isinstance(first, ShardSpec) else (first, rest[0])
+        if self.cannot(fleet):
+            raise PipelineError("this it cannot")
+        self.fleet, self.version = fleet, version
         self.cameras = frozenset(fleet.cameras)
         return ShardReady(f"tcp://{self.name}", b"k" * 32, self.version, self.cameras)
 
@@ -118,6 +125,7 @@ class _Thread:
 
     def kill(self) -> None:
         self.killed = True
+        self.shard.stay()
         self.shard.end()
         self._pool.shutdown(wait=False)
 

@@ -170,6 +170,18 @@ def test_conductor_of_a_shard_that_cannot_begin_tries_later_and_elsewhere(fleet:
     assert it.cluster.on["a"] is not broken
 
 
+def test_conductor_of_a_shard_that_begins_slowly_says_meanwhile_that_it_is_wanted(fleet: Fleet):
+    it = Playing(fleet, ToldCluster("a"))
+    it.it.tick(0.0)
+    slow = it.cluster.on["a"]
+    slow.slow.add("begin")
+    it.play(100.0)
+    assert slow.calls.count("ping") > 90
+    slow.slow.clear()
+    it.play()
+    assert slow.cameras == set(NAMES)
+
+
 def test_conductor_of_a_shard_that_serves_no_more_gives_its_cameras_to_others(fleet: Fleet):
     it = playing(fleet, "a", "b")
     it.cluster.on["a"].refuses["serving"] = "the worker died again and again"
@@ -190,6 +202,53 @@ def test_conductor_of_a_shard_that_cannot_follow_says_so_and_asks_no_more(fleet:
     assert list(it.it.refusals.values()) == ["there is no such model"]
     assert it.cluster.on["a"].calls.count("apply") == 2
     assert it.cluster.on["b"].version == it.it.version
+
+
+def test_conductor_told_late_that_a_version_is_refused_has_the_next_followed(fleet: Fleet, fleet_file: FleetFile):
+    it = playing(fleet, "a")
+    shard = it.cluster.on["a"]
+    shard.cannot = lambda asked: asked.slo.p95_ms == 80
+    shard.slow.add("apply")
+    it.it.apply(fleet_of(fleet_file, NAMES, slo={"p95_ms": 80}))
+    it.play(1.0)
+    it.it.apply(fleet_of(fleet_file, NAMES, slo={"p95_ms": 90}))
+    shard.slow.clear()
+    it.play()
+    assert it.it.refusals == {}
+    assert it.it.settled
+    assert shard.version == it.it.version
+
+
+def test_conductor_of_a_shard_that_cannot_follow_still_gives_it_the_cameras_of_a_dead_machine(
+    fleet: Fleet, fleet_file: FleetFile
+):
+    it = playing(fleet, "a", "b")
+    shard = it.cluster.on["a"]
+    shard.cannot = lambda asked: asked.slo.p95_ms == 80
+    it.it.apply(fleet_of(fleet_file, [*NAMES, "new"], slo={"p95_ms": 80}))
+    it.play()
+    it.cluster.lose("b")
+    it.play()
+    assert shard.cameras == {*NAMES, "new"}
+    assert shard.fleet is not None
+    assert shard.fleet.slo == fleet.slo
+    assert list(it.it.refusals.values()) == ["this it cannot"]
+    asked = shard.calls.count("apply")
+    it.play()
+    assert shard.calls.count("apply") == asked
+
+
+def test_conductor_of_a_shard_that_cannot_follow_still_drains_it(fleet: Fleet, fleet_file: FleetFile):
+    it = playing(fleet, "a", "b")
+    shard = it.cluster.on["a"]
+    shard.cannot = lambda asked: asked.slo.p95_ms == 80
+    it.it.apply(fleet_of(fleet_file, NAMES, slo={"p95_ms": 80}))
+    it.play()
+    it.it.drain("a")
+    it.play(HEARD_S + 5.0)
+    assert shard.ended
+    assert it.cameras()["b"] == set(NAMES)
+    assert it.it.settled
 
 
 def test_conductor_that_comes_after_another_takes_up_its_shards_as_they_are(fleet: Fleet):
@@ -219,6 +278,36 @@ def test_conductor_that_comes_after_another_gives_away_what_was_lost_meanwhile(f
     again = Playing(fleet, it.cluster)
     again.play()
     assert again.cameras() == {"a": set(NAMES)}
+
+
+def test_conductor_that_comes_during_a_drain_leaves_cameras_with_the_old_shard_until_the_new_one_sees_them(
+    fleet: Fleet,
+):
+    it = playing(fleet, "a", "b")
+    old, new = it.cluster.on["a"], it.cluster.on["b"]
+    before, new.blind = old.cameras, True
+    it.it.drain("a")
+    it.it.tick(it.now_s)
+    again = Playing(fleet, it.cluster)
+    again.play(HEARD_S + 3.0)
+    assert old.cameras == before
+    assert new.cameras == set(NAMES)
+    new.blind = False
+    again.play(HEARD_S + 3.0)
+    assert old.ended
+    assert again.it.settled
+    assert again.cameras()["b"] == set(NAMES)
+
+
+def test_conductor_that_comes_after_a_new_shard_died_on_the_way_leaves_cameras_where_they_still_are(fleet: Fleet):
+    it = playing(fleet, "a", "b", "c")
+    old, before = it.cluster.on["a"], it.cluster.on["a"].cameras
+    it.it.drain("a")
+    it.it.tick(it.now_s)
+    it.cluster.lose("b")
+    again = Playing(fleet, it.cluster)
+    again.it.tick(0.0)
+    assert again.it.moves.wanted(old.name) == before
 
 
 def test_conductor_that_ends_leaves_no_shard_and_nothing_in_the_store(fleet: Fleet):

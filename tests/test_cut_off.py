@@ -132,6 +132,7 @@ def test_shard_that_is_cut_off_for_a_while_goes_on_in_its_sessions_and_the_other
     with ExitStack() as stack:
         near = Shard(leave=lambda: None)
         stack.callback(near.end)
+        near.stay()
         ready: ShardReady = near.begin(ShardSpec("near", "127.0.0.1", part(fleet, OTHERS), 1, between))
         spec = ShardSpec("far", FAR, part(fleet, CUT), 1, between)
         network, far = stack.enter_context(far_shard(spec, tmp_path / "spec"))

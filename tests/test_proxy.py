@@ -19,6 +19,7 @@ from pipeline.config.keys import Keys, Limited
 from pipeline.errors import SubscriberTimeout
 from pipeline.publish import Publisher
 from pipeline.relay.process import Relay, RelayReady, RelaySpec, run_relay
+from pipeline.scale.proxy import loop
 from pipeline.scale.proxy.loop import Proxy
 from pipeline.scale.proxy.orders import Feed, Orderer, Orders
 from pipeline.scale.proxy.process import ProxySpec, run_proxy
@@ -60,14 +61,14 @@ class Running:
         self.proxy = Proxy(ProxySpec(name="proxy", fleet="town", **settings), SystemClock())
         self.endpoint = self.proxy.ready.endpoint
         self.front = Orderer(inbox)
-        self._thread = threading.Thread(target=self.proxy.run, args=(c_int64(),))
-        self._thread.start()
+        self.thread = threading.Thread(target=self.proxy.run, args=(c_int64(),))
+        self.thread.start()
 
     def close(self) -> None:
         self.front.close()
         self.proxy.stop()
-        self._thread.join(DEADLINE_S)
-        assert not self._thread.is_alive()
+        self.thread.join(DEADLINE_S)
+        assert not self.thread.is_alive()
 
 
 @contextmanager
@@ -140,6 +141,24 @@ def test_proxy_gives_one_subscriber_the_frames_of_all_shards_with_their_numbers(
         if same.number == found["gate"].number:
             assert same == found["gate"]
         assert results.statistics().missed == {}
+
+
+def test_proxy_told_to_stop_hands_on_what_shards_still_say_until_they_are_quiet(
+    shards, short_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    for name in ("QUIET_MS", "FAREWELL_MS"):
+        monkeypatch.setattr(loop, name, 3000)
+    with (
+        running(short_path, orders(shards[0])) as it,
+        Subscriber(it.endpoint, states=True, timeout_s=DEADLINE_S) as results,
+    ):
+        shards[0].worker.publish(replace(STATE, camera_id="gate"))
+        next_state(results, "gate", "degraded")
+        it.proxy.stop()
+        monkeypatch.setattr(it.proxy, "stop", lambda: None)
+        it.thread.join(0.3)  # One that does not wait has ended by now.
+        shards[0].worker.publish(frame("gate", 7))
+        assert results.receive().frame_id == 7
 
 
 def test_proxy_newcomer_gets_the_newest_of_each_topic_though_nothing_is_published(shards, short_path: Path):

@@ -13,7 +13,8 @@ from pipeline.client import Key
 from pipeline.config import load_fleet
 from pipeline.config.values import Fleet
 from pipeline.errors import DetectorError, PipelineError, SubscriberTimeout
-from pipeline.scale.shard import Shard, ShardKeys, ShardSpec
+from pipeline.scale import shard as shards
+from pipeline.scale.shard import LEASE_S, Shard, ShardKeys, ShardSpec
 from tests.waiting import DEADLINE_S, wait_until
 
 NAMES = ("gate", "yard")
@@ -32,6 +33,7 @@ def pairs(tmp_path: Path) -> dict[str, keys.Pair]:
 @pytest.fixture
 def shard(runtime: Path) -> Iterator[Shard]:
     it = Shard(leave=lambda: None)
+    it.stay()
     try:
         yield it
     finally:
@@ -96,5 +98,68 @@ def test_shard_that_nobody_asks_for_ends_by_itself(runtime: Path, fleet: Fleet, 
         it.begin(spec(part(fleet), pairs))
         assert left.wait(DEADLINE_S)
         assert list((runtime / "camfleet").glob("[!.]*")) == []
+    finally:
+        it.end()
+
+
+def test_shard_that_was_ended_still_leaves_with_its_lease(runtime: Path):
+    left = threading.Event()
+    it = Shard(leave=left.set, lease_s=0.1)
+    it.end()
+    assert left.wait(DEADLINE_S)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_shard_that_cannot_be_ended_still_leaves_with_its_lease(runtime: Path, monkeypatch: pytest.MonkeyPatch):
+    def broken(it: Shard) -> None:
+        raise PipelineError("a process does not end")
+
+    left, before = threading.Event(), set(threading.enumerate())
+    with monkeypatch.context() as patched:
+        patched.setattr(Shard, "end", broken)
+        it = Shard(leave=left.set, lease_s=0.1)
+        (lease,) = (thread for thread in threading.enumerate() if thread.name == "lease" and thread not in before)
+        lease.join(DEADLINE_S)
+    it.end()
+    assert left.is_set()
+
+
+class Clock:
+    """A clock that is told; it knows how often it was looked at."""
+
+    def __init__(self) -> None:
+        self.now_s, self.looks = 0.0, 0
+
+    def __call__(self) -> float:
+        self.looks += 1
+        return self.now_s
+
+    def let_look(self, within: Callable) -> None:
+        """Wait until the lease was looked at."""
+        wanted = self.looks + 3
+        wait_until(within, lambda: self.looks >= wanted)
+
+
+def test_shard_that_begins_slowly_is_wanted_from_then_on(
+    runtime: Path, fleet: Fleet, pairs, within: Callable, monkeypatch: pytest.MonkeyPatch
+):
+    clock, left = Clock(), threading.Event()
+
+    def slow(*arguments: object, **settings: object) -> object:
+        clock.now_s += 2 * LEASE_S
+        clock.let_look(within)
+        return whole(*arguments, **settings)
+
+    whole = shards.Fleet
+    monkeypatch.setattr(shards, "Fleet", slow)
+    monkeypatch.setattr(shards, "_LOOK_S", 0.01)
+    it = Shard(leave=left.set, now_s=clock)
+    try:
+        it.begin(spec(part(fleet), pairs))
+        clock.let_look(within)
+        assert not left.is_set()
+        assert it.apply(part(fleet, "gate"), 2).cameras == {"gate"}
+        clock.now_s += 2 * LEASE_S
+        assert left.wait(DEADLINE_S)
     finally:
         it.end()

@@ -66,7 +66,7 @@ class Conductor:
         self._begun = 0
         self._looked_s: float | None = None
         self._placed_for: tuple[int, list[Node], int] | None = None
-        self.moves = Moves(self._adopt())
+        self.moves = self._adopt()
 
     @property
     def feeds(self) -> tuple[Feed, ...]:
@@ -109,6 +109,8 @@ class Conductor:
         """Run as this fleet says from now on; only what has changed moves or is touched."""
         self.fleet, self.version = fleet, self.version + 1
         self.refusals.clear()
+        for held in self._held.values():
+            held.refused.clear()
 
     def drain(self, node: str) -> str:
         """Empty a machine, by its address or the beginning of its id; its id.
@@ -158,31 +160,38 @@ class Conductor:
         self._held.clear()
         self._store.forget()
 
-    def _adopt(self) -> dict[str, str]:
-        """Take up the shards of a front that was there before; where cameras are."""
+    def _adopt(self) -> Moves:
+        """Take up the shards of a front that was there before; where cameras are, and which are on their way."""
         known = self._store.read()
         if known is None:
-            return {}
+            return Moves()
         self._machines = {machine.node_id: machine for machine in self._cluster.machines()}
         # Whatever the file says now, it is another version: shards are told, and those that follow already do nothing.
         self.version, self._drained = known.version + 1, set(known.drained)
-        where: dict[str, str] = {}
         for one in known.shards:
             actor, machine = self._cluster.find(one.name), self._machines.get(one.node_id)
             if actor is not None and machine is not None:
                 self._held[one.name] = held = Held(one.name, machine, actor)
-                where |= {camera_id: shard for camera_id, shard in known.where.items() if shard == one.name}
                 if one.endpoint:
                     cameras = frozenset(one.cameras)
                     held.ready = ShardReady(one.endpoint, self._server_key, known.version, cameras)
                 else:
                     self._ask(held, "begin")
+        where = {camera_id: shard for camera_id, shard in known.where.items() if shard in self._held}
+        leaving: dict[str, str] = {}
+        for one in known.shards:
+            for camera_id in one.cameras if one.name in self._held else ():
+                # Whoever serves a camera of a shard that is gone keeps it, as when the front lives on.
+                if where.setdefault(camera_id, one.name) != one.name:
+                    leaving[camera_id] = one.name
         log.info("a fleet that runs already is taken up", shards=len(self._held), cameras=len(where))
-        return where
+        return Moves(where, leaving)
 
     def _hear(self, held: Held, now_s: float) -> None:
         """What a shard has answered."""
         for method in [method for method, call in held.asked.items() if call.done]:
+            if held.name not in self._held:
+                return  # What it said before was its last.
             try:
                 answer = held.asked.pop(method).result()
             except ActorAway:
@@ -206,7 +215,7 @@ class Conductor:
         elif isinstance(answer, ShardReady):
             if held.ready is None:
                 log.info(f"shard {held.name} serves", machine=held.machine.address)
-            held.ready = answer
+            held.follow(answer)
         elif isinstance(answer, ShardState):
             held.seeing = answer.seeing
             if answer.failed:
@@ -215,8 +224,9 @@ class Conductor:
     def _refused(self, held: Held, method: str, why: str, now_s: float) -> None:
         """A shard cannot serve where it is, or not as this version says."""
         if method == "apply":
-            held.refused = self.version, self.moves.wanted(held.name)
-            self.refusals[held.name] = why
+            held.refused.add(held.asks)
+            if held.asks[0] == self.version:
+                self.refusals[held.name] = why
             log.error(f"shard {held.name} stays as it was: {why}")
         elif method == "begin":
             self._unfit_until_s[held.machine.node_id] = now_s + RETRY_S
@@ -281,35 +291,55 @@ class Conductor:
 
     def _tell(self, held: Held, now_s: float) -> None:
         """Have a shard follow, and ask how it is."""
-        if held.ready is None or held.ends:
+        if held.ends:
             return
-        wanted = self.moves.wanted(held.name)
-        if "apply" not in held.asked and not self._follows(held) and held.refused != (self.version, wanted):
-            self._ask(held, "apply")
-        elif self._drains(held.machine) and not wanted and not held.ready.cameras:
-            self._ask(held, "end")
+        # Also while it begins, which may take longer than a shard goes on that nobody asks for.
         if "ping" not in held.asked and now_s - held.asked_s >= PING_S:
             held.asked_s = now_s
             self._ask(held, "ping")
+        if held.ready is None:
+            return
+        wanted = self.moves.wanted(held.name)
+        if "apply" not in held.asked and (due := self._due(held, held.ready, wanted)) is not None:
+            self._ask_to_follow(held, due, wanted)
+        elif self._drains(held.machine) and not wanted and not held.ready.cameras:
+            self._ask(held, "end")
 
     def _ask(self, held: Held, method: str) -> None:
         if method == "begin":
-            part = self._part(frozenset())
+            held.fleets[self.version] = self.fleet
+            part = self._part(self.fleet, frozenset())
             held.ask("begin", ShardSpec(held.name, held.machine.address, part, self.version, self._keys))
-        elif method == "apply":
-            held.ask("apply", self._part(self.moves.wanted(held.name)), self.version)
         else:
             held.ask(method)
+
+    def _ask_to_follow(self, held: Held, version: int, cameras: frozenset[str]) -> None:
+        held.asks = version, cameras
+        fleet = held.fleets.setdefault(version, self.fleet)
+        held.ask("apply", self._part(fleet, cameras), version)
+
+    def _due(self, held: Held, ready: ShardReady, wanted: frozenset[str]) -> int | None:
+        """Which version a shard is to be asked to follow; None where it does what it can.
+
+        One that cannot follow the newest goes on as before, and still takes up and lets go of cameras.
+        """
+        if (self.version, wanted) == (ready.version, ready.cameras):
+            return None
+        if (self.version, wanted) not in held.refused:
+            return self.version
+        before = ready.version
+        if before not in held.fleets or wanted == ready.cameras or (before, wanted) in held.refused:
+            return None
+        return before
 
     def _follows(self, held: Held) -> bool:
         ready = held.ready
         return ready is not None and (ready.version, ready.cameras) == (self.version, self.moves.wanted(held.name))
 
-    def _part(self, cameras: frozenset[str]) -> Fleet:
-        """The fleet with these cameras and no other."""
-        return self.fleet.model_copy(
-            update={"cameras": {name: one for name, one in self.fleet.cameras.items() if name in cameras}}
-        )
+    def _part(self, fleet: Fleet, cameras: frozenset[str]) -> Fleet:
+        """A version of the fleet with these cameras and no other; those that it does not know are as they are now."""
+        known = {**self.fleet.cameras, **fleet.cameras}
+        return fleet.model_copy(update={"cameras": {name: one for name, one in known.items() if name in cameras}})
 
     def _drains(self, machine: Machine) -> bool:
         return machine.drains or machine.node_id in self._drained

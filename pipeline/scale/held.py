@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from pipeline.config.values import Fleet
 from pipeline.scale.cluster import Actor, Call, Machine
 from pipeline.scale.shard import ShardReady
 
@@ -21,7 +22,9 @@ class Held:
         asked: What it has not answered yet, by method.
         asked_s: When it was last asked how it is.
         seeing: Cameras of which it has detections.
-        refused: The version and the cameras that it could not follow.
+        asks: The version and the cameras that it was last asked to follow.
+        refused: Versions and cameras that it could not follow.
+        fleets: The whole fleet of each version that it was asked to follow, from the one that it follows on.
     """
 
     name: str
@@ -31,11 +34,18 @@ class Held:
     asked: dict[str, Call] = field(default_factory=dict)
     asked_s: float = 0.0
     seeing: frozenset[str] = frozenset()
-    refused: tuple[int, frozenset[str]] | None = None
+    asks: tuple[int, frozenset[str]] = (0, frozenset())
+    refused: set[tuple[int, frozenset[str]]] = field(default_factory=set)
+    fleets: dict[int, Fleet] = field(default_factory=dict)
 
     def ask(self, method: str, *arguments: Any) -> None:
         """Call a method; the answer is looked at later."""
         self.asked[method] = self.actor.call(method, *arguments)
+
+    def follow(self, ready: ShardReady) -> None:
+        """It serves so now; fleets before that one are not needed any more."""
+        self.ready = ready
+        self.fleets = {version: fleet for version, fleet in self.fleets.items() if version >= ready.version}
 
     @property
     def ends(self) -> bool:

@@ -48,12 +48,12 @@ class Moves:
         stretched: Shards that carry more than they do as promised.
     """
 
-    def __init__(self, where: Mapping[str, str] | None = None) -> None:
-        """Begin with what is known."""
+    def __init__(self, where: Mapping[str, str] | None = None, leaving: Mapping[str, str] | None = None) -> None:
+        """Begin with what is known: the shard of each camera, and the old one of each that is on its way."""
         self.where: dict[str, str] = dict(where or {})
         self.homeless: dict[str, str] = {}
         self.stretched: tuple[str, ...] = ()
-        self._leaving: dict[str, _Leaving] = {}
+        self._leaving = {camera_id: _Leaving(shard) for camera_id, shard in (leaving or {}).items()}
 
     @property
     def on_the_way(self) -> frozenset[str]:

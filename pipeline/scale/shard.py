@@ -97,7 +97,12 @@ class ShardState:
 class Shard:
     """A part of a fleet, or, until `begin`, none."""
 
-    def __init__(self, leave: Callable[[], None] = lambda: os._exit(0), lease_s: float = LEASE_S) -> None:
+    def __init__(
+        self,
+        leave: Callable[[], None] = lambda: os._exit(0),
+        lease_s: float = LEASE_S,
+        now_s: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Wait to be told what to serve; `leave` is called when nobody has asked for the shard for so long."""
         self._lock = threading.Lock()
         self._fleet: Fleet | None = None
@@ -106,8 +111,9 @@ class Shard:
         self._address = ""
         # Gone with the process, or with whatever starts next of this user.
         self._folder = Path(tempfile.mkdtemp(prefix="shard-", dir=process_folder()))
-        self._leave, self._lease_s, self._asked_s = leave, lease_s, time.monotonic()
-        self._ended = threading.Event()
+        self._leave, self._lease_s, self._now_s, self._asked_s = leave, lease_s, now_s, now_s()
+        self._begins = False
+        self._unwatched = threading.Event()
         threading.Thread(target=self._watch, name="lease", daemon=True).start()
 
     def begin(self, spec: ShardSpec) -> ShardReady:
@@ -116,15 +122,15 @@ class Shard:
         Raises:
             PipelineError: The model cannot be loaded here, or whatever else a fleet raises.
         """
-        self._asked_s = time.monotonic()
+        self._asked_s = self._now_s()
         with self._lock:
-            if self._ready is None:
-                public = self._write_keys(spec.keys)
-                self._address = spec.address
-                self._fleet = Fleet(self._here(spec.fleet), control=False)
-                self._hearing = _Hearing(self._fleet.inside)
-                self._ready = ShardReady(self._fleet.endpoint, public, spec.version, frozenset(spec.fleet.cameras))
-            return self._ready
+            self._begins = True
+            try:
+                return self._ready or self._serve(spec)
+            finally:
+                # A model may take minutes, in which nobody may be heard; from now on they may again.
+                self._asked_s = self._now_s()
+                self._begins = False
 
     def apply(self, fleet: FleetConfig, version: int) -> ShardReady:
         """Run as this version of the fleet says, with the cameras that it has.
@@ -132,7 +138,7 @@ class Shard:
         Raises:
             PipelineError: It cannot; the shard stays as it was.
         """
-        self._asked_s = time.monotonic()
+        self._asked_s = self._now_s()
         with self._lock:
             if self._fleet is None or self._ready is None:
                 raise PipelineError("this shard serves nothing yet, or any more")
@@ -142,7 +148,7 @@ class Shard:
 
     def ping(self) -> ShardState:
         """How it is; whoever asks says by that that the shard is wanted."""
-        self._asked_s = time.monotonic()
+        self._asked_s = self._now_s()
         fleet, hearing = self._fleet, self._hearing
         if fleet is None or hearing is None:
             return ShardState()
@@ -154,8 +160,10 @@ class Shard:
         return ShardState(hearing.seeing())
 
     def end(self) -> None:
-        """End every process and leave nothing behind. May be called again."""
-        self._ended.set()
+        """End every process and leave nothing behind. May be called again.
+
+        The lease goes on: whoever asked may be gone before it ends the shard's own process.
+        """
         with self._lock:
             if self._hearing is not None:
                 self._hearing.close()
@@ -163,6 +171,18 @@ class Shard:
                 self._fleet.close()
             self._fleet = self._hearing = self._ready = None
             shutil.rmtree(self._folder, ignore_errors=True)
+
+    def stay(self) -> None:
+        """End with the process that holds it and not with the lease, as in tests."""
+        self._unwatched.set()
+
+    def _serve(self, spec: ShardSpec) -> ShardReady:
+        public = self._write_keys(spec.keys)
+        self._address = spec.address
+        self._fleet = Fleet(self._here(spec.fleet), control=False)
+        self._hearing = _Hearing(self._fleet.inside)
+        self._ready = ShardReady(self._fleet.endpoint, public, spec.version, frozenset(spec.fleet.cameras))
+        return self._ready
 
     def _here(self, fleet: FleetConfig) -> FleetConfig:
         """The fleet as it is on this machine."""
@@ -191,11 +211,19 @@ class Shard:
         return keys.read_certificate(secret).public
 
     def _watch(self) -> None:
-        """End with the lease."""
-        while not self._ended.wait(_LOOK_S):
-            if time.monotonic() - self._asked_s > self._lease_s:
-                self.end()
-                self._leave()
+        """End and leave with the lease, whoever has ended it before."""
+        while not self._unwatched.wait(_LOOK_S):
+            if self._is_over():
+                try:
+                    self.end()
+                finally:
+                    self._leave()
+                return
+
+    def _is_over(self) -> bool:
+        """Whether nobody has asked for it for so long."""
+        begins = self._begins  # Read before the time, which is set before this is cleared.
+        return self._now_s() - self._asked_s > self._lease_s and not begins
 
 
 _QUEUE = 10_000

@@ -105,10 +105,7 @@ class Proxy:
             self._looked_s = self._now_s()
             if not self._look():
                 self._await_subscribers(beat, COME_BACK_MS)
-        give_up_ns = self._clock.monotonic_ns() + FAREWELL_MS * NS_PER_MS
-        while (came := {at for at, _ in self._poller.poll(QUIET_MS)}) and self._clock.monotonic_ns() < give_up_ns:
-            if not self._hand_on(came):
-                break
+        self._hand_on_the_rest()
         self._close()
 
     @property
@@ -176,6 +173,15 @@ class Proxy:
                     except _UNREADABLE:
                         log.warning(f"shard {shard} said what cannot be read; is it of another version?")
         return count
+
+    def _hand_on_the_rest(self) -> None:
+        """What shards still say, until they are quiet; whatever else the loop waits for, `stop` first, is over."""
+        rest = zmq.Poller()
+        for inlet in self._inlets.values():
+            rest.register(inlet.socket, zmq.POLLIN)
+        give_up_ns = self._clock.monotonic_ns() + FAREWELL_MS * NS_PER_MS
+        while (came := {at for at, _ in rest.poll(QUIET_MS)}) and self._clock.monotonic_ns() < give_up_ns:
+            self._hand_on(came)
 
     def _take(self, shard: str, topic_bytes: bytes, body: bytes) -> None:
         """A message of a shard."""
