@@ -85,8 +85,9 @@ def spec_of(folder: Path, file_format: str) -> SinkSpec:
 
 
 @contextmanager
-def started(spec: SinkSpec) -> Iterator[multiprocessing.context.ForkServerProcess]:
-    process = CONTEXT.Process(target=run_sink, args=(spec, CONTEXT.Value(c_int64, lock=False)), daemon=True)
+def started(spec: SinkSpec, beat: c_int64 | None = None) -> Iterator[multiprocessing.context.ForkServerProcess]:
+    beat = CONTEXT.Value(c_int64, lock=False) if beat is None else beat
+    process = CONTEXT.Process(target=run_sink, args=(spec, beat), daemon=True)
     process.start()
     try:
         yield process
@@ -140,7 +141,10 @@ def test_file_sink_that_is_killed_twenty_times_has_every_frame_of_every_session(
         finally:
             town.close()
         last = {camera_id: sum(one.camera_id == camera_id for one in town.frames) for camera_id in CAMERAS}
-        with started(spec) as process:
+        beat = CONTEXT.Value(c_int64, lock=False)
+        with started(spec, beat) as process:
+            # The one before may have written everything: this one has to be there before it is told to end.
+            wait_until(within, lambda: beat.value)
             wait_until(within, lambda: all(heard(folder)[f"detections/{one}/".encode()] == last[one] for one in last))
             wait_until(within, lambda: (told := read_figures(folder / "report")) and not told.waiting and told.written)
             os.kill(process.pid, signal.SIGTERM)
