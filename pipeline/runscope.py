@@ -23,9 +23,12 @@ from types import TracebackType
 from typing import IO, Self
 
 import iceoryx2 as iox
+import structlog
 
 from pipeline.errors import SlotError
 from pipeline.orphans import end_orphans
+
+log = structlog.get_logger()
 
 SHARED_MEMORY = Path("/dev/shm")
 _LOCK = "lock"
@@ -114,6 +117,13 @@ class RunScope:
         except iox.NodeListFailure as error:
             raise SlotError(f"cannot look through the fleet's shared memory in {self.directory}: {error}") from error
         return sum(_removed(node[0]) for node in nodes if isinstance(node, iox.NodeState.Dead))
+
+    def free_dead(self) -> None:
+        """`remove_dead`, with a line in the log where that cannot be."""
+        try:
+            self.remove_dead()
+        except SlotError as error:
+            log.warning(f"what a dead process held in shared memory stays until the fleet ends: {error}")
 
     @property
     def shared_lock(self) -> Path:

@@ -36,18 +36,19 @@ import numpy as np
 import psutil
 import zmq
 from msgspec.structs import replace
+from sent_frames import frame_of
 
 from pipeline import keys
 from pipeline.bench import machine
 from pipeline.client import Key
 from pipeline.client import connect as client
 from pipeline.config.keys import Keys
+from pipeline.relay.doors import RelayReady
 from pipeline.relay.guard import make_guard
 from pipeline.relay.outlet import Outlet
-from pipeline.relay.process import RelayReady
 from pipeline.scale.proxy.orders import Feed, Orders
 from pipeline.scale.proxy.process import ProxySpec, run_proxy
-from pipeline.wire import Counts, FrameResult, TrackedBox, encode, publisher_id, stamp
+from pipeline.wire import encode, publisher_id, stamp
 
 CAMERAS = 60
 PROCESSES = 2
@@ -257,7 +258,7 @@ def _publish(known: Keys | None, load: Load, end: Any, report: Connection) -> No
     outlets = [Outlet("tcp://127.0.0.1:0", 10_000, poller, lock=locks.get("bind")) for _ in range(load.shards)]
     report.send([outlet.endpoint for outlet in outlets])
     names = [publisher_id(f"shard{n}") for n in range(load.shards)]
-    frame, number, began_s = _frame(load.objects), 0, time.monotonic()
+    frame, number, began_s = frame_of(load.objects), 0, time.monotonic()
     looked_s = began_s
     while not end.is_set():
         turn, camera = divmod(number, CAMERAS)
@@ -317,42 +318,7 @@ def _idle() -> list[tuple[Any, int]]:
 
 
 def _body(objects: int, number: int) -> bytes:
-    return stamp(encode(_frame(objects)), publisher_id("shard0"), number)
-
-
-def _frame(objects: int) -> FrameResult:
-    box = TrackedBox(
-        track_id=3,
-        class_id=0,
-        class_name="person",
-        score=0.8765,
-        xyxy=(101.25, 220.5, 310.75, 440.125),
-        origin="predicted",
-        since_detected_ms=40.0,
-        uncertainty_px=1.5,
-        velocity_px_s=(50, 0, 52, -1),
-        uncertainty_px_s=12,
-    )
-    return FrameResult(
-        fleet="bench",
-        camera_id="cam0",
-        session_id="a1",
-        session=0,
-        frame_id=0,
-        pts_s=0.28,
-        captured_at_ns=time.time_ns(),
-        capture_clock="rtcp",
-        published_at_ns=time.time_ns(),
-        age_ms=41.0,
-        frame_wh=(1280, 720),
-        origin="predicted",
-        filled_because="stride",
-        stride=2,
-        lost={},
-        counts=Counts(decoded=8, detected=4, filled={"stride": 4}, lost={}),
-        latency_ms={"capture": 5.0, "decode": 1.0, "slot": 2.0, "detect": 28.0, "publish": 2.0},
-        tracks=tuple(replace(box, track_id=number) for number in range(objects)),
-    )
+    return stamp(encode(frame_of(objects)), publisher_id("shard0"), number)
 
 
 def _options() -> argparse.Namespace:

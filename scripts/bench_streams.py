@@ -39,6 +39,7 @@ import numpy as np
 import psutil
 import zmq
 from msgspec.structs import replace
+from sent_frames import frame_of
 
 from pipeline import keys
 from pipeline.bench import machine
@@ -46,8 +47,9 @@ from pipeline.client import Key
 from pipeline.client import connect as client
 from pipeline.config.keys import Keys
 from pipeline.publish import INBOX_QUEUE, Publisher
-from pipeline.relay.process import RelayReady, RelaySpec, run_relay
-from pipeline.wire import Counts, FrameResult, TrackedBox, encode
+from pipeline.relay.doors import RelayReady
+from pipeline.relay.process import RelaySpec, run_relay
+from pipeline.wire import FrameResult, encode
 
 CAMERAS = 12
 SETTLE_S = 1.0
@@ -264,7 +266,7 @@ def _cpu_s(process: psutil.Process) -> float:
 
 def _publish(inbox: str, load: Load, end: Any) -> None:
     """Frames of all cameras by turns, until told to end."""
-    template, number = _frame(load.objects), 0
+    template, number = frame_of(load.objects), 0
     if load.rate_hz is None:
         _flood(inbox, template, end)
         return
@@ -325,39 +327,6 @@ def _subscribe(endpoint: str, key: Key | None, start: Any, end: Any, report: Con
     published = sum(last[topic] - first[topic] + 1 for topic in last)
     report.send(Heard(received.total(), received.total() / max(1, published), ages_ms or [0.0]))
     connection.close()
-
-
-def _frame(objects: int) -> FrameResult:
-    box = TrackedBox(
-        track_id=3,
-        class_id=0,
-        class_name="person",
-        score=0.8765,
-        xyxy=(101.25, 220.5, 310.75, 440.125),
-        origin="predicted",
-        since_detected_ms=40.0,
-        uncertainty_px=1.5,
-    )
-    return FrameResult(
-        fleet="bench",
-        camera_id="cam0",
-        session_id="a1",
-        session=0,
-        frame_id=0,
-        pts_s=0.28,
-        captured_at_ns=time.time_ns(),
-        capture_clock="rtcp",
-        published_at_ns=time.time_ns(),
-        age_ms=41.0,
-        frame_wh=(1280, 720),
-        origin="predicted",
-        filled_because="stride",
-        stride=2,
-        lost={},
-        counts=Counts(decoded=8, detected=4, filled={"stride": 4}, lost={}),
-        latency_ms={"capture": 5.0, "decode": 1.0, "slot": 2.0, "detect": 28.0, "publish": 2.0},
-        tracks=tuple(replace(box, track_id=number) for number in range(objects)),
-    )
 
 
 def _options() -> argparse.Namespace:

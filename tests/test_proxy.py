@@ -18,7 +18,8 @@ from pipeline.clock import SystemClock
 from pipeline.config.keys import Keys, Limited
 from pipeline.errors import SubscriberTimeout
 from pipeline.publish import Publisher
-from pipeline.relay.process import Relay, RelayReady, RelaySpec, run_relay
+from pipeline.relay.doors import RelayReady
+from pipeline.relay.process import Relay, RelaySpec, run_relay
 from pipeline.scale.proxy import loop
 from pipeline.scale.proxy.loop import Proxy
 from pipeline.scale.proxy.orders import Feed, Orderer, Orders

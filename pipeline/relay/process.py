@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
 import os
 import secrets
 import signal
+from collections.abc import Callable
 from ctypes import c_int64
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 import zmq
@@ -31,10 +31,9 @@ from pipeline.publish import (
     Roster,
 )
 from pipeline.relay.audience import Audience
-from pipeline.relay.guard import domain_of, make_guard
+from pipeline.relay.doors import Doors, RelayReady
 from pipeline.relay.history import History
-from pipeline.relay.inside import Inside
-from pipeline.relay.outlet import Encoding, Outlet
+from pipeline.relay.outlet import Encoding
 from pipeline.relay.overview import EVERY_S, Overview
 from pipeline.wire import camera_of
 
@@ -85,21 +84,6 @@ class RelaySpec:
     keys: Keys | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RelayReady:
-    """The relay's word that it is bound.
-
-    Attributes:
-        endpoint: Where subscribers connect, with its port.
-        json_endpoint: The same for JSON; empty where there is none.
-        limited: The same for those who may not hear everything, by the names of their limits.
-    """
-
-    endpoint: str
-    json_endpoint: str = ""
-    limited: dict[str, str] = field(default_factory=dict)
-
-
 def run_relay(spec: RelaySpec, report: Connection, beat: c_int64) -> None:
     """Run a relay in this process until SIGTERM or the parent's end.
 
@@ -108,19 +92,38 @@ def run_relay(spec: RelaySpec, report: Connection, beat: c_int64) -> None:
         report: Gets one `RelayReady`, or the `PublishError` that says why it cannot publish there.
         beat: Set to the monotonic time, ns, whenever the loop turns.
     """
+    serve(spec.name, lambda: Relay(spec, SystemClock()), report, beat)
+
+
+class Publishing(Protocol):
+    """What a process publishes with; `stop` may come from anywhere."""
+
+    @property
+    def ready(self) -> RelayReady:
+        """Where subscribers connect."""
+
+    def run(self, beat: c_int64) -> None:
+        """Hand on until `stop`."""
+
+    def stop(self) -> None:
+        """End soon."""
+
+
+def serve(name: str, bind: Callable[[], Publishing], report: Connection, beat: c_int64) -> None:
+    """Publish in this process until SIGTERM or the parent's end; `name` is for people, the rest as in `run_relay`."""
     ignore_terminal()
     end_with_parent()
-    configure_logs(spec.name)
+    configure_logs(name)
     raise_descriptor_limit()
     try:
-        relay = Relay(spec, SystemClock())
+        publishing = bind()
     except PublishError as error:
         report.send(error)
         raise SystemExit(REFUSED) from None
-    signal.signal(signal.SIGTERM, lambda number, frame: relay.stop())
-    report.send(relay.ready)
+    signal.signal(signal.SIGTERM, lambda number, frame: publishing.stop())
+    report.send(publishing.ready)
     report.close()
-    relay.run(beat)
+    publishing.run(beat)
 
 
 class Relay:
@@ -134,17 +137,7 @@ class Relay:
         """
         self._clock = clock
         self._poller = zmq.Poller()
-        self._guard, locks = make_guard(spec.keys, self._poller)
-        limited = {} if spec.keys is None else spec.keys.limited
-        share = 1 + bool(spec.json_bind) + len(limited)
-
-        def outlet(bind: str, encoding: Encoding, domain: str) -> Outlet:
-            return Outlet(bind, spec.queue, self._poller, encoding, lock=locks.get(domain), share=share)
-
-        self._public = outlet(spec.bind, spec.encoding, "bind")
-        self._json = outlet(spec.json_bind, "json", "json_bind") if spec.json_bind else None
-        self._inside = None if spec.inside is None else Inside(spec.inside, self._poller)
-        self._limited = {name: outlet(one.bind, one.encoding, domain_of(name)) for name, one in limited.items()}
+        self._doors = Doors(spec, self._poller, clock)
         self._address, self._returns = spec.inbox, spec.returns
         self._ledgers = spec.ledgers
         self._inbox: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.PULL)
@@ -158,13 +151,12 @@ class Relay:
     @property
     def ready(self) -> RelayReady:
         """Where subscribers connect."""
-        limited = {name: outlet.endpoint for name, outlet in self._limited.items()}
-        return RelayReady(self._public.endpoint, self._json.endpoint if self._json is not None else "", limited)
+        return self._doors.ready
 
     @property
     def endpoint(self) -> str:
         """Where subscribers connect, with its port."""
-        return self._public.endpoint
+        return self._doors.public.endpoint
 
     def stop(self) -> None:
         """End the loop soon; safe from a signal handler and from any thread."""
@@ -180,7 +172,7 @@ class Relay:
         self._inbox.bind(self._address)
         self._await_subscribers(beat, COME_BACK_MS if self._returns else 0)
         while not self._stopping:
-            self._poller.poll(self._timeout_ms())
+            self._poller.poll(self._doors.due_ms(TURN_MS))
             beat.value = self._clock.monotonic_ns()
             self._hand_on()
             self._tell()
@@ -192,20 +184,14 @@ class Relay:
             self._hand_on()
         self._close()
 
-    @property
-    def _outlets(self) -> list[Outlet]:
-        return [outlet for audience in self._audiences for outlet in audience.outlets]
-
     def _make_audiences(self, spec: RelaySpec, publisher: str) -> list[Audience]:
         """Those who hear everything first, then each group that does not."""
 
         def overview() -> Overview:
             return Overview(spec.fleet, spec.p95_ms, self._now_s(), self._clock.wall_ns())
 
-        inside = None if self._inside is None else self._inside.outlet
-        whole = [outlet for outlet in (self._public, self._json, inside) if outlet is not None]
-        audiences = [Audience(whole, History(publisher, spec.history_mb << 20), overview())]
-        for name, outlet in self._limited.items():
+        audiences = [Audience(self._doors.whole, History(publisher, spec.history_mb << 20), overview())]
+        for name, outlet in self._doors.limited.items():
             assert spec.keys is not None
             cameras = spec.keys.limited[name].cameras
             audiences.append(Audience([outlet], History(publisher, 0), overview(), cameras))
@@ -213,40 +199,17 @@ class Relay:
 
     def _look(self) -> bool:
         """Read who came and what members have missed; False if everybody has just been sent away."""
-        stay = [self._admit(), *(outlet.look() for outlet in self._outlets)]
+        stay = self._doors.look()
         for audience in self._audiences:
             audience.repeat(self._now_s())
-        if self._inside is not None:
-            self._inside.answer(self._audiences[0].history)
-        return all(stay)
-
-    def _admit(self) -> bool:
-        """Say who may come in; False if those of an outlet have just been sent away."""
-        if self._guard is None:
-            return True
-        gone = self._guard.answer(self._now_s())
-        for outlet in self._outlets:
-            for address in outlet.take_refused():
-                self._guard.refuse(self._now_s(), outlet.domain, partial(outlet.complete, address))
-            if outlet.domain in gone:
-                outlet.send_away(FAREWELL_MS)
-        return not gone
+        if self._doors.inside is not None:
+            self._doors.inside.answer(self._audiences[0].history)
+        return stay
 
     def _await_subscribers(self, beat: c_int64, for_ms: int) -> None:
         """Let messages wait until subscribers that were here before are back."""
-        end_ns = self._clock.monotonic_ns() + for_ms * NS_PER_MS
-        while not self._stopping and (left_ns := end_ns - self._clock.monotonic_ns()) > 0:
-            self._poller.poll(-(-left_ns // NS_PER_MS))
-            beat.value = self._clock.monotonic_ns()
-            self._admit()
-            for outlet in self._outlets:
-                outlet.look()
+        self._doors.await_subscribers(beat, for_ms, lambda: self._stopping)
         self._poller.register(self._inbox, zmq.POLLIN)
-
-    def _timeout_ms(self) -> int:
-        """Until a newcomer is served, or the loop turns anyway."""
-        due = [at_s for outlet in self._outlets if (at_s := outlet.repeats.due_s()) is not None]
-        return min([TURN_MS, *(max(0, math.ceil(1000 * (at_s - self._now_s()))) for at_s in due)])
 
     def _hand_on(self) -> None:
         """Everything that has come, up to a bound; never blocks."""
@@ -257,7 +220,7 @@ class Relay:
             except zmq.Again:
                 break
             if topic == QUEUE_TOPIC:
-                for outlet in (self._public, *self._limited.values()):
+                for outlet in (self._doors.public, *self._doors.limited.values()):
                     outlet.resize(int(body))
             elif topic == ROSTER_TOPIC:
                 roster = msgspec.msgpack.decode(body, type=Roster)
@@ -285,12 +248,7 @@ class Relay:
 
     def _close(self) -> None:
         self._inbox.close(linger=0)
-        if self._inside is not None:
-            self._inside.close()
-        for outlet in self._outlets:
-            outlet.close(linger_ms=FAREWELL_MS)
-        if self._guard is not None:
-            self._guard.close()
+        self._doors.close()
 
     def _now_s(self) -> float:
         return self._clock.monotonic_ns() / NS_PER_S

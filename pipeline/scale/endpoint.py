@@ -9,7 +9,7 @@ from pipeline.client.history import RESULTS
 from pipeline.config.values import Publish
 from pipeline.errors import PublishError
 from pipeline.keys import Certificate
-from pipeline.relay.process import RelayReady
+from pipeline.relay.doors import RelayReady
 from pipeline.scale.proxy.orders import Orderer, Orders
 from pipeline.scale.proxy.process import ProxySpec, run_proxy
 from pipeline.supervise.child import ProcessHost

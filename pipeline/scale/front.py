@@ -23,7 +23,7 @@ import structlog
 from pipeline.camera.evidence.order import ClipOrder
 from pipeline.clock import NS_PER_S, Clock, SystemClock
 from pipeline.config.values import Fleet
-from pipeline.errors import ControlError, PipelineError, SlotError
+from pipeline.errors import ControlError, PipelineError
 from pipeline.runscope import RunLease, process_folder
 from pipeline.scale.cluster import Cluster
 from pipeline.scale.conductor import Conductor
@@ -281,7 +281,7 @@ class Front:
         while self._wake.poll():
             self._wake.recv_bytes()
         self._inbox.carry_out(self)
-        self._members.tend(self._free_the_dead)
+        self._members.tend(self._lease.scope.free_dead)
         self._endpoint.require()
         self._conductor.tick(self._now_s())
         self._shards, self._settled = self._conductor.shards, self._conductor.settled
@@ -319,12 +319,6 @@ class Front:
     def _nudge(self) -> None:
         if not self._waker.closed:
             self._waker.send_bytes(b"wake")
-
-    def _free_the_dead(self) -> None:
-        try:
-            self._lease.scope.remove_dead()
-        except SlotError as error:
-            log.warning(f"what a dead process held in shared memory stays until the fleet ends: {error}")
 
     def _now_s(self) -> float:
         return self._clock.monotonic_ns() / NS_PER_S

@@ -18,7 +18,7 @@ import structlog
 from pipeline.clock import SystemClock
 from pipeline.config.values import Fleet
 from pipeline.errors import ClusterError, PipelineError
-from pipeline.relay.process import RelayReady
+from pipeline.relay.doors import RelayReady
 from pipeline.runscope import RunLease, process_folder
 from pipeline.scale.cluster import Cluster
 from pipeline.scale.endpoint import Endpoint

@@ -27,7 +27,7 @@ import structlog
 from pipeline.camera.evidence.order import ClipOrder
 from pipeline.clock import NS_PER_S, Clock, SystemClock
 from pipeline.config.values import Fleet
-from pipeline.errors import ControlError, DetectorError, PipelineError, SlotError
+from pipeline.errors import ControlError, DetectorError, PipelineError
 from pipeline.runscope import RunLease, process_folder
 from pipeline.supervise.cameras import Cameras
 from pipeline.supervise.changes import Changes, compare, keep_fixed
@@ -300,7 +300,7 @@ class Supervisor:
     def _tend(self) -> None:
         """Look after every process once."""
         self._inbox.carry_out(self)
-        self._members.tend(self._free_the_dead)
+        self._members.tend(self._lease.scope.free_dead)
         self._note_ended()
         self._workers.hand_over()
         self._cameras.tell()
@@ -356,12 +356,6 @@ class Supervisor:
     def _nudge(self) -> None:
         if not self._waker.closed:
             self._waker.send_bytes(b"wake")
-
-    def _free_the_dead(self) -> None:
-        try:
-            self._lease.scope.remove_dead()
-        except SlotError as error:
-            log.warning(f"what a dead process held in shared memory stays until the fleet ends: {error}")
 
     def _now_s(self) -> float:
         return self._clock.monotonic_ns() / NS_PER_S

@@ -18,7 +18,8 @@ from pipeline.config.camera import Camera
 from pipeline.config.keys import Keys
 from pipeline.config.values import Fleet
 from pipeline.errors import DetectorError, PublishError
-from pipeline.relay.process import RelayReady, RelaySpec, run_relay
+from pipeline.relay.doors import RelayReady
+from pipeline.relay.process import RelaySpec, run_relay
 from pipeline.runscope import RunScope
 from pipeline.supervise.budget import RestartBudget
 from pipeline.supervise.child import ProcessHost

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import os
 from ctypes import c_int64
-from functools import partial
 
 import structlog
 import zmq
@@ -14,11 +12,9 @@ from pipeline.clock import NS_PER_MS, NS_PER_S, Clock
 from pipeline.errors import WireError
 from pipeline.foreign import UNREADABLE
 from pipeline.publish import FAREWELL_MS, Roster
-from pipeline.relay.guard import domain_of, make_guard
-from pipeline.relay.inside import Inside
-from pipeline.relay.outlet import Encoding, Outlet
+from pipeline.relay.doors import Doors, RelayReady
 from pipeline.relay.overview import Overview
-from pipeline.relay.process import COME_BACK_MS, RelayReady
+from pipeline.relay.process import COME_BACK_MS
 from pipeline.scale.proxy.hearers import Hearers
 from pipeline.scale.proxy.inlet import Inlet
 from pipeline.scale.proxy.orders import Feed, Orders, read_orders
@@ -49,22 +45,12 @@ class Proxy:
         """
         self._spec, self._clock = spec, clock
         self._poller = zmq.Poller()
-        self._guard, locks = make_guard(spec.keys, self._poller)
+        self._doors = Doors(spec, self._poller, clock)
         limited = {} if spec.keys is None else spec.keys.limited
-        share = 1 + bool(spec.json_bind) + len(limited)
-
-        def outlet(bind: str, encoding: Encoding, domain: str) -> Outlet:
-            return Outlet(bind, spec.queue, self._poller, encoding, lock=locks.get(domain), share=share)
-
-        self._public = outlet(spec.bind, spec.encoding, "bind")
-        self._json = outlet(spec.json_bind, "json", "json_bind") if spec.json_bind else None
-        self._inside = None if spec.inside is None else Inside(spec.inside, self._poller)
-        self._limited = {name: outlet(one.bind, one.encoding, domain_of(name)) for name, one in limited.items()}
-        inside = None if self._inside is None else self._inside.outlet
-        self._all = Hearers([one for one in (self._public, self._json, inside) if one is not None])
+        self._all = Hearers(self._doors.whole)
         self._some = [
             (Hearers([one], limited[name].cameras), Overview(spec.fleet, 150.0, self._now_s(), clock.wall_ns()))
-            for name, one in self._limited.items()
+            for name, one in self._doors.limited.items()
         ]
         self._orders, self._inlets, self._inbox = Orders(), dict[str, Inlet](), self._bind_inbox()
         self._voices, self._teller = Voices(), Teller(spec.fleet, clock)
@@ -77,8 +63,7 @@ class Proxy:
     @property
     def ready(self) -> RelayReady:
         """Where subscribers connect."""
-        limited = {name: outlet.endpoint for name, outlet in self._limited.items()}
-        return RelayReady(self._public.endpoint, self._json.endpoint if self._json is not None else "", limited)
+        return self._doors.ready
 
     def stop(self) -> None:
         """End the loop soon; safe from a signal handler and from any thread."""
@@ -94,7 +79,7 @@ class Proxy:
         self._await_subscribers(beat, COME_BACK_MS if self._spec.returns else 0)
         self._follow(self._spec.orders)
         while not self._stopping:
-            came = {at for at, _ in self._poller.poll(self._timeout_ms())}
+            came = {at for at, _ in self._poller.poll(self._doors.due_ms(self._teller.due_ms()))}
             beat.value = self._clock.monotonic_ns()
             self._hand_on(came)
             self._tell()
@@ -115,10 +100,6 @@ class Proxy:
     @property
     def _hearers(self) -> list[Hearers]:
         return [self._all, *(hearers for hearers, _ in self._some)]
-
-    @property
-    def _outlets(self) -> list[Outlet]:
-        return [outlet for hearers in self._hearers for outlet in hearers.outlets]
 
     def _bind_inbox(self) -> zmq.Socket[bytes] | None:
         if not self._spec.inbox:
@@ -193,7 +174,7 @@ class Proxy:
         camera_id = camera_of(topic_bytes)
         if not self._voices.hears(shard, topic_bytes, camera_id, body) or not self._all.hand_on(topic_bytes, body):
             return
-        if self._inside is not None:
+        if self._doors.inside is not None:
             self._passed.add(topic_bytes, body, self._now_s())
         for hearers, overview in self._some:
             if hearers.may_hear(camera_id) and hearers.hand_on(topic_bytes, body):
@@ -228,29 +209,17 @@ class Proxy:
         """Say something of its own."""
         body = self._teller.number(message)
         hearers.hand_on(message.topic, body)
-        if hearers is self._all and self._inside is not None:
+        if hearers is self._all and self._doors.inside is not None:
             self._passed.add(message.topic, body, self._now_s())
 
     def _look(self) -> bool:
         """Read who came and what members have missed; False if everybody has just been sent away."""
-        stay = [self._admit(), *(outlet.look() for outlet in self._outlets)]
+        stay = self._doors.look()
         for hearers in self._hearers:
             hearers.repeat(self._now_s())
-        if self._inside is not None:
-            self._inside.answer(self._passed)
-        return all(stay)
-
-    def _admit(self) -> bool:
-        """Say who may come in; False if those of an outlet have just been sent away."""
-        if self._guard is None:
-            return True
-        gone = self._guard.answer(self._now_s())
-        for outlet in self._outlets:
-            for address in outlet.take_refused():
-                self._guard.refuse(self._now_s(), outlet.domain, partial(outlet.complete, address))
-            if outlet.domain in gone:
-                outlet.send_away(FAREWELL_MS)
-        return not gone
+        if self._doors.inside is not None:
+            self._doors.inside.answer(self._passed)
+        return stay
 
     def _await_subscribers(self, beat: c_int64, for_ms: int) -> None:
         """Let messages wait until subscribers that were here before are back."""
@@ -258,32 +227,16 @@ class Proxy:
         heard += [] if self._inbox is None else [self._inbox]
         for one in heard:
             self._poller.unregister(one)
-        end_ns = self._clock.monotonic_ns() + for_ms * NS_PER_MS
-        while not self._stopping and (left_ns := end_ns - self._clock.monotonic_ns()) > 0:
-            self._poller.poll(-(-left_ns // NS_PER_MS))
-            beat.value = self._clock.monotonic_ns()
-            self._admit()
-            for outlet in self._outlets:
-                outlet.look()
+        self._doors.await_subscribers(beat, for_ms, lambda: self._stopping)
         for one in heard:
             self._poller.register(one, zmq.POLLIN)
-
-    def _timeout_ms(self) -> int:
-        """Until a newcomer is served, or the loop turns anyway."""
-        due = [at_s for outlet in self._outlets if (at_s := outlet.repeats.due_s()) is not None]
-        return min([self._teller.due_ms(), *(max(0, math.ceil(1000 * (at_s - self._now_s()))) for at_s in due)])
 
     def _close(self) -> None:
         for inlet in self._inlets.values():
             inlet.close()
         if self._inbox is not None:
             self._inbox.close(linger=0)
-        if self._inside is not None:
-            self._inside.close()
-        for outlet in self._outlets:
-            outlet.close(linger_ms=FAREWELL_MS)
-        if self._guard is not None:
-            self._guard.close()
+        self._doors.close()
         os.close(self._stop_fd)
 
     def _now_s(self) -> float:

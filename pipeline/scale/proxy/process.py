@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import signal
 from ctypes import c_int64
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from pipeline.child import end_with_parent, ignore_terminal, raise_descriptor_limit
 from pipeline.clock import SystemClock
 from pipeline.config.keys import Keys
-from pipeline.errors import PublishError
 from pipeline.keys import Certificate
-from pipeline.logs import configure_logs
 from pipeline.relay.outlet import Encoding
-from pipeline.relay.process import REFUSED
+from pipeline.relay.process import serve
 from pipeline.scale.proxy.orders import Orders
 
 
@@ -62,18 +58,6 @@ def run_proxy(spec: ProxySpec, report: Connection, beat: c_int64) -> None:
         report: Gets one `RelayReady`, or the `PublishError` that says why it cannot publish there.
         beat: Set to the monotonic time, ns, whenever the loop turns.
     """
-    ignore_terminal()
-    end_with_parent()
-    configure_logs(spec.name)
-    raise_descriptor_limit()
     from pipeline.scale.proxy.loop import Proxy
 
-    try:
-        proxy = Proxy(spec, SystemClock())
-    except PublishError as error:
-        report.send(error)
-        raise SystemExit(REFUSED) from None
-    signal.signal(signal.SIGTERM, lambda number, frame: proxy.stop())
-    report.send(proxy.ready)
-    report.close()
-    proxy.run(beat)
+    serve(spec.name, lambda: Proxy(spec, SystemClock()), report, beat)
