@@ -8,28 +8,22 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from threading import Thread
-from typing import IO, TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from typer.core import TyperCommand
 
-if TYPE_CHECKING:
-    from rich.console import Console
+from pipeline.cli.live import live_table, terminal_of
 
+if TYPE_CHECKING:
     from pipeline.config.values import Fleet
     from pipeline.observe.tally import FleetTally
-    from pipeline.observe.watch import FleetWatch
     from pipeline.supervise.running import Ready, Running
     from pipeline.supervise.watch import Stamp
     from pipeline.tune.use import Tuned
 
-REFRESH_HZ = 2
-PRINTING_END_S = 1.0
-"""How long the last log lines may take to come out."""
 ANY_PORT = -1
 """`--page` without a port: where the fleet file says."""
-LAST_LINE = "\x04 end of the log\n"
 
 
 class RunCommand(TyperCommand):
@@ -125,7 +119,7 @@ def run(
         choose_log_format(log_format)
     configure_logs("fleet")
     folder = fleet_file.absolute().parent
-    with _terminal(quiet) as terminal, _prepared(fleet, on, folder) as supervisor, ExitStack() as stack:
+    with terminal_of(quiet) as terminal, _prepared(fleet, on, folder) as supervisor, ExitStack() as stack:
         received = _stop_on_signals(supervisor)
         if tuned.words:
             _tell(f"profile {tuned.words}")
@@ -138,7 +132,7 @@ def run(
         if supervisor.page:
             _tell(f"page: {supervisor.page}")
         with FleetWatch(ready.inside, list(fleet.cameras), fleet.slo.p95_ms) as watch:
-            with _table(terminal, watch, supervisor):
+            with live_table(terminal, watch, supervisor):
                 supervisor.run(duration or None)
             # While the watch still listens: the last frames count too.
             supervisor.close()
@@ -223,68 +217,6 @@ def _workers(ready: Ready) -> str:
     if len(words) == 1:
         return next(iter(words.values()))
     return "; ".join(f"{name}: {what}" for name, what in words.items())
-
-
-@contextmanager
-def _terminal(quiet: bool) -> Iterator[Console | None]:
-    """The terminal to draw a live table on, or None where there is none.
-
-    Meanwhile everything that is written to stderr, by this process and those it starts, comes out above the table
-    instead of across it.
-    """
-    from rich.console import Console
-
-    from pipeline.stderr import lossy
-
-    if quiet or not sys.stderr.isatty():
-        yield None
-        return
-    own = os.dup(2)
-    reading, writing = os.pipe()
-    console = Console(file=lossy(own), force_terminal=True)
-    printing = Thread(target=_print_lines, args=(os.fdopen(reading, errors="replace"), console), daemon=True)
-    os.dup2(writing, 2)
-    printing.start()
-    try:
-        yield console
-    finally:
-        os.dup2(own, 2)
-        # The fork server keeps the pipe open as long as this process lives, so its end would never be read.
-        os.write(writing, LAST_LINE.encode())
-        printing.join(PRINTING_END_S)
-        os.close(own)
-
-
-def _print_lines(lines: IO[str], console: Console) -> None:
-    for line in iter(lines.readline, LAST_LINE):
-        console.out(line.rstrip("\n"), highlight=False)
-
-
-@contextmanager
-def _table(terminal: Console | None, watch: FleetWatch, supervisor: Running) -> Iterator[None]:
-    """A live table on the terminal, if there is one."""
-    from rich.live import Live
-
-    from pipeline.observe.promise import Promise
-    from pipeline.observe.table import FleetTable
-
-    if terminal is None:
-        yield
-        return
-
-    def table() -> FleetTable:
-        """By the fleet file of now, which may have changed."""
-        fleet = supervisor.fleet
-        return FleetTable(watch.live(), f"fleet {fleet.name}", Promise.of(fleet))
-
-    with Live(
-        get_renderable=table,
-        console=terminal,
-        refresh_per_second=REFRESH_HZ,
-        redirect_stdout=False,
-        redirect_stderr=False,
-    ):
-        yield
 
 
 @contextmanager
