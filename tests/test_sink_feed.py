@@ -10,16 +10,16 @@ from unittest.mock import patch
 import msgspec
 import pytest
 
+from pipeline.client.inlet import Hearing, Position
 from pipeline.clock import SystemClock
 from pipeline.config.sinks.base import SinkSettings
 from pipeline.config.sinks.choice import sink_of
 from pipeline.errors import SinkError
 from pipeline.sink.choose import Choice
 from pipeline.sink.feed import Feed, SinkSpec
-from pipeline.sink.inlet import Hearing
 from pipeline.sink.protocol import Refused
 from pipeline.sink.report import SinkFigures, read_figures, write_figures
-from pipeline.sink.spool import Position, Spool
+from pipeline.sink.spool import Spool
 from pipeline.sink.writer import FIRST_PAUSE_S, LONGEST_PAUSE_S, Writer, pause_s
 from pipeline.wire import FrameResult, encode
 from tests.publishing import Publisher

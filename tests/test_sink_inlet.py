@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.client.history import RESULTS
-from pipeline.sink.inlet import Inlet
-from pipeline.sink.spool import Position
+from pipeline.client.inlet import Inlet, Position
 from pipeline.wire import FrameResult
 from tests.sinks import frame
 from tests.test_relay import Running, running
@@ -120,7 +119,7 @@ def test_inlet_counts_what_the_publisher_has_no_more(folder: Path, within: Calla
 
 
 def test_inlet_whose_publisher_does_not_answer_goes_on(folder: Path, within: Callable, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("pipeline.sink.inlet.ANSWER_S", 0.05)
+    monkeypatch.setattr("pipeline.client.inlet.ANSWER_S", 0.05)
     with running(folder) as publisher:
         send(publisher, range(5))
         inlet = Inlet(f"ipc://{folder / RESULTS}", None, {}, run=folder / "nowhere")

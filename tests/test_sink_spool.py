@@ -11,10 +11,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pipeline.client.inlet import Position
 from pipeline.errors import SinkError
-from pipeline.sink.spool import ROW_BYTES, Position, Spool
+from pipeline.sink.spool import ROW_BYTES, Spool
 from pipeline.sink.spoolfile import DAMAGED, FILE
-from pipeline.sink.state import state_folder
+from pipeline.statefolder import state_folder
 
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["pipeline.sink.process"])

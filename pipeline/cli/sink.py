@@ -88,7 +88,7 @@ def sink(
     from pipeline.clock import SystemClock
     from pipeline.sink.feed import Feed, SinkSpec
     from pipeline.sink.protocol import Place
-    from pipeline.sink.state import state_folder
+    from pipeline.statefolder import state_folder
 
     folder = spool or state_folder(fleet, "sinks", name)
     place = Place(name, fleet, Path.cwd())
@@ -118,7 +118,7 @@ def _name(name: str) -> str:
 
 def _fleet_at(endpoint: str, key: Key | None, stop: threading.Event) -> str | None:
     """The name of the fleet that publishes there, as soon as it says something; None if that is not waited for."""
-    from pipeline.sink.inlet import Inlet
+    from pipeline.client.inlet import Inlet
 
     inlet = Inlet(endpoint, None, {}, key=key)
     try:

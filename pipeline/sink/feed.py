@@ -10,12 +10,12 @@ from pathlib import Path
 import structlog
 
 from pipeline.client import Key
+from pipeline.client.inlet import Heard, Inlet
 from pipeline.clock import NS_PER_S, Clock
 from pipeline.config.sinks.base import SinkSettings
 from pipeline.errors import SinkError
 from pipeline.redact import redact
 from pipeline.sink.choose import Choice
-from pipeline.sink.inlet import Heard, Inlet
 from pipeline.sink.opening import open_sink
 from pipeline.sink.protocol import Place
 from pipeline.sink.report import SinkFigures

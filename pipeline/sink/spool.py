@@ -20,10 +20,11 @@ from typing import TypeVar
 
 import structlog
 
+from pipeline.client.inlet import Position
 from pipeline.clock import NS_PER_S
 from pipeline.errors import SinkError
 from pipeline.sink.spoolfile import LOCK, WRONG, Damaged, is_damage, open_file, own, set_aside
-from pipeline.sink.state import private_folder
+from pipeline.statefolder import private_folder
 
 log = structlog.get_logger()
 
@@ -32,14 +33,6 @@ ROW_BYTES = 48
 SPARE_PAGES = 4096
 """Empty pages that stay in the file, 16 MB; more are given back, as many at a time."""
 R = TypeVar("R")
-
-
-@dataclass(frozen=True, slots=True)
-class Position:
-    """How far a topic was heard: the number of its newest message, and which life of the publisher counts so."""
-
-    publisher: str
-    number: int
 
 
 @dataclass(frozen=True, slots=True)

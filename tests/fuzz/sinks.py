@@ -6,11 +6,12 @@ from pathlib import Path
 
 import msgspec
 
+from pipeline.client.inlet import Position
 from pipeline.config.sinks.options import sink_by_options
 from pipeline.errors import PipelineError, WireError
 from pipeline.sink.motbook import MotLines
 from pipeline.sink.parquetbook import read_journal
-from pipeline.sink.spool import Position, Spool
+from pipeline.sink.spool import Spool
 from pipeline.sink.spoolfile import FILE
 from pipeline.sink.textbook import CommaLines, JsonLines
 from pipeline.wire import FrameResult

@@ -1,4 +1,4 @@
-"""Where sinks keep what must outlive them: this user's state directory."""
+"""Where processes keep what must outlive them: this user's state directory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a sink hears of a fleet: an ordinary subscriber, which knows how far it has heard."""
+"""What sinks and rules hear of a fleet: an ordinary subscriber, which knows how far it has heard."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from pipeline.client.history import missed
 from pipeline.errors import PipelineError, WireError
 from pipeline.foreign import UNREADABLE
 from pipeline.redact import redact
-from pipeline.sink.spool import Position
 from pipeline.wire import Message, decode, prefixes
 
 log = structlog.get_logger()
@@ -27,6 +26,14 @@ ANSWER_S = 3.0
 """How long the publisher may take to say what was missed; the sink's heart may be silent for longer."""
 ASK_AGAIN_S = 5.0
 """How soon one is asked again that did not answer; messages go on meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How far a topic was heard: the number of its newest message, and which life of the publisher counts so."""
+
+    publisher: str
+    number: int
 
 
 @dataclass(frozen=True, slots=True)
