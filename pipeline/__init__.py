@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         RenderError,
         ReplayError,
         RtspError,
+        RuleError,
         SinkError,
         SlotError,
         SourceError,
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from pipeline.fleet import Fleet
     from pipeline.overlay import Trails, draw
     from pipeline.supervise.changes import Changes
-    from pipeline.wire import CameraState, Counts, FleetState, FrameResult, TrackedBox
+    from pipeline.wire import CameraState, Counts, Event, FleetState, FrameResult, TrackedBox
 
 __all__ = [
     "AsyncSubscriber",
@@ -57,6 +58,7 @@ __all__ = [
     "Counts",
     "DetectorError",
     "EvaluationError",
+    "Event",
     "Fleet",
     "FleetState",
     "FrameResult",
@@ -68,6 +70,7 @@ __all__ = [
     "RenderError",
     "ReplayError",
     "RtspError",
+    "RuleError",
     "SinkError",
     "SlotError",
     "SourceError",
@@ -89,7 +92,7 @@ _HOMES = {
     **dict.fromkeys(("AsyncSubscriber", "Key", "Statistics", "Subscriber"), "client"),
     "load_fleet": "config",
     **dict.fromkeys(("Trails", "draw"), "overlay"),
-    **dict.fromkeys(("CameraState", "Counts", "FleetState", "FrameResult", "TrackedBox"), "wire"),
+    **dict.fromkeys(("CameraState", "Counts", "Event", "FleetState", "FrameResult", "TrackedBox"), "wire"),
 }
 """The module of each public name; errors are the rest."""
 

@@ -15,6 +15,7 @@ PipelineError
 ├── SubscriberClosed     the subscriber was closed, by this thread or another
 ├── SinkError            results cannot be kept, or read back, where they should
 ├── RenderError          results cannot be drawn on a recording, or do not fit it
+├── RuleError            a zone or line does not fit the camera's picture, or results cannot be judged by it
 ├── ReplayError          a recording cannot be served as a camera
 ├── RtspError            what a client sent is not RTSP
 ├── ProfileError         a running fleet cannot be measured
@@ -87,6 +88,10 @@ class SinkError(PipelineError):
 
 class RenderError(PipelineError):
     """Results cannot be drawn on a recording, or do not fit it."""
+
+
+class RuleError(PipelineError):
+    """A zone or line does not fit the camera's picture, or results cannot be judged by it."""
 
 
 class ReplayError(PipelineError):

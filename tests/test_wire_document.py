@@ -27,6 +27,7 @@ SECTIONS = {
     "FrameResult": (EVERY, "A frame"),
     "TrackedBox": ("An object",),
     "Counts": ("Counts",),
+    "Event": (EVERY, "An event"),
     "CompactFrame": (EVERY, "A frame", "A compact frame"),
     "Columns": ("Columns",),
     "CameraState": (EVERY, "A camera"),
@@ -85,10 +86,8 @@ def test_document_has_every_key_with_its_type_and_value_if_absent(name: str):
         assert "schema" in written
 
 
-def test_document_has_every_topic_and_the_reserved_one():
-    topics = set(re.findall(r"^\| `(\w+)/", section("Transport"), re.MULTILINE))
-    assert topics == {*KINDS, "events"}
-    assert "events" not in KINDS
+def test_document_has_every_topic():
+    assert set(re.findall(r"^\| `(\w+)/", section("Transport"), re.MULTILINE)) == set(KINDS)
 
 
 def test_document_says_which_words_a_camera_may_be_in():

@@ -6,6 +6,7 @@ from pipeline.wire import (
     CameraFigures,
     CameraState,
     Counts,
+    Event,
     FleetState,
     FrameResult,
     ProcessFigures,
@@ -98,4 +99,26 @@ FLEET = FleetState(
         ),
     ),
 )
-ALL = (FRAME, STATE, FLEET)
+EVENT = Event(
+    fleet="town",
+    camera_id="gate",
+    event_id="5d1c7a90b3e2f468",
+    phase="end",
+    rule="drive",
+    happening="dwell",
+    condition="dwell > 30s",
+    at_ns=1_760_000_000_000_000_000,
+    error_ms=12.5,
+    lasted_s=41.2,
+    direction=None,
+    object_id="0000000001f0:3",
+    session_id="0000000001f0",
+    track_id=3,
+    class_name="person",
+    score=0.9,
+    xyxy=(10.0, 20.0, 110.0, 220.5),
+    count=2,
+    frame_id=7,
+    revised=True,
+)
+ALL = (FRAME, STATE, FLEET, EVENT)

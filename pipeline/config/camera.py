@@ -16,6 +16,7 @@ from pydantic import (
 from pydantic_core import PydanticKnownError
 
 from pipeline.config.base import Name, Number, Value, Whole, mistake
+from pipeline.config.rules import Rules
 from pipeline.config.url import CameraUrl
 
 
@@ -299,8 +300,8 @@ class CameraSettings(Value):
         return self
 
 
-class Camera(CameraSettings):
-    """One camera with all its settings, its own before those of `defaults`.
+class Camera(Rules, CameraSettings):
+    """One camera with all its settings, its own before those of `defaults`, and its rules.
 
     Attributes:
         camera_id: Its name, the key under `cameras`.
@@ -319,6 +320,11 @@ class Camera(CameraSettings):
         description="A second stream of the same camera, larger than the first: its latest seconds are kept as they "
         "come, not decoded, and `camfleet clip` writes them. Set it to the main stream where `url` is the sub-stream.",
     )
+
+    @property
+    def rules(self) -> Rules:
+        """What in its picture is an event."""
+        return Rules(zones=self.zones, lines=self.lines)
 
     @property
     def silence_s(self) -> float:

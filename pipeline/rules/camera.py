@@ -1,0 +1,118 @@
+"""The rules of one camera: every frame's result in, the events that it brings out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import msgspec
+import numpy as np
+
+from pipeline.config.rules import Anchor, Rule, Rules
+from pipeline.errors import RuleError
+from pipeline.rules.geometry import Places, Points, anchor
+from pipeline.rules.lines import AtLine, LineState
+from pipeline.rules.objects import Here, Objects, Seen
+from pipeline.rules.tell import Teller
+from pipeline.rules.zones import AtZone, ZoneState
+from pipeline.wire import FrameResult
+from pipeline.wire.event import Event
+
+
+class RulesState(msgspec.Struct):
+    """All that is remembered of a camera; what can be kept on disk as it is."""
+
+    objects: Objects = msgspec.field(default_factory=Objects)
+    zones: dict[str, ZoneState] = {}
+    lines: dict[str, LineState] = {}
+
+
+class CameraRules:
+    """Judges a camera's results, one after the other; not thread-safe."""
+
+    def __init__(self, rules: Rules, state: bytes = b"") -> None:
+        """Begin, or go on where `state` was.
+
+        Args:
+            rules: The camera's.
+            state: What another one had as `state` before it ended; rules that are new since begin by themselves, those
+                that are gone are forgotten.
+
+        Raises:
+            RuleError: `state` is none.
+        """
+        self.rules = rules
+        try:
+            self._state = msgspec.msgpack.decode(state, type=RulesState) if state else RulesState()
+        except msgspec.DecodeError as error:
+            raise RuleError(f"what is remembered of events is damaged ({error}); delete it to begin anew") from None
+        self._state.zones = {name: self._state.zones.get(name) or ZoneState() for name in rules.zones}
+        self._state.lines = {name: self._state.lines.get(name) or LineState() for name in rules.lines}
+        self._places: Places | None = None
+        self._picture_wh = (0, 0)
+
+    @property
+    def state(self) -> bytes:
+        """All that is remembered: with it another one goes on as if nothing had been."""
+        return msgspec.msgpack.encode(self._state)
+
+    def update(self, result: FrameResult) -> list[Event]:
+        """The events that a frame brings.
+
+        Args:
+            result: The next frame of the camera. One of which nothing is known (`skipped`) brings none, and is no time
+                in which nothing was there.
+
+        Raises:
+            RuleError: A zone or line lies outside the picture.
+        """
+        if result.origin == "skipped":
+            return []
+        places, now_ns = self._fit(result), self._state.objects.moment(result)
+        here = self._state.objects.update(result, now_ns)
+        sight = _Sight(result, now_ns, here, list(self._state.objects.forget()))
+        return [*self._of_zones(sight, places), *self._of_lines(sight, places)]
+
+    def _of_zones(self, sight: _Sight, places: Places) -> Iterator[Event]:
+        for name, zone in self.rules.zones.items():
+            area = places.areas[name]
+            at_zone = AtZone(zone, self._state.zones[name], sight.teller(name, zone), area)
+            for seen in sight.gone:
+                yield from at_zone.lose(seen)
+            yield from at_zone.see(sight.here, area.has(sight.points(zone.on)))
+
+    def _of_lines(self, sight: _Sight, places: Places) -> Iterator[Event]:
+        for name, line in self.rules.lines.items():
+            barrier = places.barriers[name]
+            at_line = AtLine(line, self._state.lines[name], sight.teller(name, line), barrier)
+            for seen in sight.gone:
+                yield from at_line.lose(seen)
+            yield from at_line.see(sight.here, barrier.sides_px(sight.points(line.on)))
+
+    def _fit(self, result: FrameResult) -> Places:
+        """Zones and lines in pixels of this frame."""
+        if self._places is None or result.frame_wh != self._picture_wh:
+            try:
+                self._places, self._picture_wh = Places.of(self.rules, result.frame_wh), result.frame_wh
+            except RuleError as error:
+                raise RuleError(f"camera {result.camera_id}: {error}") from None
+        return self._places
+
+
+class _Sight:
+    """What there is to be judged on a frame."""
+
+    def __init__(self, frame: FrameResult, now_ns: int, here: Sequence[Here], gone: Sequence[Seen]) -> None:
+        self.here, self.gone = here, gone
+        self._frame, self._now_ns = frame, now_ns
+        self._known: dict[Anchor, Points] = {}
+
+    def teller(self, name: str, rule: Rule) -> Teller:
+        """What makes the events of a rule on it."""
+        return Teller(self._frame, self._now_ns, name, rule)
+
+    def points(self, on: Anchor) -> Points:
+        """(N, 2) float64, px: the point of each box that rules look at, computed when it is first asked for."""
+        if on not in self._known:
+            points = [anchor(one.box.xyxy, on) for one in self.here]
+            self._known[on] = np.array(points, np.float64).reshape(-1, 2)
+        return self._known[on]

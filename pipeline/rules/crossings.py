@@ -1,0 +1,133 @@
+"""A line, and who crosses it in which direction, when.
+
+Boxes tremble, and an object that stands on a line would cross it again and again. So it is on a side when it is clear
+of the line by a margin, or when it has stayed there for a while; what it did in between counts as one crossing, or as
+none. When it crossed is drawn between the two detections on either side of the line.
+
+An object is first seen some detections after it came, and may have crossed a line meanwhile: where it comes from is
+known when it has been seen moving, and if it is across the line within the time that a tracker takes to be sure, it
+has crossed it.
+"""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+
+from pipeline.clock import NS_PER_S
+from pipeline.config.rules import Anchor
+from pipeline.rules.geometry import Barrier, anchor
+from pipeline.rules.objects import Look, Seen
+
+MARGIN = 0.05
+"""Of its height, that an object must be clear of a line."""
+LEAST_MARGIN_PX = 2.0
+STAYS_S = 0.5
+"""Or so long beyond it, however close."""
+BACK_S = 0.4
+"""How long an object may have been there before it was first seen."""
+BACK_LOOKS_S = 0.2
+"""How long it must have been seen moving before it is known where it comes from."""
+
+
+class Crossing(msgspec.Struct, frozen=True):
+    """An object crossed a line.
+
+    Attributes:
+        at_ns: When.
+        error_ms: One standard deviation of that.
+        inwards: From the line's left to its right.
+    """
+
+    at_ns: int
+    error_ms: float
+    inwards: bool
+
+
+class Side(msgspec.Struct):
+    """On which side of a line an object is; what can be kept on disk as it is.
+
+    Attributes:
+        side: -1 left, 1 right; for certain.
+        last_ns: Its last detection.
+        last_xy: Where it was, px.
+        last_px: How far from the line, negative on its left.
+        over: That it is on the other side now, perhaps only for a moment.
+        traced: Whether it has been looked at where it comes from.
+        count: How often it crossed.
+    """
+
+    side: int
+    last_ns: int
+    last_xy: tuple[float, float]
+    last_px: float
+    over: Crossing | None = None
+    over_ns: int = 0
+    traced: bool = False
+    count: int = 0
+
+    def update(self, seen: Seen, look: Look, distance_px: float, barrier: Barrier, on: Anchor) -> Crossing | None:
+        """The crossing that a detection confirms.
+
+        Args:
+            seen: The object.
+            look: Its newest detection.
+            distance_px: From the line drawn on without end to the point of the box that is looked at, negative on the
+                left.
+            barrier: The line.
+            on: Which point of the box is looked at.
+        """
+        point = anchor(look.xyxy, on)
+        now = 1 if distance_px > 0 else -1 if distance_px < 0 else (1 if self.last_px > 0 else -1)
+        traced = self._trace(seen, look, barrier, on)
+        if now == self.side:
+            self.over = None
+        elif self.over is None:
+            self._cross(look, point, distance_px, barrier)
+        self.last_ns, self.last_xy, self.last_px = look.at_ns, point, distance_px
+        if now == self.side:
+            return traced
+        margin_px = max(LEAST_MARGIN_PX, MARGIN * look.height_px)
+        if abs(distance_px) < margin_px and look.at_ns - self.over_ns < STAYS_S * NS_PER_S:
+            return traced
+        self.side, done, self.over = now, self.over, None
+        if done is not None:
+            self.count += 1
+        return done or traced
+
+    def _cross(self, look: Look, point: tuple[float, float], distance_px: float, barrier: Barrier) -> None:
+        """Note that it may have crossed since its last detection, if it did between the line's ends."""
+        self.over_ns = look.at_ns
+        if not barrier.meets((self.last_xy, point)):
+            return
+        way_px = abs(self.last_px) + abs(distance_px)
+        took_ns = look.at_ns - self.last_ns
+        at_ns = self.last_ns + (round(took_ns * abs(self.last_px) / way_px) if way_px > 0 else took_ns)
+        self.over = Crossing(at_ns, error_ms(took_ns, way_px, look.error_px), distance_px > 0)
+
+    def _trace(self, seen: Seen, look: Look, barrier: Barrier, on: Anchor) -> Crossing | None:
+        """The crossing that an object must have made just before it was first seen, once it is known how it moves."""
+        took_s = (look.at_ns - seen.first.at_ns) / NS_PER_S
+        if self.traced or not seen.appeared or took_s < BACK_LOOKS_S:
+            return None
+        self.traced = True
+        first, now = anchor(seen.first.xyxy, on), anchor(look.xyxy, on)
+        back = (first[0] - (now[0] - first[0]) / took_s * BACK_S, first[1] - (now[1] - first[1]) / took_s * BACK_S)
+        if self.count or not barrier.meets((back, first)):
+            return None
+        before_px, first_px = barrier.side_px(back), barrier.side_px(first)
+        if before_px * first_px >= 0:
+            return None
+        share = abs(first_px) / (abs(first_px) + abs(before_px))
+        at_ns = seen.first.at_ns - round(share * BACK_S * NS_PER_S)
+        self.count += 1
+        way_px = abs(first_px) + abs(before_px)
+        return Crossing(at_ns, error_ms(BACK_S * NS_PER_S, way_px, 2 * look.error_px), first_px > 0)
+
+
+def error_ms(took_ns: float, way_px: float, error_px: float) -> float:
+    """How certain the time of a crossing is: the box's error as time, and what a change of speed between may do."""
+    took_ms = took_ns / 1e6
+    by_place = took_ms * error_px / way_px if way_px > 0 else took_ms
+    return min(took_ms, math.hypot(by_place, took_ms / 12))

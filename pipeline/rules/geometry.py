@@ -1,0 +1,136 @@
+"""Zones and lines of one camera in pixels of its picture. Shapely (GEOS) does the geometry; only this file knows it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from pipeline.config.rules import Anchor, Line, Point, Rules, Zone, are_shares
+from pipeline.errors import RuleError
+from pipeline.geometry import WidthHeight
+
+Points = NDArray[np.float64]
+"""(N, 2) float64, x and y in pixels of the source picture."""
+
+_ACROSS = {"bottom": (0.5, 0.5, 0.0, 1.0), "center": (0.5, 0.5, 0.5, 0.5), "top": (0.5, 0.5, 1.0, 0.0)}
+_ACROSS |= {"left": (1.0, 0.0, 0.5, 0.5), "right": (0.0, 1.0, 0.5, 0.5)}
+"""Shares of left and right that make x, and of top and bottom that make y."""
+
+
+def anchor(xyxy: tuple[float, float, float, float], on: Anchor) -> tuple[float, float]:
+    """The point of a box that is looked at, px."""
+    from_left, from_right, from_top, from_bottom = _ACROSS[on]
+    left, top, right, bottom = xyxy
+    return from_left * left + from_right * right, from_top * top + from_bottom * bottom
+
+
+@dataclass(frozen=True, slots=True)
+class Area:
+    """A zone's polygon in pixels."""
+
+    polygon: shapely.Polygon
+
+    @classmethod
+    def of(cls, zone: Zone, picture_wh: WidthHeight) -> Area:
+        """The zone in pictures of this size."""
+        polygon = shapely.Polygon(_in_px(zone.polygon, picture_wh))
+        shapely.prepare(polygon)
+        return cls(polygon)
+
+    def has(self, points: Points) -> NDArray[np.bool_]:
+        """(N,) bool: whether each point is inside; the edges of the picture belong to it where its own lie there."""
+        inside: NDArray[np.bool_] = shapely.intersects_xy(self.polygon, points)
+        return inside
+
+    def distance_px(self, point: tuple[float, float]) -> float:
+        """How far a point is from the zone's edge, inside or outside."""
+        return float(shapely.distance(self.polygon.exterior, shapely.Point(point)))
+
+    def crossed_at(self, path: Sequence[tuple[float, float]]) -> float:
+        """Where a path from one side to the other crosses the edge for the last time, as a share of its length."""
+        line = shapely.LineString(path)
+        meets = shapely.intersection(line, self.polygon.exterior)
+        if line.length <= 0 or meets.is_empty:
+            return 1.0
+        parts = [shapely.Point(corner) for corner in shapely.get_coordinates(meets)]
+        return float(max(shapely.line_locate_point(line, part) for part in parts) / line.length)
+
+
+@dataclass(frozen=True, slots=True)
+class Barrier:
+    """A line in pixels."""
+
+    first: tuple[float, float]
+    second: tuple[float, float]
+
+    @classmethod
+    def of(cls, line: Line, picture_wh: WidthHeight) -> Barrier:
+        """The line in pictures of this size."""
+        first, second = _in_px(line.points, picture_wh)
+        return cls(first, second)
+
+    @property
+    def length_px(self) -> float:
+        """From end to end."""
+        return float(np.hypot(self.second[0] - self.first[0], self.second[1] - self.first[1]))
+
+    def sides_px(self, points: Points) -> NDArray[np.float64]:
+        """(N,) float64: the distance of each point from the line drawn on without end, negative on its left.
+
+        Left as seen from the first end towards the second, in a picture whose y grows downwards.
+        """
+        (x, y), along = self.first, (self.second[0] - self.first[0], self.second[1] - self.first[1])
+        across: NDArray[np.float64] = along[0] * (points[:, 1] - y) - along[1] * (points[:, 0] - x)
+        return across / self.length_px
+
+    def side_px(self, point: tuple[float, float]) -> float:
+        """The same of a single point."""
+        return float(self.sides_px(np.array([point]))[0])
+
+    def meets(self, path: Sequence[tuple[float, float]]) -> bool:
+        """Whether a path meets the line between its ends."""
+        return bool(shapely.intersects(shapely.LineString(path), shapely.LineString([self.first, self.second])))
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Zones and lines of a camera, by name."""
+
+    areas: dict[str, Area]
+    barriers: dict[str, Barrier]
+
+    @classmethod
+    def of(cls, rules: Rules, picture_wh: WidthHeight) -> Places:
+        """Those of a camera whose pictures have this size.
+
+        Raises:
+            RuleError: One lies outside such a picture; the message names it.
+        """
+        for name, points in [(name, zone.polygon) for name, zone in rules.zones.items()] + [
+            (name, line.points) for name, line in rules.lines.items()
+        ]:
+            _require_inside(name, points, picture_wh)
+        return cls(
+            {name: Area.of(zone, picture_wh) for name, zone in rules.zones.items()},
+            {name: Barrier.of(line, picture_wh) for name, line in rules.lines.items()},
+        )
+
+
+def _require_inside(name: str, points: Sequence[Point], picture_wh: WidthHeight) -> None:
+    wide, high = picture_wh
+    beyond = [point for point in points if not are_shares(points) and (point[0] > wide or point[1] > high)]
+    if beyond:
+        x, y = beyond[0]
+        raise RuleError(
+            f"{name}: [{x:g}, {y:g}] is outside the camera's picture, which is {wide}x{high}; shares of it, 0 to 1, "
+            "fit pictures of every size"
+        )
+
+
+def _in_px(points: Sequence[Point], picture_wh: WidthHeight) -> list[tuple[float, float]]:
+    wide, high = picture_wh if are_shares(points) else (1, 1)
+    return [(float(x) * wide, float(y) * high) for x, y in points]

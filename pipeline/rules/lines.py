@@ -1,0 +1,147 @@
+"""The events of a line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from copy import copy
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.config.rules import Condition, Line
+from pipeline.rules.crossings import Crossing, Side
+from pipeline.rules.early import Unsure, settle
+from pipeline.rules.geometry import Barrier, anchor
+from pipeline.rules.objects import Here, Look, Seen
+from pipeline.rules.tell import Teller, concerns
+from pipeline.wire.event import Direction, Event
+
+
+class LineState(msgspec.Struct):
+    """What is remembered of a line.
+
+    Attributes:
+        sides: On which side each object is, by its id.
+        early: The same carried on by predicted boxes, since the last detection; of a rule that does not wait for one.
+        unsure: What was told by that.
+        inwards: How many have crossed it so, since this was begun.
+        outwards: Likewise.
+    """
+
+    sides: dict[str, Side] = {}
+    early: dict[str, Side] = {}
+    unsure: dict[str, Unsure] = {}
+    inwards: int = 0
+    outwards: int = 0
+
+    def count(self, crossing: Crossing) -> None:
+        """One more has crossed."""
+        self.inwards += crossing.inwards
+        self.outwards += not crossing.inwards
+
+    def crossed(self, direction: Direction) -> int:
+        """How many have crossed so."""
+        return self.inwards if direction == "in" else self.outwards
+
+
+@dataclass(frozen=True, slots=True)
+class AtLine:
+    """A line on one frame.
+
+    Attributes:
+        line: The rule.
+        state: What is remembered of it.
+        teller: Makes its events.
+        barrier: The line in pixels.
+    """
+
+    line: Line
+    state: LineState
+    teller: Teller
+    barrier: Barrier
+
+    def see(self, here: Sequence[Here], sides_px: NDArray[np.float64]) -> Iterator[Event]:
+        """The events that a frame brings.
+
+        Args:
+            here: The objects on it.
+            sides_px: (N,) how far each is from the line drawn on without end, negative on its left.
+        """
+        for one, distance_px in zip(here, sides_px.tolist(), strict=True):
+            if one.look is not None:
+                yield from self._detected(one.seen, one.look, distance_px)
+            elif (early := self.state.early.get(one.seen.object_id)) is not None:
+                yield from self._predicted(one, early, distance_px)
+
+    def lose(self, seen: Seen) -> Iterator[Event]:
+        """The events of an object that is gone: what no detection has shown is taken back."""
+        self.state.sides.pop(seen.object_id, None)
+        self.state.early.pop(seen.object_id, None)
+        yield from self._withdraw(seen)
+
+    def _detected(self, seen: Seen, look: Look, distance_px: float) -> Iterator[Event]:
+        side = self.state.sides.get(seen.object_id)
+        if side is None:
+            first = 1 if distance_px > 0 else -1
+            self.state.sides[seen.object_id] = Side(first, look.at_ns, anchor(look.xyxy, self.line.on), distance_px)
+            return
+        crossing = side.update(seen, look, distance_px, self.barrier, self.line.on)
+        if self.line.rests_on == "any":
+            self.state.early[seen.object_id] = copy(side)
+        certain = None if crossing is None else Unsure(crossing.at_ns, side.count, crossing.inwards)
+        answer = settle(self.state.unsure.get(seen.object_id), certain, back=side.over is None)
+        if answer == "withdraw":
+            yield from self._withdraw(seen)
+        if crossing is not None and concerns(self.line, seen):
+            self.state.unsure.pop(seen.object_id, None)
+            self.state.count(crossing)
+            if answer != "confirm":
+                yield from self._tell(seen, side.count, crossing, revised=answer == "revise")
+
+    def _predicted(self, one: Here, early: Side, distance_px: float) -> Iterator[Event]:
+        """What predicted boxes say of an object, where nobody waits for a detection."""
+        look = one.glance(self.teller.now_ns)
+        crossing = early.update(one.seen, look, distance_px, self.barrier, self.line.on)
+        if crossing is not None and concerns(self.line, one.seen):
+            self.state.unsure[one.seen.object_id] = Unsure(crossing.at_ns, early.count, crossing.inwards)
+            yield from self._tell(one.seen, early.count, crossing, ahead=1)
+
+    def _tell(
+        self, seen: Seen, number: int, crossing: Crossing, *, ahead: int = 0, revised: bool = False
+    ) -> Iterator[Event]:
+        """Tell a crossing; `ahead` of its being counted."""
+        direction: Direction = "in" if crossing.inwards else "out"
+        for condition in self._of(direction) if self.teller.is_on(crossing.at_ns) else ():
+            yield self.teller.tell(
+                condition,
+                "once",
+                crossing.at_ns,
+                number,
+                seen=seen,
+                error_ms=crossing.error_ms,
+                count=ahead + self.state.crossed(direction),
+                direction=direction,
+                revised=revised,
+            )
+
+    def _withdraw(self, seen: Seen) -> Iterator[Event]:
+        unsure = self.state.unsure.pop(seen.object_id, None)
+        if unsure is None or not self.teller.is_on(unsure.at_ns):
+            return
+        direction: Direction = "in" if unsure.forward else "out"
+        for condition in self._of(direction):
+            yield self.teller.tell(
+                condition,
+                "once",
+                unsure.at_ns,
+                unsure.number,
+                seen=seen,
+                count=self.state.crossed(direction),
+                direction=direction,
+                withdrawn=True,
+            )
+
+    def _of(self, direction: Direction) -> list[Condition]:
+        return [condition for condition in self.line.when if condition.happening in ("cross", direction)]

@@ -1,0 +1,232 @@
+"""The events of a zone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from copy import copy
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.clock import NS_PER_S
+from pipeline.config.rules import Condition, Zone
+from pipeline.rules.crowd import Crowd
+from pipeline.rules.early import Answer, Unsure, settle
+from pipeline.rules.geometry import Area
+from pipeline.rules.objects import Here, Look, Seen
+from pipeline.rules.tell import Teller, concerns
+from pipeline.rules.visits import Told, Visit
+from pipeline.wire.event import Event, Phase
+
+AGAIN_S = 10.0
+"""What lasts is told again so often."""
+CROWDS = ("count", "nothing")
+
+
+class ZoneState(msgspec.Struct):
+    """What is remembered of a zone.
+
+    Attributes:
+        visits: How each object is to it, by its id.
+        early: The same carried on by predicted boxes, since the last detection; of a rule that does not wait for one.
+        unsure: What was told by that.
+        crowds: By condition.
+    """
+
+    visits: dict[str, Visit] = {}
+    early: dict[str, Visit] = {}
+    unsure: dict[str, Unsure] = {}
+    crowds: dict[str, Crowd] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class AtZone:
+    """A zone on one frame.
+
+    Attributes:
+        zone: The rule.
+        state: What is remembered of it.
+        teller: Makes its events.
+        area: The zone in pixels.
+    """
+
+    zone: Zone
+    state: ZoneState
+    teller: Teller
+    area: Area
+
+    def see(self, here: Sequence[Here], inside: NDArray[np.bool_]) -> Iterator[Event]:
+        """The events that a frame brings.
+
+        Args:
+            here: The objects on it.
+            inside: (N,) bool: whether each is in the zone.
+        """
+        for one, is_in in zip(here, inside.tolist(), strict=True):
+            if one.look is not None:
+                yield from self._detected(one.seen, one.look, is_in=is_in)
+            elif (early := self.state.early.get(one.seen.object_id)) is not None:
+                yield from self._predicted(one, early, is_in=is_in)
+            visit = self.state.visits.get(one.seen.object_id)
+            if visit is not None and visit.inside and concerns(self.zone, one.seen):
+                yield from self._stays(one.seen, visit)
+        yield from self._crowds(here)
+
+    def lose(self, seen: Seen) -> Iterator[Event]:
+        """The events of an object that is gone: what lasted for it ends when it was last seen."""
+        self.state.early.pop(seen.object_id, None)
+        visit = self.state.visits.pop(seen.object_id, None)
+        if visit is None:
+            return
+        yield from self._withdraw(seen)
+        yield from self._ends(seen, visit, seen.seen_ns)
+        if visit.inside and concerns(self.zone, seen) and seen.session_id == self.teller.frame.session_id:
+            for condition in self._of("gone"):
+                if self.teller.is_on(seen.seen_ns):
+                    yield self.teller.tell(condition, "once", seen.seen_ns, visit.number, seen=seen)
+
+    def _detected(self, seen: Seen, look: Look, *, is_in: bool) -> Iterator[Event]:
+        visit = self.state.visits.get(seen.object_id)
+        if visit is None:
+            self.state.visits[seen.object_id] = visit = Visit.begin(look, is_in, self.zone.on)
+            if is_in and seen.appeared and concerns(self.zone, seen):
+                yield from self._moment("appeared", seen, visit)
+            return
+        turned = visit.update(look, is_in, self.area, self.zone.on)
+        if self.zone.rests_on == "any":
+            self.state.early[seen.object_id] = copy(visit)
+        certain = Unsure(visit.since.at_ns, visit.number, visit.inside) if turned else None
+        answer = settle(self.state.unsure.get(seen.object_id), certain, back=visit.turn is None)
+        if answer == "withdraw":
+            yield from self._withdraw(seen)
+        if turned:
+            self.state.unsure.pop(seen.object_id, None)
+            yield from self._came(seen, visit, answer) if visit.inside else self._left(seen, visit, answer)
+
+    def _came(self, seen: Seen, visit: Visit, answer: Answer) -> Iterator[Event]:
+        """A detection shows that an object has come in; `answer`: what that makes of what was told before."""
+        for condition in self._of("enter") if concerns(self.zone, seen) else ():
+            told = Told(visit.since.at_ns, visit.number, self._now_ns)
+            if answer == "tell":
+                yield from self._begin(condition, seen, visit, told)
+            elif self.teller.is_on(told.at_ns):
+                visit.told[condition.text] = told
+                if answer == "revise":
+                    yield self._tell(condition, "update", seen, visit, told, revised=True)
+
+    def _left(self, seen: Seen, visit: Visit, answer: Answer) -> Iterator[Event]:
+        yield from self._ends(seen, visit, visit.since.at_ns)
+        if concerns(self.zone, seen) and answer != "confirm":
+            yield from self._moment("leave", seen, visit, revised=answer == "revise")
+
+    def _predicted(self, one: Here, early: Visit, *, is_in: bool) -> Iterator[Event]:
+        """What predicted boxes say of an object, where nobody waits for a detection."""
+        turned = early.update(one.glance(self._now_ns), is_in, self.area, self.zone.on)
+        if not turned or not concerns(self.zone, one.seen) or not self.teller.is_on(early.since.at_ns):
+            return
+        self.state.unsure[one.seen.object_id] = Unsure(early.since.at_ns, early.number, early.inside)
+        if not early.inside:
+            yield from self._moment("leave", one.seen, early)
+        for condition in self._of("enter") if early.inside else ():
+            yield self._tell(condition, "begin", one.seen, early, Told(early.since.at_ns, early.number, 0))
+
+    def _withdraw(self, seen: Seen) -> Iterator[Event]:
+        unsure = self.state.unsure.pop(seen.object_id, None)
+        if unsure is not None:
+            for condition in self._of("enter" if unsure.forward else "leave"):
+                phase: Phase = "end" if unsure.forward else "once"
+                yield self.teller.tell(condition, phase, unsure.at_ns, unsure.number, seen=seen, withdrawn=True)
+
+    def _stays(self, seen: Seen, visit: Visit) -> Iterator[Event]:
+        """What lasts for an object that is inside: it begins, is told again, or is over."""
+        for condition in self.zone.when:
+            lasts_ns = round(condition.lasts_s * NS_PER_S)
+            stands_ns = max(visit.still_ns, visit.since.at_ns)
+            stops = condition.happening == "stopped"
+            since_ns = stands_ns if stops else visit.since.at_ns
+            if (told := visit.told.get(condition.text)) is not None:
+                if stops and self._now_ns - stands_ns <= lasts_ns:
+                    yield self._end(condition, seen, visit, stands_ns)
+                elif self._now_ns - told.newest_ns >= AGAIN_S * NS_PER_S:
+                    told.newest_ns = self._now_ns
+                    yield self._tell(condition, "update", seen, visit, told)
+            elif condition.happening in ("dwell", "stopped") and self._now_ns - since_ns > lasts_ns:
+                number = stands_ns if stops else visit.number
+                yield from self._begin(condition, seen, visit, Told(since_ns + lasts_ns, number, self._now_ns))
+
+    def _begin(self, condition: Condition, seen: Seen, visit: Visit, told: Told) -> Iterator[Event]:
+        if self.teller.is_on(told.at_ns):
+            visit.told[condition.text] = told
+            yield self._tell(condition, "begin", seen, visit, told)
+
+    def _ends(self, seen: Seen, visit: Visit, over_ns: int) -> Iterator[Event]:
+        for condition in self.zone.when:
+            if condition.text in visit.told:
+                yield self._end(condition, seen, visit, over_ns)
+
+    def _end(self, condition: Condition, seen: Seen, visit: Visit, over_ns: int) -> Event:
+        return self._tell(condition, "end", seen, visit, visit.told.pop(condition.text), until_ns=over_ns)
+
+    def _tell(
+        self,
+        condition: Condition,
+        phase: Phase,
+        seen: Seen,
+        visit: Visit,
+        told: Told,
+        *,
+        until_ns: int | None = None,
+        revised: bool = False,
+    ) -> Event:
+        """Something that lasts; until now, if nothing else is said."""
+        return self.teller.tell(
+            condition,
+            phase,
+            told.at_ns,
+            told.number,
+            seen=seen,
+            error_ms=visit.since.error_ms,
+            lasted_ns=max(0, (self._now_ns if until_ns is None else until_ns) - told.at_ns),
+            revised=revised,
+        )
+
+    def _moment(self, happening: str, seen: Seen, visit: Visit, *, revised: bool = False) -> Iterator[Event]:
+        at = visit.since
+        for condition in self._of(happening):
+            if self.teller.is_on(at.at_ns):
+                yield self.teller.tell(
+                    condition, "once", at.at_ns, visit.number, seen=seen, error_ms=at.error_ms, revised=revised
+                )
+
+    def _crowds(self, here: Sequence[Here]) -> Iterator[Event]:
+        conditions = [condition for condition in self.zone.when if condition.happening in CROWDS]
+        if not conditions:
+            return
+        visits = self.state.visits
+        count = sum(
+            concerns(self.zone, one.seen) and (visit := visits.get(one.seen.object_id)) is not None and visit.inside
+            for one in here
+        )
+        for condition in conditions:
+            crowd = self.state.crowds.setdefault(condition.text, Crowd())
+            if crowd.update(self._now_ns, count, condition):
+                since_ns, most = crowd.since_ns, crowd.most
+                yield self._crowd(condition, "end", since_ns, crowd.end(), most)
+            elif crowd.is_due(self._now_ns, condition) and self.teller.is_on(self._now_ns):
+                crowd.told_ns = self._now_ns
+                yield self._crowd(condition, "begin", crowd.since_ns, self._now_ns, count)
+            elif crowd.told_ns and self._now_ns - crowd.told_ns >= AGAIN_S * NS_PER_S:
+                crowd.told_ns = self._now_ns
+                yield self._crowd(condition, "update", crowd.since_ns, self._now_ns, count)
+
+    def _crowd(self, condition: Condition, phase: Phase, since_ns: int, until_ns: int, count: int) -> Event:
+        return self.teller.tell(condition, phase, since_ns, since_ns, lasted_ns=until_ns - since_ns, count=count)
+
+    @property
+    def _now_ns(self) -> int:
+        return self.teller.now_ns
+
+    def _of(self, happening: str) -> list[Condition]:
+        return [condition for condition in self.zone.when if condition.happening == happening]
