@@ -22,6 +22,7 @@ from pipeline.cli import (
     control,
     discover,
     evaluate,
+    events,
     export,
     keys,
     levers,
@@ -64,6 +65,7 @@ app.add_typer(control.camera, name="camera")
 app.command()(clip.clip)
 app.command()(snapshot.snapshot)
 app.command()(subscribe.subscribe)
+app.command()(events.events)
 app.command()(top.top)
 app.command()(sink.sink)
 app.add_typer(keys.app, name="keys")

@@ -12,7 +12,7 @@ import zmq.asyncio
 from pipeline.client.base import BaseSubscriber, Settings
 from pipeline.client.silence import HINT_S, why_silent
 from pipeline.errors import SubscriberClosed, SubscriberTimeout
-from pipeline.wire import CameraState, FrameResult, Message
+from pipeline.wire import CameraState, Event, FrameResult, Message
 
 R = TypeVar("R", bound=Message)
 
@@ -56,16 +56,27 @@ class AsyncSubscriber(BaseSubscriber, Generic[R]):
         **settings: Unpack[Settings],
     ) -> None: ...
 
+    @overload
+    def __init__(
+        self: AsyncSubscriber[Event],
+        endpoint: str | Iterable[str] = ...,
+        cameras: Iterable[str] | None = ...,
+        *,
+        events: Literal[True],
+        **settings: Unpack[Settings],
+    ) -> None: ...
+
     def __init__(
         self,
         endpoint: str | Iterable[str] = "tcp://127.0.0.1:5555",
         cameras: Iterable[str] | None = None,
         *,
         states: bool | Literal["all"] = False,
+        events: bool = False,
         **settings: Unpack[Settings],
     ) -> None:
         """Subscribe; the arguments and errors are those of `Subscriber`."""
-        super().__init__(endpoint, cameras, states, settings)
+        super().__init__(endpoint, cameras, states, settings, events=events)
         self._socket = zmq.asyncio.Socket.from_socket(self._connection.socket)
         self._closed = asyncio.Event()
         self._silent = True

@@ -8,7 +8,7 @@ from typing import Literal, TypedDict
 from pipeline.client.connect import Connection, Key
 from pipeline.client.reading import Reading, Statistics, Wanted, log
 from pipeline.client.silence import hint
-from pipeline.wire import CameraState, FleetState, FrameResult, Message
+from pipeline.wire import CameraState, Event, FleetState, FrameResult, Message
 
 QUEUE = 1000
 """Messages kept while the caller is busy, unless it says otherwise."""
@@ -46,11 +46,13 @@ class BaseSubscriber:
         cameras: Iterable[str] | None,
         states: bool | Literal["all"],
         settings: Settings,
+        *,
+        events: bool,
     ) -> None:
         """Connect; raises as the subscribers do."""
         classes, key = settings.get("classes"), settings.get("key")
         wanted = Wanted(
-            _kinds(states),
+            (Event,) if events else _kinds(states),
             None if classes is None else frozenset(classes),
             settings.get("min_score", 0.0),
             present=settings.get("present", False),
@@ -58,7 +60,12 @@ class BaseSubscriber:
         self._reading = Reading(wanted)
         self._timeout_s, self._has_key = settings.get("timeout_s"), key is not None
         self._connection = Connection(
-            endpoint, cameras, queue=settings.get("queue", QUEUE), compact=settings.get("compact", False), key=key
+            endpoint,
+            cameras,
+            queue=settings.get("queue", QUEUE),
+            compact=settings.get("compact", False),
+            frames=not events,
+            key=key,
         )
 
     @property
@@ -83,5 +90,5 @@ class BaseSubscriber:
 def _kinds(states: bool | Literal["all"]) -> tuple[type[Message], ...]:
     """The kinds of messages that the caller gets."""
     if states == "all":
-        return (FrameResult, CameraState, FleetState)
+        return (FrameResult, CameraState, FleetState, Event)
     return (FrameResult, CameraState) if states else (FrameResult,)

@@ -15,7 +15,7 @@ import zmq
 from pipeline.client.base import BaseSubscriber, Settings
 from pipeline.client.silence import HINT_S, why_silent
 from pipeline.errors import SubscriberClosed, SubscriberTimeout
-from pipeline.wire import CameraState, FrameResult, Message
+from pipeline.wire import CameraState, Event, FrameResult, Message
 
 R = TypeVar("R", bound=Message)
 
@@ -58,12 +58,23 @@ class Subscriber(BaseSubscriber, Generic[R]):
         **settings: Unpack[Settings],
     ) -> None: ...
 
+    @overload
+    def __init__(
+        self: Subscriber[Event],
+        endpoint: str | Iterable[str] = ...,
+        cameras: Iterable[str] | None = ...,
+        *,
+        events: Literal[True],
+        **settings: Unpack[Settings],
+    ) -> None: ...
+
     def __init__(
         self,
         endpoint: str | Iterable[str] = "tcp://127.0.0.1:5555",
         cameras: Iterable[str] | None = None,
         *,
         states: bool | Literal["all"] = False,
+        events: bool = False,
         **settings: Unpack[Settings],
     ) -> None:
         """Subscribe to `cameras`, or to all.
@@ -71,13 +82,15 @@ class Subscriber(BaseSubscriber, Generic[R]):
         Args:
             endpoint: Where the fleet publishes, as in its `publish.bind`; several for several fleets.
             cameras: Names of cameras; None takes all, also those that are added later.
-            states: Whether `receive` and the iterator give the cameras' states, too; with "all" also how the fleet is.
+            states: Whether `receive` and the iterator give the cameras' states, too; with "all" also how the fleet is,
+                and events.
+            events: Whether they give events alone; frames then do not travel at all.
             **settings: See `Settings`.
 
         Raises:
             PublishError: An endpoint is not one that ZeroMQ knows, or the key cannot be read.
         """
-        super().__init__(endpoint, cameras, states, settings)
+        super().__init__(endpoint, cameras, states, settings, events=events)
         self._waker, self._woken = socket.socketpair()
         self._poller = zmq.Poller()
         self._poller.register(self._connection.socket, zmq.POLLIN)

@@ -23,7 +23,9 @@ FIXED = (
     "worker.nice",
 )
 """Keys that cannot change while the fleet runs: subscribers, devices and processes hang on them."""
-_SERVED = {"stride", "priority", "weight", "min_detect_hz", "max_detect_hz", "track", "needs"}
+_RULES = {"zones", "lines"}
+"""What in a camera's picture is an event: nothing to those who show it, track it or serve it."""
+_SERVED = {"stride", "priority", "weight", "min_detect_hz", "max_detect_hz", "track", "needs", *_RULES}
 """Settings of a camera that do not need its process to begin anew."""
 
 
@@ -35,6 +37,7 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
         removed: Cameras that left.
         restarted: Cameras whose source is another; each begins a new session.
         adjusted: Cameras that are served otherwise; their sessions and track ids go on.
+        rules: Cameras whose zones or lines are others.
         settings: What holds for all cameras and has changed, such as `slo.p95_ms`.
         sinks_added: Sinks that joined.
         sinks_removed: Sinks that left.
@@ -47,6 +50,7 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
     removed: tuple[str, ...] = ()
     restarted: tuple[str, ...] = ()
     adjusted: tuple[str, ...] = ()
+    rules: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
     sinks_added: tuple[str, ...] = ()
     sinks_removed: tuple[str, ...] = ()
@@ -67,6 +71,7 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
             "removed": self.removed,
             "started anew": self.restarted,
             "adjusted": self.adjusted,
+            "other rules for": self.rules,
             "changed": self.settings,
             "added sink": self.sinks_added,
             "removed sink": self.sinks_removed,
@@ -81,13 +86,14 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
 def compare(old: Fleet, new: Fleet) -> Changes:
     """What has to happen so that a fleet that runs as `old` says becomes one that runs as `new` says."""
     both = [name for name in new.cameras if name in old.cameras]
-    changed = [name for name in both if _settings(old.cameras[name]) != _settings(new.cameras[name])]
+    changed = [name for name in both if _settings(old.cameras[name], _RULES) != _settings(new.cameras[name], _RULES)]
     restarted = [name for name in changed if needs_new_process(old.cameras[name], new.cameras[name])]
     return Changes(
         added=tuple(name for name in new.cameras if name not in old.cameras),
         removed=tuple(name for name in old.cameras if name not in new.cameras),
         restarted=tuple(restarted),
         adjusted=tuple(name for name in changed if name not in restarted),
+        rules=tuple(name for name in both if old.cameras[name].rules != new.cameras[name].rules),
         settings=tuple(key for key in _SETTINGS if _value(old, key) != _value(new, key)),
         sinks_added=tuple(name for name in new.sinks if name not in old.sinks),
         sinks_removed=tuple(name for name in old.sinks if name not in new.sinks),

@@ -13,8 +13,8 @@ from pipeline.supervise.members import Members
 from pipeline.supervise.service import Service
 from pipeline.web.process import PageReady, PageSpec, run_page
 
-ENDS = 3
-"""Behind the publisher, which ends as number 2: the last messages are shown, too."""
+ENDS = 4
+"""Behind the publisher, which ends as number 3: the last messages are shown, too."""
 ENDS_WITHIN_S = 0.4
 
 

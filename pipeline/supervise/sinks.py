@@ -14,7 +14,7 @@ from pipeline.sink.feed import SinkSpec
 from pipeline.sink.process import run_sink
 from pipeline.sink.protocol import Place
 from pipeline.sink.report import read_figures
-from pipeline.sink.state import state_folder
+from pipeline.statefolder import state_folder
 from pipeline.supervise.child import Child, ProcessHost
 from pipeline.supervise.members import Member, Members
 from pipeline.supervise.status import ProcessStatus
@@ -23,8 +23,8 @@ SILENT_S = 20.0
 """A sink's loop turns four times a second, or waits for a disk."""
 ENDS_WITHIN_S = 1.0
 """How long a sink may take to end by itself, after the publisher's last messages."""
-ENDS = 3
-"""Behind the publisher, which ends as number 2."""
+ENDS = 4
+"""Behind the publisher, which ends as number 3."""
 
 
 class SinkMember(Member):

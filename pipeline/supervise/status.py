@@ -8,7 +8,7 @@ from typing import Literal, cast, get_args
 from pipeline.sink.report import SinkFigures
 from pipeline.supervise.child import Condition
 
-Role = Literal["worker", "publisher", "camera", "sink", "page", "proxy"]
+Role = Literal["worker", "publisher", "camera", "sink", "page", "proxy", "events"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class ProcessStatus:
 
     Attributes:
         name: Its role, and which of several it is: `worker` (`worker cuda:0` and `worker cuda:1` where there are two
-            devices), `publisher`, `camera gate`, `sink archive`, `page`, `proxy`.
+            devices), `publisher`, `camera gate`, `sink archive`, `page`, `proxy`, `events`.
         condition: What is going on with it.
         pid: Its process id while it runs.
         restarts: How often it was started again.

@@ -36,6 +36,7 @@ from pipeline.supervise.inbox import Inbox
 from pipeline.supervise.members import Members
 from pipeline.supervise.pages import make_page, require_page
 from pipeline.supervise.roster import RosterTeller
+from pipeline.supervise.rules import RulesAtWork
 from pipeline.supervise.service import Service
 from pipeline.supervise.sinks import Sinks, require_libraries
 from pipeline.supervise.status import ProcessStatus
@@ -110,6 +111,7 @@ class Supervisor:
         self._roster = RosterTeller(self._workers.inbox, self._clock)
         self._cameras = Cameras(fleet, self._lease.scope, self._workers, self._members, host)
         self._page = make_page(fleet, self._lease.scope, self._workers.inside, self._members, host)
+        self._rules = RulesAtWork(fleet, self._lease.scope, self._workers.inbox, self._members, host)
         self._sinks = Sinks(fleet, self._lease.scope, self._members, host, directory or Path.cwd())
 
     def open(self) -> FleetReady:
@@ -127,6 +129,7 @@ class Supervisor:
         for service in self._workers.services:
             service.child.start()
         ready = self._await_workers()
+        self._rules.start(ready.inside)
         self._sinks.start(ready.inside)
         if self._page is not None:
             self._page.child.start()
@@ -324,6 +327,7 @@ class Supervisor:
             self._cameras.change(fleet.cameras[camera_id])
         for camera_id in changes.added:
             self._cameras.add(fleet.cameras[camera_id])
+        self._rules.change(fleet)
         self._sinks.change(fleet)
         self._note_ended()
         log.info("the fleet has changed", what=changes.words)

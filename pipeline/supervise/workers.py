@@ -199,7 +199,7 @@ class Workers:
             arguments,
             host=self._host,
             failure=PublishError,
-            ends=2,
+            ends=3,
             ends_within_s=PUBLISHER_END_S,
         )
         return service
