@@ -73,20 +73,20 @@ class CameraRules:
         return [*self._of_zones(sight, places), *self._of_lines(sight, places)]
 
     def _of_zones(self, sight: _Sight, places: Places) -> Iterator[Event]:
+        inside = places.inside(sight.points)
         for name, zone in self.rules.zones.items():
-            area = places.areas[name]
-            at_zone = AtZone(zone, self._state.zones[name], sight.teller(name, zone), area)
+            at_zone = AtZone(zone, self._state.zones[name], sight.teller(name, zone), places.areas[name])
             for seen in sight.gone:
                 yield from at_zone.lose(seen)
-            yield from at_zone.see(sight.here, area.has(sight.points(zone.on)))
+            yield from at_zone.see(sight.here, inside[name])
 
     def _of_lines(self, sight: _Sight, places: Places) -> Iterator[Event]:
+        sides_px = places.sides_px(sight.points)
         for name, line in self.rules.lines.items():
-            barrier = places.barriers[name]
-            at_line = AtLine(line, self._state.lines[name], sight.teller(name, line), barrier)
+            at_line = AtLine(line, self._state.lines[name], sight.teller(name, line), places.barriers[name])
             for seen in sight.gone:
                 yield from at_line.lose(seen)
-            yield from at_line.see(sight.here, barrier.sides_px(sight.points(line.on)))
+            yield from at_line.see(sight.here, sides_px[name])
 
     def _fit(self, result: FrameResult) -> Places:
         """Zones and lines in pixels of this frame."""

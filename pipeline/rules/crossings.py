@@ -50,61 +50,45 @@ class Side(msgspec.Struct):
 
     Attributes:
         side: -1 left, 1 right; for certain.
-        last_ns: Its last detection.
-        last_xy: Where it was, px.
-        last_px: How far from the line, negative on its left.
-        over: That it is on the other side now, perhaps only for a moment.
         traced: Whether it has been looked at where it comes from.
+        over_ns: Since which detection it is on the other side, perhaps only for a moment; 0 while it is not.
+        over: That it has crossed the line meanwhile, and not gone round its end.
         count: How often it crossed.
     """
 
     side: int
-    last_ns: int
-    last_xy: tuple[float, float]
-    last_px: float
-    over: Crossing | None = None
+    traced: bool
     over_ns: int = 0
-    traced: bool = False
+    over: Crossing | None = None
     count: int = 0
 
-    def update(self, seen: Seen, look: Look, distance_px: float, barrier: Barrier, on: Anchor) -> Crossing | None:
-        """The crossing that a detection confirms.
+    def rests(self, distance_px: float) -> bool:
+        """Whether there is nothing to be looked at: it is where it was."""
+        return self.traced and not self.over_ns and distance_px * self.side > 0
+
+    def update(self, seen: Seen, before: Look, look: Look, barrier: Barrier, on: Anchor) -> Crossing | None:
+        """The crossing that is certain now.
 
         Args:
             seen: The object.
-            look: Its newest detection.
-            distance_px: From the line drawn on without end to the point of the box that is looked at, negative on the
-                left.
+            before: Where it was seen before.
+            look: Where it is now.
             barrier: The line.
             on: Which point of the box is looked at.
         """
-        point = anchor(look.xyxy, on)
-        now = 1 if distance_px > 0 else -1 if distance_px < 0 else (1 if self.last_px > 0 else -1)
         traced = self._trace(seen, look, barrier, on)
-        if now == self.side:
-            self.over = None
-        elif self.over is None:
-            self._cross(look, point, distance_px, barrier)
-        self.last_ns, self.last_xy, self.last_px = look.at_ns, point, distance_px
-        if now == self.side:
+        distance_px = barrier.side_px(anchor(look.xyxy, on))
+        if distance_px * self.side >= 0:
+            self.over_ns, self.over = 0, None
             return traced
+        if not self.over_ns:
+            self.over_ns, self.over = look.at_ns, _crossing(before, look, barrier, on)
         margin_px = max(LEAST_MARGIN_PX, MARGIN * look.height_px)
         if abs(distance_px) < margin_px and look.at_ns - self.over_ns < STAYS_S * NS_PER_S:
             return traced
-        self.side, done, self.over = now, self.over, None
-        if done is not None:
-            self.count += 1
+        done, self.side, self.over_ns, self.over = self.over, -self.side, 0, None
+        self.count += done is not None
         return done or traced
-
-    def _cross(self, look: Look, point: tuple[float, float], distance_px: float, barrier: Barrier) -> None:
-        """Note that it may have crossed since its last detection, if it did between the line's ends."""
-        self.over_ns = look.at_ns
-        if not barrier.meets((self.last_xy, point)):
-            return
-        way_px = abs(self.last_px) + abs(distance_px)
-        took_ns = look.at_ns - self.last_ns
-        at_ns = self.last_ns + (round(took_ns * abs(self.last_px) / way_px) if way_px > 0 else took_ns)
-        self.over = Crossing(at_ns, error_ms(took_ns, way_px, look.error_px), distance_px > 0)
 
     def _trace(self, seen: Seen, look: Look, barrier: Barrier, on: Anchor) -> Crossing | None:
         """The crossing that an object must have made just before it was first seen, once it is known how it moves."""
@@ -124,6 +108,17 @@ class Side(msgspec.Struct):
         self.count += 1
         way_px = abs(first_px) + abs(before_px)
         return Crossing(at_ns, error_ms(BACK_S * NS_PER_S, way_px, 2 * look.error_px), first_px > 0)
+
+
+def _crossing(before: Look, look: Look, barrier: Barrier, on: Anchor) -> Crossing | None:
+    """The crossing between two detections; None if the way passes the line's end."""
+    path = anchor(before.xyxy, on), anchor(look.xyxy, on)
+    if not barrier.meets(path):
+        return None
+    before_px, now_px = barrier.side_px(path[0]), barrier.side_px(path[1])
+    way_px, took_ns = abs(before_px) + abs(now_px), look.at_ns - before.at_ns
+    at_ns = before.at_ns + (round(took_ns * abs(before_px) / way_px) if way_px > 0 else took_ns)
+    return Crossing(at_ns, error_ms(took_ns, way_px, look.error_px), now_px > 0)
 
 
 def error_ms(took_ns: float, way_px: float, error_px: float) -> float:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from pipeline.config.rules import Anchor, Line, Point, Rules, Zone, are_shares
+from pipeline.config.rules import Anchor, Line, Point, Rule, Rules, Zone, are_shares
 from pipeline.errors import RuleError
 from pipeline.geometry import WidthHeight
 
@@ -30,7 +30,7 @@ def anchor(xyxy: tuple[float, float, float, float], on: Anchor) -> tuple[float, 
 
 @dataclass(frozen=True, slots=True)
 class Area:
-    """A zone's polygon in pixels."""
+    """A zone in pixels."""
 
     polygon: shapely.Polygon
 
@@ -40,11 +40,6 @@ class Area:
         polygon = shapely.Polygon(_in_px(zone.polygon, picture_wh))
         shapely.prepare(polygon)
         return cls(polygon)
-
-    def has(self, points: Points) -> NDArray[np.bool_]:
-        """(N,) bool: whether each point is inside; the edges of the picture belong to it where its own lie there."""
-        inside: NDArray[np.bool_] = shapely.intersects_xy(self.polygon, points)
-        return inside
 
     def distance_px(self, point: tuple[float, float]) -> float:
         """How far a point is from the zone's edge, inside or outside."""
@@ -73,23 +68,12 @@ class Barrier:
         first, second = _in_px(line.points, picture_wh)
         return cls(first, second)
 
-    @property
-    def length_px(self) -> float:
-        """From end to end."""
-        return float(np.hypot(self.second[0] - self.first[0], self.second[1] - self.first[1]))
-
-    def sides_px(self, points: Points) -> NDArray[np.float64]:
-        """(N,) float64: the distance of each point from the line drawn on without end, negative on its left.
+    def side_px(self, point: tuple[float, float]) -> float:
+        """How far a point is from the line drawn on without end, negative on its left.
 
         Left as seen from the first end towards the second, in a picture whose y grows downwards.
         """
-        (x, y), along = self.first, (self.second[0] - self.first[0], self.second[1] - self.first[1])
-        across: NDArray[np.float64] = along[0] * (points[:, 1] - y) - along[1] * (points[:, 0] - x)
-        return across / self.length_px
-
-    def side_px(self, point: tuple[float, float]) -> float:
-        """The same of a single point."""
-        return float(self.sides_px(np.array([point]))[0])
+        return float(_sides_px(np.array([(*self.first, *self.second)]), np.array([point]))[0, 0])
 
     def meets(self, path: Sequence[tuple[float, float]]) -> bool:
         """Whether a path meets the line between its ends."""
@@ -98,10 +82,21 @@ class Barrier:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Zones and lines of a camera, by name."""
+    """Zones and lines of a camera, by name.
+
+    One call for all that look at the same point of a box costs no more than a call for one.
+
+    Attributes:
+        areas: Zones.
+        barriers: Lines.
+        zones: Those that look at the same point of a box: which point, their names, (Z, 1) polygons.
+        lines: Likewise: which point, their names, (L, 4) float64 ends.
+    """
 
     areas: dict[str, Area]
     barriers: dict[str, Barrier]
+    zones: tuple[tuple[Anchor, list[str], NDArray[np.object_]], ...]
+    lines: tuple[tuple[Anchor, list[str], NDArray[np.float64]], ...]
 
     @classmethod
     def of(cls, rules: Rules, picture_wh: WidthHeight) -> Places:
@@ -110,14 +105,55 @@ class Places:
         Raises:
             RuleError: One lies outside such a picture; the message names it.
         """
-        for name, points in [(name, zone.polygon) for name, zone in rules.zones.items()] + [
-            (name, line.points) for name, line in rules.lines.items()
-        ]:
-            _require_inside(name, points, picture_wh)
+        for name, zone in rules.zones.items():
+            _require_inside(name, zone.polygon, picture_wh)
+        for name, line in rules.lines.items():
+            _require_inside(name, line.points, picture_wh)
+        areas = {name: Area.of(zone, picture_wh) for name, zone in rules.zones.items()}
+        barriers = {name: Barrier.of(line, picture_wh) for name, line in rules.lines.items()}
         return cls(
-            {name: Area.of(zone, picture_wh) for name, zone in rules.zones.items()},
-            {name: Barrier.of(line, picture_wh) for name, line in rules.lines.items()},
+            areas,
+            barriers,
+            tuple((on, names, np.array([[areas[n].polygon] for n in names])) for on, names in _alike(rules.zones)),
+            tuple(
+                (on, names, np.array([(*barriers[n].first, *barriers[n].second) for n in names], np.float64))
+                for on, names in _alike(rules.lines)
+            ),
         )
+
+    def inside(self, points: Callable[[Anchor], Points]) -> dict[str, list[bool]]:
+        """Of each zone, whether each of N boxes is inside.
+
+        Args:
+            points: Gives (N, 2) points of the boxes.
+        """
+        found: dict[str, list[bool]] = {}
+        for on, names, polygons in self.zones:
+            at = points(on)
+            found |= zip(names, shapely.intersects_xy(polygons, at[:, 0], at[:, 1]).tolist(), strict=True)
+        return found
+
+    def sides_px(self, points: Callable[[Anchor], Points]) -> dict[str, list[float]]:
+        """Of each line, how far each of N boxes is from it, see `Barrier.side_px`; arguments as for `inside`."""
+        found: dict[str, list[float]] = {}
+        for on, names, ends in self.lines:
+            found |= zip(names, _sides_px(ends, points(on)).tolist(), strict=True)
+        return found
+
+
+def _alike(rules: Mapping[str, Rule]) -> list[tuple[Anchor, list[str]]]:
+    """The names of rules by the point of a box that they look at."""
+    groups: dict[Anchor, list[str]] = {}
+    for name, rule in rules.items():
+        groups.setdefault(rule.on, []).append(name)
+    return list(groups.items())
+
+
+def _sides_px(ends: NDArray[np.float64], points: Points) -> NDArray[np.float64]:
+    """(L, N) float64: distances of points from lines, negative on their left; (L, 4) ends."""
+    x, y, along_x, along_y = ends[:, :1], ends[:, 1:2], ends[:, 2:3] - ends[:, :1], ends[:, 3:] - ends[:, 1:2]
+    across: NDArray[np.float64] = along_x * (points[:, 1] - y) - along_y * (points[:, 0] - x)
+    return across / np.hypot(along_x, along_y)
 
 
 def _require_inside(name: str, points: Sequence[Point], picture_wh: WidthHeight) -> None:

@@ -7,13 +7,11 @@ from copy import copy
 from dataclasses import dataclass
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
 from pipeline.config.rules import Condition, Line
 from pipeline.rules.crossings import Crossing, Side
 from pipeline.rules.early import Unsure, settle
-from pipeline.rules.geometry import Barrier, anchor
+from pipeline.rules.geometry import Barrier
 from pipeline.rules.objects import Here, Look, Seen
 from pipeline.rules.tell import Teller, concerns
 from pipeline.wire.event import Direction, Event
@@ -62,18 +60,22 @@ class AtLine:
     teller: Teller
     barrier: Barrier
 
-    def see(self, here: Sequence[Here], sides_px: NDArray[np.float64]) -> Iterator[Event]:
+    def see(self, here: Sequence[Here], sides_px: Sequence[float]) -> Iterator[Event]:
         """The events that a frame brings.
 
         Args:
             here: The objects on it.
-            sides_px: (N,) how far each is from the line drawn on without end, negative on its left.
+            sides_px: How far each is from the line drawn on without end, negative on its left.
         """
-        for one, distance_px in zip(here, sides_px.tolist(), strict=True):
+        sides, eager = self.state.sides, self.line.rests_on == "any"
+        for one, distance_px in zip(here, sides_px, strict=True):
+            side = sides.get(one.seen.object_id)
+            if side is not None and not eager and side.rests(distance_px):
+                continue
             if one.look is not None:
                 yield from self._detected(one.seen, one.look, distance_px)
             elif (early := self.state.early.get(one.seen.object_id)) is not None:
-                yield from self._predicted(one, early, distance_px)
+                yield from self._predicted(one, early)
 
     def lose(self, seen: Seen) -> Iterator[Event]:
         """The events of an object that is gone: what no detection has shown is taken back."""
@@ -84,14 +86,13 @@ class AtLine:
     def _detected(self, seen: Seen, look: Look, distance_px: float) -> Iterator[Event]:
         side = self.state.sides.get(seen.object_id)
         if side is None:
-            first = 1 if distance_px > 0 else -1
-            self.state.sides[seen.object_id] = Side(first, look.at_ns, anchor(look.xyxy, self.line.on), distance_px)
+            self.state.sides[seen.object_id] = Side(1 if distance_px > 0 else -1, traced=not seen.appeared)
             return
-        crossing = side.update(seen, look, distance_px, self.barrier, self.line.on)
+        crossing = side.update(seen, seen.before, look, self.barrier, self.line.on)
         if self.line.rests_on == "any":
             self.state.early[seen.object_id] = copy(side)
         certain = None if crossing is None else Unsure(crossing.at_ns, side.count, crossing.inwards)
-        answer = settle(self.state.unsure.get(seen.object_id), certain, back=side.over is None)
+        answer = settle(self.state.unsure.get(seen.object_id), certain, back=not side.over_ns)
         if answer == "withdraw":
             yield from self._withdraw(seen)
         if crossing is not None and concerns(self.line, seen):
@@ -100,10 +101,10 @@ class AtLine:
             if answer != "confirm":
                 yield from self._tell(seen, side.count, crossing, revised=answer == "revise")
 
-    def _predicted(self, one: Here, early: Side, distance_px: float) -> Iterator[Event]:
+    def _predicted(self, one: Here, early: Side) -> Iterator[Event]:
         """What predicted boxes say of an object, where nobody waits for a detection."""
         look = one.glance(self.teller.now_ns)
-        crossing = early.update(one.seen, look, distance_px, self.barrier, self.line.on)
+        crossing = early.update(one.seen, one.seen.last, look, self.barrier, self.line.on)
         if crossing is not None and concerns(self.line, one.seen):
             self.state.unsure[one.seen.object_id] = Unsure(crossing.at_ns, early.count, crossing.inwards)
             yield from self._tell(one.seen, early.count, crossing, ahead=1)

@@ -24,6 +24,9 @@ NEAR = 0.75
 """How far from where it should be, in sides of a box of its area, and as much again for each second it was away."""
 ALIKE = 1.7
 """How many times taller it may be, or less tall."""
+STILL = 0.25
+"""An object whose box keeps within so much of its height, and STILL_PX, stands."""
+STILL_PX = 4.0
 FIRM = ("detected", "interpolated")
 """Boxes that a detection of this very moment, or one on both sides of it, stands behind."""
 
@@ -46,6 +49,12 @@ class Look(msgspec.Struct, frozen=True):
         """Of its box."""
         return self.xyxy[3] - self.xyxy[1]
 
+    @property
+    def middle(self) -> tuple[float, float]:
+        """Of its box, px."""
+        left, top, right, bottom = self.xyxy
+        return (left + right) / 2, (top + bottom) / 2
+
 
 class Seen(msgspec.Struct):
     """An object of a camera, from its first frame until it is gone.
@@ -58,6 +67,9 @@ class Seen(msgspec.Struct):
         score: Likewise, 0..1.
         first: Where it was first seen for certain.
         last: Where it was last seen for certain.
+        before: Where it was seen for certain before that.
+        still_ns: Since when it stands.
+        still_xy: Where the middle of its box is meanwhile, px.
         seen_ns: When it last had a box of any kind.
         appeared: Whether it came while the camera watched, and was not there when it began.
         velocity_px_s: How its box's edges moved when it was last seen.
@@ -70,9 +82,19 @@ class Seen(msgspec.Struct):
     score: float
     first: Look
     last: Look
+    before: Look
+    still_ns: int
+    still_xy: tuple[float, float]
     seen_ns: int
     appeared: bool
     velocity_px_s: Box = (0.0, 0.0, 0.0, 0.0)
+
+    def look(self, look: Look) -> None:
+        """It is seen for certain again."""
+        self.before, self.last = self.last, look
+        middle = look.middle
+        if math.dist(self.still_xy, middle) > max(STILL_PX, STILL * look.height_px):
+            self.still_ns, self.still_xy = look.at_ns, middle
 
     def where(self, at_ns: int) -> Box:
         """Where its box should be at a later moment."""
@@ -157,9 +179,20 @@ class Objects(msgspec.Struct):
             return Here(seen, box, _follow(seen, box, at_ns))
         appeared = at_ns - self.began_ns > NS_PER_S
         self.known[key] = seen = Seen(
-            key, result.session_id, box.track_id, box.class_name, box.score, look, look, at_ns, appeared
+            object_id=key,
+            session_id=result.session_id,
+            track_id=box.track_id,
+            class_name=box.class_name,
+            score=box.score,
+            first=look,
+            last=look,
+            before=look,
+            still_ns=at_ns,
+            still_xy=look.middle,
+            seen_ns=at_ns,
+            appeared=appeared,
+            velocity_px_s=box.velocity_px_s or (0.0, 0.0, 0.0, 0.0),
         )
-        seen.velocity_px_s = box.velocity_px_s or seen.velocity_px_s
         return Here(seen, box, look)
 
     def _lost(self, box: TrackedBox, at_ns: int) -> str | None:
@@ -179,7 +212,7 @@ def _follow(seen: Seen, box: TrackedBox, at_ns: int) -> Look | None:
         return None
     seen.class_name, seen.score = box.class_name, box.score
     seen.velocity_px_s = box.velocity_px_s or seen.velocity_px_s
-    seen.last = Look(at_ns, box.xyxy, box.uncertainty_px)
+    seen.look(Look(at_ns, box.xyxy, box.uncertainty_px))
     return seen.last
 
 

@@ -16,10 +16,6 @@ from pipeline.rules.crossings import LEAST_MARGIN_PX, MARGIN, STAYS_S, error_ms
 from pipeline.rules.geometry import Area, anchor
 from pipeline.rules.objects import Look
 
-STILL = 0.25
-"""An object that keeps within so much of its height, and STILL_PX, stands."""
-STILL_PX = 4.0
-
 
 class Turn(msgspec.Struct, frozen=True):
     """An object came into a zone or left it.
@@ -53,10 +49,6 @@ class Visit(msgspec.Struct):
     Attributes:
         inside: For certain.
         since: When it came in or left last; when it was first seen, if it has been where it is since then.
-        last_ns: Its last detection.
-        last_xy: Where it was, px.
-        still_ns: Since when it stands.
-        still_xy: Where.
         turn: That it is on the other side of the edge now, perhaps only for a moment.
         turn_ns: Since which detection.
         number: How often it came in or left.
@@ -65,45 +57,36 @@ class Visit(msgspec.Struct):
 
     inside: bool
     since: Turn
-    last_ns: int
-    last_xy: tuple[float, float]
-    still_ns: int
-    still_xy: tuple[float, float]
     turn: Turn | None = None
     turn_ns: int = 0
     number: int = 0
     told: dict[str, Told] = {}
 
-    @classmethod
-    def begin(cls, look: Look, inside: bool, on: Anchor) -> Visit:
-        """Of an object that is seen for the first time."""
-        point = anchor(look.xyxy, on)
-        return cls(inside, Turn(look.at_ns, 0.0), look.at_ns, point, look.at_ns, point)
+    def update(self, before: Look, look: Look, inside: bool, area: Area, on: Anchor) -> bool:
+        """Whether it is certain now that the object has come in or left; `since` says when.
 
-    def update(self, look: Look, inside: bool, area: Area, on: Anchor) -> bool:
-        """Whether a detection makes it certain that the object has come in or left; `since` says when."""
-        point = anchor(look.xyxy, on)
-        self._stand(look, point)
+        Args:
+            before: Where it was seen before.
+            look: Where it is now.
+            inside: Whether that is in the zone.
+            area: The zone.
+            on: Which point of its box is looked at.
+        """
         if inside == self.inside:
             self.turn = None
-        elif self.turn is None:
-            self.turn, self.turn_ns = self._turn(look, point, area), look.at_ns
-        self.last_ns, self.last_xy = look.at_ns, point
-        if self.turn is None:
             return False
+        if self.turn is None:
+            self.turn, self.turn_ns = _turn(before, look, area, on), look.at_ns
         margin_px = max(LEAST_MARGIN_PX, MARGIN * look.height_px)
-        if look.at_ns - self.turn_ns < STAYS_S * NS_PER_S and area.distance_px(point) < margin_px:
+        if look.at_ns - self.turn_ns < STAYS_S * NS_PER_S and area.distance_px(anchor(look.xyxy, on)) < margin_px:
             return False
         self.inside, self.since, self.turn = inside, self.turn, None
         self.number += 1
         return True
 
-    def _turn(self, look: Look, point: tuple[float, float], area: Area) -> Turn:
-        took_ns = look.at_ns - self.last_ns
-        way_px = math.dist(self.last_xy, point)
-        at_ns = self.last_ns + round(took_ns * area.crossed_at((self.last_xy, point)))
-        return Turn(at_ns, error_ms(took_ns, way_px, look.error_px))
 
-    def _stand(self, look: Look, point: tuple[float, float]) -> None:
-        if math.dist(self.still_xy, point) > max(STILL_PX, STILL * look.height_px):
-            self.still_ns, self.still_xy = look.at_ns, point
+def _turn(before: Look, look: Look, area: Area, on: Anchor) -> Turn:
+    took_ns = look.at_ns - before.at_ns
+    path = anchor(before.xyxy, on), anchor(look.xyxy, on)
+    at_ns = before.at_ns + round(took_ns * area.crossed_at(path))
+    return Turn(at_ns, error_ms(took_ns, math.dist(*path), look.error_px))

@@ -7,8 +7,6 @@ from copy import copy
 from dataclasses import dataclass
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
 from pipeline.clock import NS_PER_S
 from pipeline.config.rules import Condition, Zone
@@ -17,11 +15,13 @@ from pipeline.rules.early import Answer, Unsure, settle
 from pipeline.rules.geometry import Area
 from pipeline.rules.objects import Here, Look, Seen
 from pipeline.rules.tell import Teller, concerns
-from pipeline.rules.visits import Told, Visit
+from pipeline.rules.visits import Told, Turn, Visit
 from pipeline.wire.event import Event, Phase
 
 AGAIN_S = 10.0
 """What lasts is told again so often."""
+LASTING = ("enter", "dwell", "stopped")
+"""What goes on for an object that is inside."""
 CROWDS = ("count", "nothing")
 
 
@@ -57,22 +57,26 @@ class AtZone:
     teller: Teller
     area: Area
 
-    def see(self, here: Sequence[Here], inside: NDArray[np.bool_]) -> Iterator[Event]:
+    def see(self, here: Sequence[Here], inside: Sequence[bool]) -> Iterator[Event]:
         """The events that a frame brings.
 
         Args:
             here: The objects on it.
-            inside: (N,) bool: whether each is in the zone.
+            inside: Whether each is in the zone.
         """
-        for one, is_in in zip(here, inside.tolist(), strict=True):
-            if one.look is not None:
-                yield from self._detected(one.seen, one.look, is_in=is_in)
-            elif (early := self.state.early.get(one.seen.object_id)) is not None:
-                yield from self._predicted(one, early, is_in=is_in)
-            visit = self.state.visits.get(one.seen.object_id)
+        visits, eager = self.state.visits, self.zone.rests_on == "any"
+        lasting = any(condition.happening in LASTING for condition in self.zone.when)
+        count = 0
+        for one, is_in in zip(here, inside, strict=True):
+            visit = visits.get(one.seen.object_id)
+            if visit is None or visit.inside != is_in or visit.turn is not None or eager:
+                yield from self._look(one, is_in=is_in)
+                visit = visits.get(one.seen.object_id)
             if visit is not None and visit.inside and concerns(self.zone, one.seen):
-                yield from self._stays(one.seen, visit)
-        yield from self._crowds(here)
+                count += 1
+                if lasting:
+                    yield from self._stays(one.seen, visit)
+        yield from self._crowds(count)
 
     def lose(self, seen: Seen) -> Iterator[Event]:
         """The events of an object that is gone: what lasted for it ends when it was last seen."""
@@ -87,14 +91,21 @@ class AtZone:
                 if self.teller.is_on(seen.seen_ns):
                     yield self.teller.tell(condition, "once", seen.seen_ns, visit.number, seen=seen)
 
+    def _look(self, one: Here, *, is_in: bool) -> Iterator[Event]:
+        """Something may change for an object."""
+        if one.look is not None:
+            yield from self._detected(one.seen, one.look, is_in=is_in)
+        elif (early := self.state.early.get(one.seen.object_id)) is not None:
+            yield from self._predicted(one, early, is_in=is_in)
+
     def _detected(self, seen: Seen, look: Look, *, is_in: bool) -> Iterator[Event]:
         visit = self.state.visits.get(seen.object_id)
         if visit is None:
-            self.state.visits[seen.object_id] = visit = Visit.begin(look, is_in, self.zone.on)
+            self.state.visits[seen.object_id] = visit = Visit(is_in, Turn(look.at_ns, 0.0))
             if is_in and seen.appeared and concerns(self.zone, seen):
                 yield from self._moment("appeared", seen, visit)
             return
-        turned = visit.update(look, is_in, self.area, self.zone.on)
+        turned = visit.update(seen.before, look, is_in, self.area, self.zone.on)
         if self.zone.rests_on == "any":
             self.state.early[seen.object_id] = copy(visit)
         certain = Unsure(visit.since.at_ns, visit.number, visit.inside) if turned else None
@@ -123,7 +134,7 @@ class AtZone:
 
     def _predicted(self, one: Here, early: Visit, *, is_in: bool) -> Iterator[Event]:
         """What predicted boxes say of an object, where nobody waits for a detection."""
-        turned = early.update(one.glance(self._now_ns), is_in, self.area, self.zone.on)
+        turned = early.update(one.seen.last, one.glance(self._now_ns), is_in, self.area, self.zone.on)
         if not turned or not concerns(self.zone, one.seen) or not self.teller.is_on(early.since.at_ns):
             return
         self.state.unsure[one.seen.object_id] = Unsure(early.since.at_ns, early.number, early.inside)
@@ -143,7 +154,7 @@ class AtZone:
         """What lasts for an object that is inside: it begins, is told again, or is over."""
         for condition in self.zone.when:
             lasts_ns = round(condition.lasts_s * NS_PER_S)
-            stands_ns = max(visit.still_ns, visit.since.at_ns)
+            stands_ns = max(seen.still_ns, visit.since.at_ns)
             stops = condition.happening == "stopped"
             since_ns = stands_ns if stops else visit.since.at_ns
             if (told := visit.told.get(condition.text)) is not None:
@@ -200,16 +211,11 @@ class AtZone:
                     condition, "once", at.at_ns, visit.number, seen=seen, error_ms=at.error_ms, revised=revised
                 )
 
-    def _crowds(self, here: Sequence[Here]) -> Iterator[Event]:
-        conditions = [condition for condition in self.zone.when if condition.happening in CROWDS]
-        if not conditions:
-            return
-        visits = self.state.visits
-        count = sum(
-            concerns(self.zone, one.seen) and (visit := visits.get(one.seen.object_id)) is not None and visit.inside
-            for one in here
-        )
-        for condition in conditions:
+    def _crowds(self, count: int) -> Iterator[Event]:
+        """So many objects are inside."""
+        for condition in self.zone.when:
+            if condition.happening not in CROWDS:
+                continue
             crowd = self.state.crowds.setdefault(condition.text, Crowd())
             if crowd.update(self._now_ns, count, condition):
                 since_ns, most = crowd.since_ns, crowd.most
