@@ -23,8 +23,8 @@ from pipeline.config.sinks.mqtt import MqttSettings
 from pipeline.sink.home_assistant import config_topic, device_config
 from pipeline.sink.mqtt_board import Board
 from pipeline.sink.names import level
-from pipeline.wire import SEEING, State
-from tests.wire_messages import FRAME, STATE
+from pipeline.wire import SEEING, Happening, State
+from tests.wire_messages import EVENT, FRAME, STATE
 
 REPOSITORY = Path(__file__).parents[1]
 DASHBOARD = REPOSITORY / "samples/clients/home_assistant/dashboard.yaml"
@@ -36,13 +36,19 @@ ENTITY = {
     *("platform", "name", "unique_id", "default_entity_id", "state_topic", "value_template", "json_attributes_topic"),
     *("availability", "entity_category", "icon"),
 }
-OF_PLATFORM = {"sensor": ENTITY | {"state_class"}, "binary_sensor": ENTITY | {"device_class"}}
+OF_PLATFORM = {
+    "sensor": ENTITY | {"state_class"},
+    "binary_sensor": ENTITY | {"device_class"},
+    "event": ENTITY | {"event_types", "device_class"},
+}
+TRIGGER = {"platform", "automation_type", "type", "subtype", "topic", "payload", "value_template"}
 TOPIC = re.compile(r"(?P<prefix>.+)/device/[a-zA-Z0-9_-]+/[a-zA-Z0-9_-]+/config")
 NAME = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}", fullmatch=True)
 
 
-def announced(fleet: str, camera_id: str, *classes: str) -> dict[str, Any]:
-    return json.loads(device_config(fleet, camera_id, f"camfleet/{fleet}", {level(name): name for name in classes}, 1))
+def announced(fleet: str, camera_id: str, *classes: str, happenings: Any = ()) -> dict[str, Any]:
+    named = {level(name): name for name in classes}
+    return json.loads(device_config(fleet, camera_id, f"camfleet/{fleet}", named, happenings, 1))
 
 
 def said() -> dict[str, bytes]:
@@ -58,13 +64,19 @@ def rendered(template: str, payload: bytes) -> str:
     return jinja2.Environment().from_string(template).render(value=text, value_json=json.loads(text))
 
 
-@given(NAME, NAME, st.lists(st.text()))
-def test_announcement_of_any_camera_has_documented_keys_only(fleet: str, camera_id: str, classes: list[str]):
-    config = announced(fleet, camera_id, *classes)
+@given(NAME, NAME, st.lists(st.text()), st.sets(st.tuples(NAME, st.sampled_from(get_args(Happening)))))
+def test_announcement_of_any_camera_has_documented_keys_only(
+    fleet: str, camera_id: str, classes: list[str], happenings: set[tuple[str, str]]
+):
+    config = announced(fleet, camera_id, *classes, happenings=happenings)
     assert set(config) == ROOT
     assert set(config["device"]) == DEVICE
     assert set(config["origin"]) == {"name"}
-    for entity in config["components"].values():
+    components = config["components"].values()
+    triggers = [one for one in components if one["platform"] == "device_automation"]
+    assert all(set(trigger) == TRIGGER for trigger in triggers)
+    assert len(triggers) == len(happenings)
+    for entity in [one for one in components if one["platform"] != "device_automation"]:
         assert set(entity) <= OF_PLATFORM[entity["platform"]]
         assert {"name", "unique_id", "state_topic", "default_entity_id"} <= set(entity)
         assert re.fullmatch(rf"{entity['platform']}\.[a-z0-9_]+", entity["default_entity_id"])
@@ -94,6 +106,17 @@ def test_announcement_names_topics_that_are_told():
 def test_presence_is_on_while_there_is_one(payload: bytes, shown: str):
     presence = announced("town", "gate", "person")["components"]["presence_person"]
     assert rendered(presence["value_template"], payload) == shown
+
+
+def test_event_is_one_of_home_assistant_and_triggers_where_it_begins():
+    parts = announced("town", "gate", happenings={("drive", "dwell")})["components"]
+    told = json.loads(rendered(parts["events_drive"]["value_template"], msgspec.json.encode(EVENT)))
+    assert (told["event_type"], told["lasted_s"]) == ("dwell", 41.2)
+    assert told["event_type"] in parts["events_drive"]["event_types"]
+    trigger = parts["trigger_drive_dwell"]
+    begins = msgspec.structs.replace(EVENT, phase="begin", revised=False)
+    assert rendered(trigger["value_template"], msgspec.json.encode(begins)) == trigger["payload"]
+    assert rendered(trigger["value_template"], msgspec.json.encode(EVENT)) == ""
 
 
 @pytest.mark.parametrize("state", sorted({*get_args(State)} - {"removed"}))

@@ -25,7 +25,7 @@ from pipeline.wire import FrameResult, encode
 from tests.publishing import Publisher
 from tests.sinks import Told, frame, place
 from tests.waiting import wait_until
-from tests.wire_messages import FLEET, FRAME, STATE
+from tests.wire_messages import EVENT, FLEET, FRAME, STATE
 
 ROOM = 10_000_000
 
@@ -280,3 +280,22 @@ def test_open_sink_of_a_plug_in_that_is_wrong_says_how(tmp_path: Path):
     ):
         with pytest.raises(SinkError, match=why):
             open_sink(sink_of(factory, {}), place(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("settings", "kinds"),
+    [
+        ({}, ["detections", "events", "fleet"]),
+        ({"events": "only"}, ["events"]),
+        ({"events": "no"}, ["detections", "fleet"]),
+        ({"events": "only", "classes": ["car"]}, []),
+        ({"events": "only", "min_score": 0.95}, []),
+        ({"events": "only", "cameras": ["yard"]}, []),
+    ],
+)
+def test_choice_of_events(settings: dict, kinds: list[str]):
+    from pipeline.config.sinks.base import SinkSettings
+    from pipeline.sink.choose import Choice
+
+    choice = Choice(SinkSettings.model_validate(settings))
+    assert [one.kind for message in (FRAME, EVENT, FLEET) if (one := choice.choose(message)) is not None] == kinds

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pipeline.config.sinks.mqtt import MqttSettings
 from pipeline.sink.mqtt_board import CLEARED, GONE_S, SILENT_S, Board
 from pipeline.wire import FleetState, FrameResult, Message
-from tests.wire_messages import FLEET, FRAME, STATE
+from tests.wire_messages import EVENT, FLEET, FRAME, STATE
 
 PREFIX = "camfleet/town"
 CONFIG = "homeassistant/device/camfleet-town/gate/config"
@@ -64,6 +64,30 @@ def test_board_skipped_frame_is_not_an_empty_one():
 def test_board_asked_for_classes_says_none_of_them_too():
     board = Board(settings(classes=["person", "car"]), "town")
     assert posted(board, seeing("person")) == {"gate/count/person": b"1", "gate/count/car": b"0"}
+
+
+def test_board_event_is_said_once_and_not_kept_by_the_broker():
+    board = Board(settings(), "town")
+    board.take([EVENT], 0.0)
+    board.take([EVENT], 0.0)
+    posts = [post for post in board.due(0.0) if "events" in post.topic]
+    assert [(post.topic, post.retained) for post in posts] == [(f"{PREFIX}/gate/events/drive", False)]
+    assert json.loads(posts[0].payload)["event_id"] == EVENT.event_id
+    assert len([post for post in board.due(0.0) if "events" in post.topic]) == 1  # until it is told
+    board.told(posts)
+    board.take([EVENT], 0.0)
+    board.tell_anew()
+    assert [post for post in board.due(0.0) if "events" in post.topic] == []
+
+
+def test_board_begin_and_end_of_an_event_are_two():
+    board = Board(settings(discovery=True), "town")
+    begin = msgspec.structs.replace(EVENT, phase="begin", frame_id=1)
+    board.take([begin, EVENT], 0.0)
+    posts = board.due(0.0)
+    assert [json.loads(post.payload)["phase"] for post in posts if "events" in post.topic] == ["begin", "end"]
+    (config,) = [json.loads(post.payload) for post in posts if post.topic == CONFIG]
+    assert {"events_drive", "trigger_drive_dwell"} <= set(config["components"])
 
 
 def test_board_state_says_since_when_and_why():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from pipeline.config.sinks.broker import Encoding
-from pipeline.wire import CameraMessage, FrameResult, Message, encode
+from pipeline.wire import CameraMessage, Event, FrameResult, Message, encode
 
 
 def body_of(message: Message, encoding: Encoding) -> bytes:
@@ -21,11 +21,13 @@ def camera_of(message: Message) -> str:
 def identity_of(message: Message) -> str:
     """What no other message has, and the same one has when it comes again; empty where nothing tells.
 
-    Frames are told by camera, session and number, also behind another publisher; all else by the publisher's number,
-    or by when it was said.
+    Frames are told by camera, session and number, also behind another publisher, events by their own names; all else by
+    the publisher's number, or by when it was said.
     """
     if isinstance(message, FrameResult):
         return f"{message.camera_id}/{message.session_id}/{message.frame_id}"
+    if isinstance(message, Event):
+        return f"{message.camera_id}/{message.event_id}/{message.phase}/{message.session_id}/{message.frame_id}"
     if message.number:
         return f"{message.topic.decode()}{message.publisher}/{message.number}"
     at_ns = getattr(message, "at_ns", 0)

@@ -6,7 +6,7 @@ import msgspec
 
 from pipeline.clock import NS_PER_S
 from pipeline.config.sinks.base import SinkSettings
-from pipeline.wire import CameraMessage, FrameResult, Message
+from pipeline.wire import CameraMessage, Event, FrameResult, Message
 
 
 class Choice:
@@ -15,6 +15,7 @@ class Choice:
     def __init__(self, settings: SinkSettings) -> None:
         self._cameras = None if settings.cameras is None else frozenset(settings.cameras)
         self._classes = None if settings.classes is None else frozenset(settings.classes)
+        self._events = settings.events
         self._min_score, self._every_ns = settings.min_score, settings.every_s * NS_PER_S
         self._newest_ns: dict[str, int] = {}
 
@@ -22,9 +23,19 @@ class Choice:
         """The message, with the objects that were asked for alone; None if it was not asked for."""
         if self._cameras is not None and isinstance(message, CameraMessage) and message.camera_id not in self._cameras:
             return None
+        if isinstance(message, Event):
+            return message if self._events != "no" and self._wants(message) else None
+        if self._events == "only":
+            return None
         if not isinstance(message, FrameResult):
             return message
         return self._reduced(message) if self._is_due(message) else None
+
+    def _wants(self, event: Event) -> bool:
+        """Whether the object it is about was asked for; one that is about none always is."""
+        if not event.object_id:
+            return True
+        return event.score >= self._min_score and (self._classes is None or event.class_name in self._classes)
 
     def _is_due(self, frame: FrameResult) -> bool:
         if not self._every_ns:

@@ -5,7 +5,7 @@ https://www.home-assistant.io/integrations/mqtt/#device-discovery-payload, which
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -14,6 +14,8 @@ from pipeline.sink.names import node, slug
 
 SEEING = "{{ 'online' if value_json.state in ['live', 'degraded'] else 'offline' }}"
 """A camera is available while its pictures are detected: `pipeline.wire.SEEING`."""
+TYPED = "{{ dict(value_json, event_type=value_json.happening) | tojson }}"
+STARTS = "{{ value_json.happening if value_json.phase in ['begin', 'once'] and not value_json.revised else '' }}"
 PRESENT = "{{ 'ON' if value | int(0) > 0 else 'OFF' }}"
 
 
@@ -22,14 +24,18 @@ def config_topic(discovery_prefix: str, fleet: str, camera_id: str) -> str:
     return f"{discovery_prefix}/device/{node(f'camfleet-{fleet}')}/{node(camera_id)}/config"
 
 
-def device_config(fleet: str, camera_id: str, prefix: str, classes: Mapping[str, str], qos: int) -> bytes:
-    """A camera's announcement, JSON: its state, and for each class how many there are and whether there is any.
+def device_config(  # noqa: PLR0917
+    fleet: str, camera_id: str, prefix: str, classes: Mapping[str, str], happenings: Iterable[tuple[str, str]], qos: int
+) -> bytes:
+    """A camera's announcement, JSON: its state, how many of each class and whether any, and what happens where.
 
     Args:
         fleet: The fleet's name.
         camera_id: The camera.
         prefix: What the topics of the fleet begin with.
         classes: Names of the classes, by the level of their topics.
+        happenings: Zones and lines, and what has happened there: an entity that tells the newest for each zone or
+            line, and a trigger for automations for each that begins.
         qos: With which Home Assistant subscribes.
     """
     identity, status = f"camfleet/{fleet}/{camera_id}", {"topic": f"{prefix}/status"}
@@ -38,6 +44,11 @@ def device_config(fleet: str, camera_id: str, prefix: str, classes: Mapping[str,
         topic = f"{prefix}/{camera_id}/count/{level}"
         components[f"count_{node(name)}"] = _count(name, topic)
         components[f"presence_{node(name)}"] = _presence(name, topic)
+    triggers = {}
+    for rule in sorted({rule for rule, _ in happenings}):
+        topic, kinds = f"{prefix}/{camera_id}/events/{rule}", sorted(what for one, what in happenings if one == rule)
+        components[f"events_{node(rule)}"] = _events(rule, topic, kinds)
+        triggers |= {f"trigger_{node(rule)}_{what}": _trigger(rule, topic, what) for what in kinds}
     for key, one in components.items():
         one["unique_id"] = f"{identity}/{key}"
         # What Home Assistant would make of the names, too; said so that no naming rule of a later one changes it.
@@ -53,7 +64,7 @@ def device_config(fleet: str, camera_id: str, prefix: str, classes: Mapping[str,
         "availability": [status, {"topic": f"{prefix}/{camera_id}/state", "value_template": SEEING}],
         "availability_mode": "all",
         "qos": qos,
-        "components": components,
+        "components": components | triggers,
     }
     return msgspec.json.encode(config)
 
@@ -78,6 +89,31 @@ def _count(name: str, topic: str) -> dict[str, Any]:
         "state_topic": topic,
         "state_class": "measurement",
         "icon": "mdi:counter",
+    }
+
+
+def _events(rule: str, topic: str, kinds: list[str]) -> dict[str, Any]:
+    """https://www.home-assistant.io/integrations/event.mqtt/: takes JSON with `event_type`."""
+    return {
+        "platform": "event",
+        "name": rule,
+        "state_topic": topic,
+        "event_types": kinds,
+        "value_template": TYPED,
+        "icon": "mdi:motion-sensor",
+    }
+
+
+def _trigger(rule: str, topic: str, happening: str) -> dict[str, Any]:
+    """https://www.home-assistant.io/integrations/device_trigger.mqtt/: when it begins, or happens."""
+    return {
+        "platform": "device_automation",
+        "automation_type": "trigger",
+        "type": happening,
+        "subtype": rule,
+        "topic": topic,
+        "value_template": STARTS,
+        "payload": happening,
     }
 
 

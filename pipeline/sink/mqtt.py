@@ -209,11 +209,11 @@ class _Broker:
         return client
 
     async def _post_all(self, posts: Sequence[Post]) -> None:
-        await asyncio.gather(*(self._post(post.topic, post.payload) for post in posts))
+        await asyncio.gather(*(self._post(post.topic, post.payload, retain=post.retained) for post in posts))
 
-    async def _post(self, topic: str, payload: bytes) -> None:
+    async def _post(self, topic: str, payload: bytes, *, retain: bool = True) -> None:
         assert self._client is not None
-        await self._client.publish(topic, payload, qos=self._settings.qos, retain=True)
+        await self._client.publish(topic, payload, qos=self._settings.qos, retain=retain)
 
     async def _read(self, client: Client) -> None:
         """Hear what comes, until the connection breaks, which it raises."""

@@ -2,6 +2,9 @@
 
 A topic says how something is, not what happened: of a batch, the newest number of a class counts, and after an outage
 the board comes to what is true now. So a batch that comes twice says the same as once.
+
+Events are what happened: each is said once, in its order, and not kept by the broker, who would tell it to everybody
+who comes later. The last ones are remembered by their names, since a batch may come twice.
 """
 
 from __future__ import annotations
@@ -18,10 +21,13 @@ import msgspec
 from pipeline.clock import NS_PER_S
 from pipeline.config.sinks.mqtt import MqttSettings
 from pipeline.foreign import UNREADABLE
+from pipeline.sink.body import identity_of
 from pipeline.sink.home_assistant import config_topic, device_config
 from pipeline.sink.names import level, name_of
-from pipeline.wire import CameraState, FleetState, FrameResult, Message, State
+from pipeline.wire import CameraState, Event, FleetState, FrameResult, Message, State
 
+REMEMBERED = 1000
+"""Events that are known to have been said."""
 GONE_S = 60.0
 """So long a camera must be missing from what the fleet says of itself, until it is taken for removed: a fleet that has
 just begun does not know all of its cameras, and what Home Assistant is told to forget, it forgets with its history."""
@@ -36,10 +42,11 @@ CLEARED = b""
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """One retained message."""
+    """One message; `retained` by the broker for those who come later."""
 
     topic: str
     payload: bytes
+    retained: bool = True
 
 
 class _SaidState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -65,12 +72,14 @@ class _Camera:
         newest: A frame that has not been told yet.
         told_at_s: When its frame was told last.
         missing_since_ns: Since when the fleet has not named it; None where it has.
+        happenings: Zones and lines, and what has happened there.
     """
 
     classes: dict[str, str] = field(default_factory=dict)
     newest: FrameResult | None = None
     told_at_s: float = -math.inf
     missing_since_ns: int | None = None
+    happenings: set[tuple[str, str]] = field(default_factory=set)
 
 
 class Board:
@@ -89,6 +98,8 @@ class Board:
         self._cameras: dict[str, _Camera] = {}
         self._wanted: dict[str, bytes] = {}
         self._told: dict[str, bytes] = {}
+        self._moments: dict[str, Post] = {}
+        self._said: dict[str, None] = {}
         self._heard_at_s: float | None = None
         self._of_camera = re.compile(rf"{re.escape(self.prefix)}/([A-Za-z0-9][\w.-]*)/(?:state|objects|count/([^/]+))")
 
@@ -138,6 +149,8 @@ class Board:
                     self._remove(message.camera_id)
                 else:
                     self._say_state(message)
+            elif isinstance(message, Event):
+                self._happen(message)
             elif isinstance(message, FleetState):
                 self._look_for_missing(message)
         for frame in frames.values():
@@ -155,12 +168,18 @@ class Board:
             if camera.newest is not None and now_s - camera.told_at_s >= self._objects_every_s:
                 self._wanted[f"{self.prefix}/{camera_id}/objects"] = msgspec.json.encode(camera.newest)
                 camera.newest, camera.told_at_s = None, now_s
-        return [Post(topic, payload) for topic, payload in self._wanted.items() if self._told.get(topic) != payload]
+        board = [Post(topic, payload) for topic, payload in self._wanted.items() if self._told.get(topic) != payload]
+        return [*board, *self._moments.values()]
 
     def told(self, posts: Sequence[Post]) -> None:
         """These are at the broker."""
         for post in posts:
-            if post.payload == CLEARED:
+            if not post.retained:
+                self._said |= {name: None for name, one in self._moments.items() if one is post}
+                self._moments = {name: one for name, one in self._moments.items() if one is not post}
+                while len(self._said) > REMEMBERED:
+                    del self._said[next(iter(self._said))]
+            elif post.payload == CLEARED:
                 self._told.pop(post.topic, None)
                 if self._wanted.get(post.topic) == CLEARED:
                     del self._wanted[post.topic]
@@ -176,6 +195,17 @@ class Board:
         since = datetime.fromtimestamp(state.since_ns / NS_PER_S, UTC).isoformat(timespec="milliseconds")
         said = _SaidState(state=state.state, detail=state.detail, since=since if state.since_ns else None)
         self._wanted[f"{self.prefix}/{state.camera_id}/state"] = msgspec.json.encode(said)
+
+    def _happen(self, event: Event) -> None:
+        """Something is to be said once."""
+        camera, name = self._known(event.camera_id), identity_of(event)
+        if name in self._said or name in self._moments:
+            return
+        topic = f"{self.prefix}/{event.camera_id}/events/{event.rule}"
+        self._moments[name] = Post(topic, msgspec.json.encode(event), retained=False)
+        if new := {(event.rule, event.happening)} - camera.happenings:
+            camera.happenings |= new
+            self._announce(event.camera_id, camera)
 
     def _say_counts(self, frame: FrameResult) -> None:
         camera = self._known(frame.camera_id)
@@ -202,7 +232,7 @@ class Board:
     def _announce(self, camera_id: str, camera: _Camera) -> None:
         if self._settings.discovery:
             self._wanted[self._config_topic(camera_id)] = device_config(
-                self._fleet, camera_id, self.prefix, camera.classes, self._settings.qos
+                self._fleet, camera_id, self.prefix, camera.classes, camera.happenings, self._settings.qos
             )
 
     def _look_for_missing(self, fleet: FleetState) -> None:

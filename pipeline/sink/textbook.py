@@ -6,14 +6,14 @@ import csv
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 import msgspec
 
 from pipeline.foreign import UNREADABLE
 from pipeline.sink.book import Known, PartFile, SessionKey, final_of
 from pipeline.sink.flat import COLUMNS, FRAME_COLUMNS, Value, box_values, frame_values
-from pipeline.wire import FrameResult, Message
+from pipeline.wire import Event, FrameResult, Message
 
 
 class Lines(Protocol):
@@ -81,6 +81,7 @@ def _json(message: Message) -> bytes:
 
 
 class _Frame(msgspec.Struct):
+    kind: Literal["detections"]
     fleet: str
     camera_id: str
     session_id: str
@@ -93,12 +94,12 @@ class JsonLines:
     suffix, header = ".jsonl", b""
 
     def __init__(self, *, states: bool) -> None:
-        """Keep frames, and with `states` all else."""
+        """Keep frames and events, and with `states` all else."""
         self._states = states
 
     def lines(self, message: Message) -> bytes:
         """One line."""
-        return _json(message) + b"\n" if self._states or isinstance(message, FrameResult) else b""
+        return _json(message) + b"\n" if self._states or isinstance(message, FrameResult | Event) else b""
 
     def frame_of(self, line: bytes) -> tuple[SessionKey, int] | None:
         """By its keys."""

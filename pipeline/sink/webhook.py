@@ -16,7 +16,7 @@ from pipeline.config.sinks.base import SinkSettings
 from pipeline.config.sinks.webhook import WebhookSink
 from pipeline.errors import SinkError
 from pipeline.sink.protocol import Place, Refused, Sink
-from pipeline.wire import FrameResult, Message
+from pipeline.wire import Event, FrameResult, Message
 
 NEVER = frozenset({400, 410, 413, 415, 422})
 """What is answered so will be answered so again: the request is wrong for this receiver, or the receiver is gone."""
@@ -64,7 +64,7 @@ class Webhook:
 
     def write(self, batch: Sequence[Message]) -> None:
         """Post them, so many at a time."""
-        wanted = [one for one in batch if self._settings.states or isinstance(one, FrameResult)]
+        wanted = [one for one in batch if self._settings.states or isinstance(one, FrameResult | Event)]
         refused: list[Refused] = []
         for first in range(0, len(wanted), self._settings.most):
             refused.extend(self._deliver(wanted[first : first + self._settings.most]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, GetJsonSchemaHandler, SerializerFunctionWrapHandler, model_serializer
 from pydantic.json_schema import JsonSchemaValue
@@ -44,6 +44,11 @@ class SinkSettings(Value):
         ge=0,
         le=86_400,
         description="At most one frame of each camera in so many seconds; 0 takes every frame.",
+    )
+    events: Literal["also", "only", "no"] = Field(
+        default="also",
+        description="What happens in zones and at lines: `also`, besides the frames; `only`, and nothing else, such as "
+        "for an alarm; `no`.",
     )
     spool_mb: Whole = Field(
         default=1024,
