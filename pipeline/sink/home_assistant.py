@@ -44,7 +44,7 @@ def device_config(  # noqa: PLR0917
         topic = f"{prefix}/{camera_id}/count/{level}"
         components[f"count_{node(name)}"] = _count(name, topic)
         components[f"presence_{node(name)}"] = _presence(name, topic)
-    triggers = {}
+    triggers: dict[str, dict[str, Any]] = {}
     for rule in sorted({rule for rule, _ in happenings}):
         topic, kinds = f"{prefix}/{camera_id}/events/{rule}", sorted(what for one, what in happenings if one == rule)
         components[f"events_{node(rule)}"] = _events(rule, topic, kinds)
