@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from pipeline.wire import FrameResult, decode, encode
 from tests.postgres_server import PostgresServer, postgres_server
 from tests.sink_frames import START_NS, frame
 from tests.test_sink_rows import frames
-from tests.wire_messages import ALL, STATE
+from tests.wire_messages import ALL, EVENT, STATE
 
 DAY_NS = 86_400 * NS_PER_S
 
@@ -178,16 +179,49 @@ def test_database_of_an_older_camfleet_is_brought_up_to_date(url: DatabaseUrl, m
     sink = opened(url)
     sink.write([frame(0)])
     sink.close()
-    first = tables._script(1)
-    second = "ALTER TABLE frames ADD COLUMN weather TEXT; CREATE TABLE sites (name TEXT PRIMARY KEY);"
-    monkeypatch.setattr(tables, "_script", {1: first, 2: second}.get)
-    monkeypatch.setattr(tables, "VERSION", 2)
+    third = "ALTER TABLE frames ADD COLUMN weather TEXT; CREATE TABLE sites (name TEXT PRIMARY KEY);"
+    monkeypatch.setattr(tables, "_script", {1: tables._script(1), 2: tables._script(2), 3: third}.get)
+    monkeypatch.setattr(tables, "VERSION", 3)
     for _ in range(2):
         sink = opened(url)
         sink.write([frame(0), frame(1)])
         sink.close()
     assert asked(url, "SELECT frame_id, weather FROM frames ORDER BY 1") == [(0, None), (1, None)]
-    assert asked(url, "SELECT camfleet_schema FROM schema_version ORDER BY 1") == [(1,), (2,)]
+    assert asked(url, "SELECT camfleet_schema FROM schema_version ORDER BY 1") == [(1,), (2,), (3,)]
+
+
+def make_first_version(url: DatabaseUrl, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tables as the first camfleet made them."""
+    dialect = import_module(f"pipeline.sink.{url.engine}").DIALECT
+    with monkeypatch.context() as before:
+        before.setattr(tables, "VERSION", 1)
+        for statement in tables.steps(0, dialect, 0):
+            bare(url, statement)
+
+
+def test_database_of_before_there_were_events_gets_them_and_has_each_once(
+    url: DatabaseUrl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_first_version(url, monkeypatch)
+    assert bare(url, "SELECT max(camfleet_schema) FROM schema_version") == [(1,)]
+    for _ in range(2):
+        sink = opened(url)
+        sink.write([frame(0), EVENT, msgspec.structs.replace(EVENT, phase="begin", frame_id=1), EVENT])
+        sink.close()
+    assert asked(url, "SELECT phase, lasted_s, revised FROM events ORDER BY frame_id DESC") == [
+        ("end", 41.2, 1),
+        ("begin", 41.2, 1),
+    ]
+    assert asked(url, "SELECT count(*) FROM events WHERE happened_at > '2025-10-09'") == [(2,)]
+
+
+def test_database_of_before_there_were_events_with_a_table_of_that_name_is_refused(
+    url: DatabaseUrl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_first_version(url, monkeypatch)
+    bare(url, "CREATE TABLE events (picture TEXT)")
+    with pytest.raises(SinkError, match="there is a table “events” that camfleet has not made"):
+        opened(url)
 
 
 @pytest.mark.parametrize("name", ["frames", "boxes", "schema_version"])

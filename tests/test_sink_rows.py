@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from pipeline.sink.rows import KINDS, Book, Rows, Standing, box_rows, column_types, frame_row, readable, state_row
 from pipeline.sink.sqlite import DIALECT, SqliteConnection
-from pipeline.sink.tables import steps
-from pipeline.wire import CameraState, FrameResult, decode, encode
+from pipeline.sink.tables import VERSION, steps
+from pipeline.wire import CameraState, FrameResult, Message, decode, encode
 from tests.sink_frames import frame
-from tests.wire_messages import ALL, FRAME, STATE
+from tests.wire_messages import ALL, EVENT, FRAME, STATE
 
 ROOT = Path(__file__).parent.parent
 
@@ -71,20 +71,31 @@ def test_rows_messages_without_a_table_are_left_out() -> None:
     assert [name for name, _ in Book(unknown).rows(ALL).tables()] == list(KINDS)
 
 
+@pytest.mark.parametrize("events", [0, 1, 3])
 @pytest.mark.parametrize("states", [0, 1, 2])
 @pytest.mark.parametrize("frame_count", [0, 1, 2, 5])
-def test_rows_halved_again_and_again_are_each_message_alone_with_its_objects(frame_count: int, states: int) -> None:
-    told = [msgspec.structs.replace(STATE, at_ns=STATE.at_ns + n, detail=str(n)) for n in range(states)]
-    rows = Book(unknown).rows([frame(number, objects=number) for number in range(frame_count)] + told)
+def test_rows_halved_again_and_again_are_each_message_alone_with_its_objects(
+    frame_count: int, states: int, events: int
+) -> None:
+    told: list[Message] = [msgspec.structs.replace(STATE, at_ns=STATE.at_ns + n, detail=str(n)) for n in range(states)]
+    told += [msgspec.structs.replace(EVENT, frame_id=n) for n in range(events)]
+    rows = Book(unknown).rows([*(frame(number, objects=number) for number in range(frame_count)), *told])
 
     def alone(part: Rows) -> list[Rows]:
         return [part] if part.messages < 2 else [one for half in part.halves() for one in alone(half)]
 
     parts = [part for part in alone(rows) if part.messages]
-    assert [len(part.boxes) for part in parts] == [*range(frame_count), *[0] * states]
+    assert [len(part.boxes) for part in parts] == [*range(frame_count), *[0] * (states + events)]
     assert all(box.frame_id == part.frames[0].frame_id for part in parts for box in part.boxes)
     assert [row for part in parts for row in part.camera_states] == rows.camera_states
-    assert [part.messages for part in parts] == [1] * (frame_count + states)
+    assert [row for part in parts for row in part.events] == rows.events
+    assert [part.messages for part in parts] == [1] * (frame_count + states + events)
+
+
+def test_rows_event_that_comes_twice_is_one_row() -> None:
+    again = msgspec.structs.replace(EVENT, phase="begin")
+    (first, second) = Book(unknown).rows([EVENT, again, EVENT]).events
+    assert (first.phase, second.phase, first.revised, first.objects) == ("end", "begin", 1, 2)
 
 
 @pytest.mark.parametrize(
@@ -109,12 +120,13 @@ def test_schema_has_the_columns_of_the_rows_in_order(table: str, tmp_path: Path)
     wanted = column_types(KINDS[table])
     assert [name for name in found if name in wanted] == list(wanted)
     assert all(found[name] in types[kind] for name, kind in wanted.items())
-    assert {name for name in found if name not in wanted} <= {"captured_at", "told_at"}
+    assert {name for name in found if name not in wanted} <= {"captured_at", "told_at", "happened_at"}
 
 
 def test_schema_every_column_is_explained_or_speaks_for_itself() -> None:
-    text = (ROOT / "pipeline" / "sink" / "schema" / "1.sql").read_text()
-    assert text.count("CREATE TABLE") == len(KINDS)
+    scripts = sorted((ROOT / "pipeline" / "sink" / "schema").glob("*.sql"))
+    assert [int(script.stem) for script in scripts] == list(range(1, VERSION + 1))
+    assert sum(script.read_text().count("CREATE TABLE") for script in scripts) == len(KINDS)
     statements = steps(0, DIALECT, 0)
     assert all("_OF(" not in statement and "ON_TIME" not in statement for statement in statements)
     with sqlite3.connect(":memory:") as database:

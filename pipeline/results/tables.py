@@ -49,9 +49,10 @@ def require_results(tables: Asked, where: str) -> None:
     Raises:
         SinkError: They are not, or another version made them.
     """
-    if not found_version(tables, where):
+    version = found_version(tables, where)
+    if not version:
         raise SinkError(f"{where}: no sink of camfleet has written anything there")
-    check_columns(tables)
+    check_columns(tables, version)
 
 
 Rows = Sequence[tuple[Any, ...]]

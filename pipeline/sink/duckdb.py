@@ -55,9 +55,10 @@ class DuckdbConnection:
                 # A frame that was there was there with its boxes: both are of one transaction.
                 self._connection.register("added", _arrow(rows.boxes, _SCHEMAS["boxes"]))
                 self._connection.execute(_insert("boxes", "SEMI JOIN fresh"))
-            if rows.camera_states:
-                self._connection.register("added", _arrow(rows.camera_states, _SCHEMAS["camera_states"]))
-                self._connection.execute(_insert("camera_states", f"ANTI JOIN ({_there('camera_states')}) AS there"))
+            for table, added in rows.tables():
+                if table in ("camera_states", "events"):
+                    self._connection.register("added", _arrow(added, _SCHEMAS[table]))
+                    self._connection.execute(_insert(table, f"ANTI JOIN ({_there(table)}) AS there"))
             self._connection.unregister("added")
 
     def last_standing(self, fleet: str, camera_id: str) -> Standing | None:
@@ -130,7 +131,12 @@ def _arrow(rows: Sequence[Row], schema: pa.Schema) -> pa.Table:
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
-_KEYS = {"frames": _FRAME_KEY, "boxes": _FRAME_KEY, "camera_states": "fleet, camera_id, told_at_ns"}
+_KEYS = {
+    "frames": _FRAME_KEY,
+    "boxes": _FRAME_KEY,
+    "camera_states": "fleet, camera_id, told_at_ns",
+    "events": "fleet, camera_id, event_id, phase, session_id, frame_id",
+}
 
 
 def _there(table: str) -> str:

@@ -13,7 +13,7 @@ from typing import NamedTuple, get_args, get_type_hints
 
 import msgspec
 
-from pipeline.wire import CameraState, FrameResult, Message, TrackedBox
+from pipeline.wire import CameraState, Event, FrameResult, Message, TrackedBox
 
 _REPLACEMENT = "\ufffd"
 _SHORT = 64
@@ -83,6 +83,35 @@ class StateRow(NamedTuple):
     detection_age_ms: float | None
 
 
+class EventRow(NamedTuple):
+    """A row of `events`."""
+
+    fleet: str
+    camera_id: str
+    event_id: str
+    phase: str
+    session_id: str
+    frame_id: int
+    happened_at_ns: int
+    error_ms: float
+    rule: str
+    happening: str
+    condition: str
+    lasted_s: float
+    direction: str | None
+    object_id: str
+    track_id: int
+    class_name: str
+    score: float
+    x1: float
+    y1: float
+    x2: float
+    y2: float
+    objects: int
+    revised: int
+    withdrawn: int
+
+
 class Standing(NamedTuple):
     """What of a camera's state makes a row where it changes."""
 
@@ -91,11 +120,17 @@ class Standing(NamedTuple):
     detail: str
 
 
-Row = FrameRow | BoxRow | StateRow
-KINDS: dict[str, type[Row]] = {"frames": FrameRow, "boxes": BoxRow, "camera_states": StateRow}
+Row = FrameRow | BoxRow | StateRow | EventRow
+KINDS: dict[str, type[Row]] = {"frames": FrameRow, "boxes": BoxRow, "camera_states": StateRow, "events": EventRow}
 """The tables, in the order in which they are filled."""
-
-TIME_COLUMN = {table: "told_at_ns" if "told_at_ns" in row._fields else "captured_at_ns" for table, row in KINDS.items()}
+SINCE = {"frames": 1, "boxes": 1, "camera_states": 1, "events": 2}
+"""The version of the tables that each came with."""
+TIME_COLUMN = {
+    "frames": "captured_at_ns",
+    "boxes": "captured_at_ns",
+    "camera_states": "told_at_ns",
+    "events": "happened_at_ns",
+}
 """The column of each table by which rows become too old."""
 
 
@@ -116,27 +151,30 @@ class Rows:
     frames: list[FrameRow] = field(default_factory=list)
     boxes: list[BoxRow] = field(default_factory=list)
     camera_states: list[StateRow] = field(default_factory=list)
+    events: list[EventRow] = field(default_factory=list)
 
     @property
     def messages(self) -> int:
         """How many messages have a row here."""
-        return len(self.frames) + len(self.camera_states)
+        return len(self.frames) + len(self.camera_states) + len(self.events)
 
     def halves(self) -> tuple[Rows, Rows]:
         """The same in two parts, the objects of a frame together with it; of two messages or more, neither is empty."""
-        if self.frames and self.camera_states:
-            return Rows(self.frames, self.boxes), Rows(camera_states=self.camera_states)
-        frames, states = len(self.frames) // 2, len(self.camera_states) // 2
+        if self.frames and (self.camera_states or self.events):
+            return Rows(self.frames, self.boxes), Rows(camera_states=self.camera_states, events=self.events)
+        if self.camera_states and self.events:
+            return Rows(camera_states=self.camera_states), Rows(events=self.events)
+        frames, states, events = len(self.frames) // 2, len(self.camera_states) // 2, len(self.events) // 2
         boxes = sum(frame.objects for frame in self.frames[:frames])
         return (
-            Rows(self.frames[:frames], self.boxes[:boxes], self.camera_states[:states]),
-            Rows(self.frames[frames:], self.boxes[boxes:], self.camera_states[states:]),
+            Rows(self.frames[:frames], self.boxes[:boxes], self.camera_states[:states], self.events[:events]),
+            Rows(self.frames[frames:], self.boxes[boxes:], self.camera_states[states:], self.events[events:]),
         )
 
     def tables(self) -> list[tuple[str, list[Row]]]:
         """The tables that get any."""
-        named = (("frames", self.frames), ("boxes", self.boxes), ("camera_states", self.camera_states))
-        return [(name, list(rows)) for name, rows in named if rows]
+        named = {name: getattr(self, name) for name in KINDS}
+        return [(name, list(rows)) for name, rows in named.items() if rows]
 
 
 class Book:
@@ -154,7 +192,7 @@ class Book:
     def rows(self, batch: Iterable[Message]) -> Rows:
         """The rows of these messages; kinds that have no table are left out."""
         rows = Rows()
-        seen: set[tuple[str, str, str, int]] = set()
+        seen: set[tuple[str | int, ...]] = set()
         for message in batch:
             if isinstance(message, FrameResult):
                 row = frame_row(message)
@@ -165,6 +203,9 @@ class Book:
                     rows.boxes.extend(box_rows(message))
             elif isinstance(message, CameraState) and self._is_news(message):
                 rows.camera_states.append(state_row(message))
+            elif isinstance(message, Event) and (event := event_row(message))[:6] not in seen:
+                seen.add(event[:6])
+                rows.events.append(event)
         return rows
 
     def _is_news(self, state: CameraState) -> bool:
@@ -241,6 +282,36 @@ def state_row(state: CameraState) -> StateRow:
         frame_width=state.frame_wh[0],
         frame_height=state.frame_wh[1],
         detection_age_ms=state.detection_age_ms,
+    )
+
+
+def event_row(event: Event) -> EventRow:
+    """What was told of an event."""
+    return EventRow(
+        fleet=event.fleet,
+        camera_id=event.camera_id,
+        event_id=readable(event.event_id),
+        phase=event.phase,
+        session_id=readable(event.session_id),
+        frame_id=event.frame_id,
+        happened_at_ns=event.at_ns,
+        error_ms=event.error_ms,
+        rule=event.rule,
+        happening=event.happening,
+        condition=readable(event.condition),
+        lasted_s=event.lasted_s,
+        direction=event.direction,
+        object_id=readable(event.object_id),
+        track_id=event.track_id,
+        class_name=readable(event.class_name),
+        score=event.score,
+        x1=event.xyxy[0],
+        y1=event.xyxy[1],
+        x2=event.xyxy[2],
+        y2=event.xyxy[3],
+        objects=event.count,
+        revised=int(event.revised),
+        withdrawn=int(event.withdrawn),
     )
 
 

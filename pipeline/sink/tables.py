@@ -12,9 +12,9 @@ from importlib.resources import files
 from typing import Any, Protocol
 
 from pipeline.errors import SinkError
-from pipeline.sink.rows import KINDS
+from pipeline.sink.rows import KINDS, SINCE
 
-VERSION = 1
+VERSION = 2
 """The newest that this camfleet knows."""
 VERSION_TABLE = "CREATE TABLE schema_version (camfleet_schema BIGINT PRIMARY KEY, applied_at_ns BIGINT NOT NULL)"
 
@@ -70,12 +70,17 @@ def found_version(database: Asked, where: str) -> int:
             f"{where}: its tables have version {version}, made by a newer camfleet; this one knows {VERSION}: "
             "install the newer one, or name another database"
         )
+    for name in names:
+        if SINCE.get(name, 0) > version:
+            raise SinkError(f"{where}: {_foreign(name)}")
     return version
 
 
-def check_columns(database: Asked) -> None:
-    """Ask for every column; the database's own error names one that is not there."""
+def check_columns(database: Asked, version: int = VERSION) -> None:
+    """Ask for every column of this version; the database's own error names one that is not there."""
     for table, row in KINDS.items():
+        if SINCE[table] > version:
+            continue
         database.execute(f"SELECT {', '.join(row._fields)} FROM {table} LIMIT 0")
 
 
