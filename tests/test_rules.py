@@ -269,3 +269,10 @@ def test_rules_zone_in_pixels_outside_the_picture_names_it_and_the_size():
 def test_rules_damaged_state_is_told():
     with pytest.raises(RuleError, match="damaged"):
         CameraRules(Rules.model_validate(DOOR), b"\xc1")
+
+
+def test_rules_without_shapely_are_refused_with_the_command_that_brings_it(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("pipeline.config.rules.find_spec", lambda name: None)
+    assert not Rules().any
+    with pytest.raises(ValueError, match=r"pip install 'camfleet\[rules\]'"):
+        Rules.model_validate(DOOR)

@@ -28,6 +28,7 @@ Point = tuple[Number, Number]
 
 OF_ZONES = ("enter", "leave", "appeared", "gone", "dwell > 30s", "stopped > 60s", "count > 5 for 10s", "nothing for 5m")
 OF_LINES = ("cross", "in", "out")
+NEEDS = "zones and lines need Shapely, which is not installed: pip install 'camfleet[rules]'"
 LONGEST_S = 7 * 86_400.0
 
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -255,6 +256,12 @@ class Rules(Value):
     lines: dict[Name, Line] = Field(default_factory=dict, description="Lines that objects cross, by name.")
 
     @model_validator(mode="after")
+    def _installed(self) -> Self:
+        if self.any and find_spec("shapely") is None:
+            raise mistake(NEEDS, at=("zones" if self.zones else "lines",))
+        return self
+
+    @model_validator(mode="after")
     def _named_once(self) -> Self:
         if both := sorted(set(self.zones) & set(self.lines)):
             raise mistake(f"a zone and a line are both called “{both[0]}”; events tell them apart by name")
@@ -272,13 +279,9 @@ def are_shares(points: Sequence[Point]) -> bool:
 
 
 def why_no_area(corners: Sequence[Any]) -> str:
-    """What is wrong with a polygon of three corners or more; empty where nothing is.
-
-    Raises:
-        PydanticCustomError: The library that knows is not installed.
-    """
+    """What is wrong with a polygon of three corners or more; empty where nothing is, or the library is not there."""
     if find_spec("shapely") is None:
-        raise mistake("zones need Shapely, which is not installed: pip install 'camfleet[rules]'")
+        return ""  # which is told once, of all rules
     import shapely
 
     polygon = shapely.Polygon(corners)

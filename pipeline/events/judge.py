@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Sequence
 
 import structlog
 
@@ -13,6 +11,7 @@ from pipeline.clock import NS_PER_S, Clock
 from pipeline.config.rules import Rules
 from pipeline.errors import RuleError, SinkError
 from pipeline.events.memory import Memory, read_memory, write_memory
+from pipeline.events.spec import EventsSpec
 from pipeline.publish import Publisher
 from pipeline.redact import redact
 from pipeline.rules import CameraRules
@@ -27,25 +26,6 @@ REMEMBERED = 10_000
 """Events known to be published: far more than happen between two times of keeping."""
 Name = tuple[str, str, int]
 """An event's id, its phase, and the frame that told: the same thing is told under the same name."""
-
-
-@dataclass(frozen=True, slots=True)
-class EventsSpec:
-    """All that the rules' process needs to know.
-
-    Attributes:
-        rules: Of each camera that has some.
-        endpoint: Where the fleet publishes, inside.
-        folder: The run's folder, where the publisher is asked for what was missed.
-        inbox: Where messages go to be published.
-        memory: The file in which is kept what is known.
-    """
-
-    rules: Mapping[str, Rules]
-    endpoint: str
-    folder: Path
-    inbox: str
-    memory: Path
 
 
 class Judge:

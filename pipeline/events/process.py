@@ -9,7 +9,7 @@ from ctypes import c_int64
 
 from pipeline.child import end_with_parent, ignore_terminal
 from pipeline.clock import NS_PER_S, SystemClock
-from pipeline.events.judge import EventsSpec, Judge
+from pipeline.events.spec import EventsSpec
 from pipeline.logs import configure_logs
 
 NICENESS = 5
@@ -28,6 +28,8 @@ def run_events(spec: EventsSpec, beat: c_int64) -> None:
         spec: What is judged, and where it goes.
         beat: Set to the monotonic time, ns, whenever the loop turns.
     """
+    from pipeline.events.judge import Judge
+
     ignore_terminal()
     end_with_parent()
     os.nice(NICENESS)

@@ -6,8 +6,8 @@ from typing import Any
 
 from pipeline.config.rules import Rules
 from pipeline.config.values import Fleet
-from pipeline.events.judge import EventsSpec
 from pipeline.events.process import run_events
+from pipeline.events.spec import EventsSpec
 from pipeline.runscope import RunScope
 from pipeline.statefolder import state_folder
 from pipeline.supervise.child import Child, ProcessHost
