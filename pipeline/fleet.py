@@ -79,9 +79,14 @@ class Fleet:
         return list(self._supervisor.fleet.cameras)
 
     def results(
-        self, cameras: Iterable[str] | None = None, *, timeout_s: float | None = None
+        self, cameras: str | Iterable[str] | None = None, *, timeout_s: float | None = None
     ) -> Subscriber[FrameResult]:
-        """A subscriber to its results, which the caller closes; with `timeout_s` it does not wait for ever."""
+        """A subscriber to its results, which the caller closes.
+
+        Args:
+            cameras: Names of cameras, or one; None takes all, also those that are added later.
+            timeout_s: How long it waits for a frame, s; without it, for ever.
+        """
         return Subscriber(self.inside, cameras, timeout_s=timeout_s)
 
     def add_camera(self, camera_id: str, **settings: Any) -> Changes:

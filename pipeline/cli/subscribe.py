@@ -121,7 +121,6 @@ def _messages(subscriber: Subscriber[Message], timeout_s: float | None) -> Itera
     """
     import time
 
-    from pipeline.client import why_silent
     from pipeline.errors import SubscriberTimeout
     from pipeline.wire import FrameResult
 
@@ -130,8 +129,7 @@ def _messages(subscriber: Subscriber[Message], timeout_s: float | None) -> Itera
         try:
             message = subscriber.receive(timeout_s and max(0.0, last_s + timeout_s - time.monotonic()))
         except SubscriberTimeout:
-            why = why_silent(subscriber.states)
-            raise SubscriberTimeout(f"no frame within {timeout_s:g} s; {why}") from None
+            raise SubscriberTimeout(f"no frame within {timeout_s:g} s; {subscriber.why_silent()}") from None
         if isinstance(message, FrameResult):
             last_s = time.monotonic()
         yield message

@@ -10,7 +10,7 @@ from typing import Any, Generic, Literal, Self, TypeVar, Unpack, cast, overload
 import zmq.asyncio
 
 from pipeline.client.base import BaseSubscriber, Settings
-from pipeline.client.silence import HINT_S, why_silent
+from pipeline.client.silence import HINT_S
 from pipeline.errors import SubscriberClosed, SubscriberTimeout
 from pipeline.wire import CameraState, Event, FrameResult, Message
 
@@ -30,7 +30,7 @@ class AsyncSubscriber(BaseSubscriber, Generic[R]):
     def __init__(
         self: AsyncSubscriber[FrameResult],
         endpoint: str | Iterable[str] = ...,
-        cameras: Iterable[str] | None = ...,
+        cameras: str | Iterable[str] | None = ...,
         *,
         states: Literal[False] = ...,
         **settings: Unpack[Settings],
@@ -40,7 +40,7 @@ class AsyncSubscriber(BaseSubscriber, Generic[R]):
     def __init__(
         self: AsyncSubscriber[FrameResult | CameraState],
         endpoint: str | Iterable[str] = ...,
-        cameras: Iterable[str] | None = ...,
+        cameras: str | Iterable[str] | None = ...,
         *,
         states: Literal[True],
         **settings: Unpack[Settings],
@@ -50,7 +50,7 @@ class AsyncSubscriber(BaseSubscriber, Generic[R]):
     def __init__(
         self: AsyncSubscriber[Message],
         endpoint: str | Iterable[str] = ...,
-        cameras: Iterable[str] | None = ...,
+        cameras: str | Iterable[str] | None = ...,
         *,
         states: Literal["all"],
         **settings: Unpack[Settings],
@@ -60,7 +60,7 @@ class AsyncSubscriber(BaseSubscriber, Generic[R]):
     def __init__(
         self: AsyncSubscriber[Event],
         endpoint: str | Iterable[str] = ...,
-        cameras: Iterable[str] | None = ...,
+        cameras: str | Iterable[str] | None = ...,
         *,
         events: Literal[True],
         **settings: Unpack[Settings],
@@ -69,7 +69,7 @@ class AsyncSubscriber(BaseSubscriber, Generic[R]):
     def __init__(
         self,
         endpoint: str | Iterable[str] = "tcp://127.0.0.1:5555",
-        cameras: Iterable[str] | None = None,
+        cameras: str | Iterable[str] | None = None,
         *,
         states: bool | Literal["all"] = False,
         events: bool = False,
@@ -87,10 +87,10 @@ class AsyncSubscriber(BaseSubscriber, Generic[R]):
         wait_s = self._timeout_s if timeout_s is None else timeout_s
         try:
             async with asyncio.timeout(wait_s):
-                while (message := self._reading.take(await self._next())) is None:
+                while (message := self._take(await self._next())) is None:
                     pass
         except TimeoutError:
-            raise SubscriberTimeout(f"no frame within {wait_s:g} s; {why_silent(self.states)}") from None
+            raise SubscriberTimeout(f"no frame within {wait_s:g} s; {self.why_silent()}") from None
         return cast(R, message)
 
     async def __aiter__(self) -> AsyncIterator[R]:

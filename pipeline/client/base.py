@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal, TypedDict
 
-from pipeline.client.connect import Connection, Key
+from pipeline.client.connect import Connection, Key, one_or_more
 from pipeline.client.reading import Reading, Statistics, Wanted, log
-from pipeline.client.silence import hint
-from pipeline.wire import CameraState, Event, FleetState, FrameResult, Message
+from pipeline.client.silence import HINT_S, hint, unknown_cameras, why_silent
+from pipeline.wire import CameraState, Event, FleetState, FrameResult, Message, topic
 
+_FLEET = topic(FleetState.kind)
 QUEUE = 1000
 """Messages kept while the caller is busy, unless it says otherwise."""
 
@@ -18,7 +19,7 @@ class Settings(TypedDict, total=False):
     """What a subscriber may be told besides where to listen.
 
     Attributes:
-        classes: Names of classes; objects of others are left out of the frames, which all come.
+        classes: Names of classes, or one; objects of others are left out of the frames, which all come.
         min_score: Objects below are left out, likewise.
         timeout_s: How long `receive` and the iterator wait for a message; without it, for ever.
         queue: Messages kept while the caller is busy (ZMQ_RCVHWM; 1000 without it, 0 for any number); beyond it new
@@ -28,7 +29,7 @@ class Settings(TypedDict, total=False):
         key: What opens an endpoint that wants one.
     """
 
-    classes: Iterable[str] | None
+    classes: str | Iterable[str] | None
     min_score: float
     timeout_s: float | None
     queue: int
@@ -43,7 +44,7 @@ class BaseSubscriber:
     def __init__(
         self,
         endpoint: str | Iterable[str],
-        cameras: Iterable[str] | None,
+        cameras: str | Iterable[str] | None,
         states: bool | Literal["all"],
         settings: Settings,
         *,
@@ -53,15 +54,17 @@ class BaseSubscriber:
         classes, key = settings.get("classes"), settings.get("key")
         wanted = Wanted(
             (Event,) if events else _kinds(states),
-            None if classes is None else frozenset(classes),
+            None if classes is None else frozenset(one_or_more(classes)),
             settings.get("min_score", 0.0),
             present=settings.get("present", False),
         )
         self._reading = Reading(wanted)
+        self._cameras = None if cameras is None else one_or_more(cameras)
+        self._told_unknown = False
         self._timeout_s, self._has_key = settings.get("timeout_s"), key is not None
         self._connection = Connection(
             endpoint,
-            cameras,
+            self._cameras,
             queue=settings.get("queue", QUEUE),
             compact=settings.get("compact", False),
             frames=not events,
@@ -82,9 +85,31 @@ class BaseSubscriber:
         """What was heard and missed so far."""
         return self._reading.statistics(self._connection.reconnects)
 
+    def why_silent(self) -> str:
+        """What is known about why no frame comes: of the cameras, of the fleet, or of the connection."""
+        if self.states or self.fleets:
+            return why_silent(self.states, self.fleets, self._cameras or ())
+        return self._hint()
+
+    def _take(self, parts: list[bytes]) -> Message | None:
+        """What came, if it is for the caller; says once that a camera asked for is none of the fleet's."""
+        message = self._reading.take(parts)
+        if self._cameras and not self._told_unknown and parts[0] == _FLEET:
+            every = len(self.fleets) >= len(self._connection.endpoints)
+            unheard = [one for one in self._cameras if one not in self.states]
+            if every and (words := unknown_cameras(unheard, self.fleets)):
+                self._told_unknown = True
+                log.warning(words)
+        return message
+
+    def _hint(self, for_s: float | None = None) -> str:
+        """What may be wrong where nothing at all was heard, in that time if it is told."""
+        connected = self._connection.connected > 0
+        return hint(self._connection.endpoints, connected=connected, has_key=self._has_key, for_s=for_s)
+
     def _tell_silence(self) -> None:
         """Say where this listens, and what may be wrong."""
-        log.warning(hint(self._connection.endpoints, connected=self._connection.connected > 0, has_key=self._has_key))
+        log.warning(self._hint(HINT_S))
 
 
 def _kinds(states: bool | Literal["all"]) -> tuple[type[Message], ...]:

@@ -29,6 +29,16 @@ class Key:
     server: Path
 
 
+def one_or_more(names: str | Iterable[str]) -> tuple[str, ...]:
+    """Names as callers give them: several, or one, which is no list of its letters.
+
+    Example:
+        >>> one_or_more("gate"), one_or_more(["gate", "yard"])
+        (('gate',), ('gate', 'yard'))
+    """
+    return (names,) if isinstance(names, str) else tuple(names)
+
+
 class Connection:
     """A SUB socket that is connected, or will be as soon as somebody is there. Not thread-safe.
 
@@ -40,7 +50,7 @@ class Connection:
     def __init__(
         self,
         endpoints: str | Iterable[str],
-        cameras: Iterable[str] | None,
+        cameras: str | Iterable[str] | None,
         *,
         queue: int,
         compact: bool = False,
@@ -51,7 +61,7 @@ class Connection:
 
         Args:
             endpoints: Where fleets publish.
-            cameras: Names of cameras; None for all.
+            cameras: Names of cameras, or one; None for all.
             queue: Messages kept while nobody receives; 0 for any number.
             compact: Frames as `compact/` instead of `detections/`.
             frames: Whether frames are wanted at all.
@@ -60,7 +70,7 @@ class Connection:
         Raises:
             PublishError: An endpoint is not one that ZeroMQ knows, or a key cannot be read.
         """
-        self.endpoints: Sequence[str] = (endpoints,) if isinstance(endpoints, str) else tuple(endpoints)
+        self.endpoints: Sequence[str] = one_or_more(endpoints)
         self.socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.SUB)
         self.socket.set(zmq.RCVHWM, queue)
         self.socket.set(zmq.LINGER, 0)
@@ -69,7 +79,7 @@ class Connection:
         try:
             if key is not None:
                 _use_key(self.socket, key)
-            for camera_id in [None] if cameras is None else cameras:
+            for camera_id in [None] if cameras is None else one_or_more(cameras):
                 for prefix in prefixes(camera_id, compact=compact, frames=frames):
                     self.socket.subscribe(prefix)
             for endpoint in self.endpoints:

@@ -13,7 +13,7 @@ from typing import Generic, Literal, Self, TypeVar, Unpack, cast, overload
 import zmq
 
 from pipeline.client.base import BaseSubscriber, Settings
-from pipeline.client.silence import HINT_S, why_silent
+from pipeline.client.silence import HINT_S
 from pipeline.errors import SubscriberClosed, SubscriberTimeout
 from pipeline.wire import CameraState, Event, FrameResult, Message
 
@@ -32,7 +32,7 @@ class Subscriber(BaseSubscriber, Generic[R]):
     def __init__(
         self: Subscriber[FrameResult],
         endpoint: str | Iterable[str] = ...,
-        cameras: Iterable[str] | None = ...,
+        cameras: str | Iterable[str] | None = ...,
         *,
         states: Literal[False] = ...,
         **settings: Unpack[Settings],
@@ -42,7 +42,7 @@ class Subscriber(BaseSubscriber, Generic[R]):
     def __init__(
         self: Subscriber[FrameResult | CameraState],
         endpoint: str | Iterable[str] = ...,
-        cameras: Iterable[str] | None = ...,
+        cameras: str | Iterable[str] | None = ...,
         *,
         states: Literal[True],
         **settings: Unpack[Settings],
@@ -52,7 +52,7 @@ class Subscriber(BaseSubscriber, Generic[R]):
     def __init__(
         self: Subscriber[Message],
         endpoint: str | Iterable[str] = ...,
-        cameras: Iterable[str] | None = ...,
+        cameras: str | Iterable[str] | None = ...,
         *,
         states: Literal["all"],
         **settings: Unpack[Settings],
@@ -62,7 +62,7 @@ class Subscriber(BaseSubscriber, Generic[R]):
     def __init__(
         self: Subscriber[Event],
         endpoint: str | Iterable[str] = ...,
-        cameras: Iterable[str] | None = ...,
+        cameras: str | Iterable[str] | None = ...,
         *,
         events: Literal[True],
         **settings: Unpack[Settings],
@@ -71,7 +71,7 @@ class Subscriber(BaseSubscriber, Generic[R]):
     def __init__(
         self,
         endpoint: str | Iterable[str] = "tcp://127.0.0.1:5555",
-        cameras: Iterable[str] | None = None,
+        cameras: str | Iterable[str] | None = None,
         *,
         states: bool | Literal["all"] = False,
         events: bool = False,
@@ -81,7 +81,7 @@ class Subscriber(BaseSubscriber, Generic[R]):
 
         Args:
             endpoint: Where the fleet publishes, as in its `publish.bind`; several for several fleets.
-            cameras: Names of cameras; None takes all, also those that are added later.
+            cameras: Names of cameras, or one; None takes all, also those that are added later.
             states: Whether `receive` and the iterator give the cameras' states, too; with "all" also how the fleet is,
                 and events.
             events: Whether they give events alone; frames then do not travel at all.
@@ -114,8 +114,8 @@ class Subscriber(BaseSubscriber, Generic[R]):
         with self._in_use:
             while True:
                 if (parts := self._next(deadline_s)) is None:
-                    raise SubscriberTimeout(f"no frame within {wait_s:g} s; {why_silent(self.states)}")
-                if (message := self._reading.take(parts)) is not None:
+                    raise SubscriberTimeout(f"no frame within {wait_s:g} s; {self.why_silent()}")
+                if (message := self._take(parts)) is not None:
                     return cast(R, message)
 
     def __iter__(self) -> Iterator[R]:
