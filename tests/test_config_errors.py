@@ -231,12 +231,17 @@ def bind(endpoint: str) -> str:
         ),
         pytest.param(address("/dev/sda"), "“/dev/sda” is no video device", id="a device that is no camera"),
         pytest.param(
-            address("'rtsp:///1'"), "expected scheme://[user:password@]host[:port]/path", id="an address without a host"
+            address("'rtsp:///1'"),
+            "cameras.gate.url: there is no host in it; expected rtsp://HOST/PATH or rtsp://HOST:PORT/PATH; ",
+            id="an address without a host",
         ),
-        pytest.param(
-            address("'rtsp://cam:port/1'"),
-            "expected scheme://[user:password@]host[:port]/path",
-            id="a port that is no number",
+        *(
+            pytest.param(
+                address(f"'rtsp://cam:{port}/1'"),
+                "cameras.gate.url: the port is none; expected rtsp://HOST:PORT/PATH with a number from 1 to 65535; ",
+                id=f"port {port}",
+            )
+            for port in ("port", "0", "65536", "99999", "-1")
         ),
         pytest.param(address("''"), "cameras.gate.url: expected an address with", id="an empty address"),
         pytest.param(address("[a]"), "cameras.gate.url: expected an address with", id="a list for an address"),

@@ -21,7 +21,10 @@ from tests.fleet_files import told_of
         pytest.param("- a\n- b\n", "a fleet file is a mapping", id="a list"),
         pytest.param("rtsp://cam/1", "a fleet file is a mapping", id="a word"),
         pytest.param("cameras: {gate: [\n", "fleet.yaml:2:1: is not YAML", id="an open bracket"),
-        pytest.param("a: 1\n\tb: 2\n", "fleet.yaml:2:1: is not YAML: found", id="a tab"),
+        pytest.param("a: 1\n\tb: 2\n", "fleet.yaml:2:1: is indented by a tab; YAML takes spaces only", id="a tab"),
+        pytest.param(
+            "a:\n  b:\n  \tc: 2", "fleet.yaml:3:3: is indented by a tab", id="a tab behind spaces, at the end"
+        ),
         pytest.param("a: 1\n---\nb: 2\n", "is not YAML", id="two documents"),
         pytest.param("a: \x00\n", "is not YAML", id="a zero"),
         pytest.param("a: *b\n", "fleet.yaml:1:4: is not YAML: found undefined alias", id="an alias of nothing"),

@@ -5,12 +5,22 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 import yaml
 
 from pipeline.config import json_schema, load_fleet
+from pipeline.errors import ConfigError
 
 CONFIGS = Path(__file__).parent.parent / "configs"
+KEYWORDS = {
+    *("$schema", "$defs", "$ref", "title", "description", "default", "examples", "enum", "const", "type", "format"),
+    *("properties", "patternProperties", "additionalProperties", "propertyNames", "required"),
+    *("minProperties", "maxProperties", "items", "prefixItems", "minItems", "maxItems", "uniqueItems"),
+    *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
+    *("minLength", "maxLength", "pattern", "anyOf", "oneOf", "allOf", "not"),
+}
+"""Of JSON Schema, draft 2020-12."""
 
 
 def objects(schema: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -105,3 +115,53 @@ def test_example_values_are_the_defaults_where_no_comment_says_otherwise(tmp_pat
     shown, bare = loaded
     differing = [key for key in shown | bare if key not in shown or key not in bare or shown[key] != bare[key]]
     assert differing == ["name", "model.path", "model.classes", "model.input_wh"]
+
+
+def test_schema_writes_bounds_as_editors_know_them() -> None:
+    """Every keyword is one of JSON Schema: an editor passes over those that it does not know."""
+    assert set(_keywords(json_schema())) - KEYWORDS == set()
+
+
+@pytest.mark.parametrize(
+    ("camera", "wrong"),
+    [
+        ({"stride": 0}, True),
+        ({"stride": 101}, True),
+        ({"stride": {"min": 0}}, True),
+        ({"stride": {"min": 1, "max": 101}}, True),
+        ({"stride": {"min": 1, "max": 4}}, False),
+        ({"stride": 4, "track": {"gmc": "off"}}, False),
+        ({"track": {"gmc": False}}, False),
+        ({"track": {"gmc": True}}, True),
+        ({"read_timeout_s": 0}, True),
+        ({"max_detect_hz": 0}, True),
+    ],
+    ids=str,
+)
+def test_schema_refuses_in_an_editor_what_camfleet_refuses(camera: dict[str, Any], wrong: bool, tmp_path: Path) -> None:
+    tree = {"model": {"backend": "stub"}, "cameras": {"gate": {"url": "rtsp://gate/", **camera}}}
+    errors = list(jsonschema.Draft202012Validator(json_schema()).iter_errors(tree))
+    assert bool(errors) == wrong
+    file = tmp_path / "fleet.yaml"
+    file.write_text(yaml.safe_dump(tree))
+    try:
+        load_fleet(file)
+    except ConfigError:
+        assert wrong
+    else:
+        assert not wrong
+
+
+def _keywords(node: object, *, of_names: bool = False) -> Iterator[str]:
+    """The keywords of a schema; what stands under `properties` and `$defs` are names of the user's or ours."""
+    if isinstance(node, list):
+        for one in node:
+            yield from _keywords(one)
+    elif isinstance(node, dict):
+        for key, value in node.items():
+            if not of_names:
+                yield key
+            if of_names or key not in ("default", "examples", "enum", "const"):
+                yield from _keywords(
+                    value, of_names=not of_names and key in ("properties", "$defs", "patternProperties")
+                )

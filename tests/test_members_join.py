@@ -298,12 +298,20 @@ def test_an_answer_of_something_else_is_told(tmp_path: Path, line: bytes):
             ask({"command": "status"})
 
 
-def test_settings_that_are_no_yaml_are_told(fleet: Fleet):
-    told = camfleet("camera", "add", "c", "--url", "rtsp://cam.example/1", "--set", "weight=2026-99-99")
-    assert (told.returncode, told.stderr) == (
-        2,
-        "camfleet: --set weight=2026-99-99: the value is no YAML; put it in quotes\n",
-    )
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("weight={", "--set weight={: the value is no YAML; put it in quotes"),
+        ("weight=2026-99-99", "camera “c”: weight found “2026-99-99”, expected a number above 0 to 100"),
+        ("weight=[1]", "camera “c”: weight found a list or mapping, expected a number above 0 to 100"),
+        ("read_timeout_s=5s", "found “5s”, expected a number above 0 to 300; the number alone, which is in seconds"),
+    ],
+)
+def test_settings_that_are_no_yaml_or_no_value_are_told(fleet: Fleet, setting: str, words: str):
+    told = camfleet("camera", "add", "c", "--url", "rtsp://cam.example/1", "--set", setting)
+    assert told.returncode == 2
+    assert words in told.stderr
+    assert len(told.stderr.splitlines()) == 1
 
 
 def asked(request: dict) -> bool:

@@ -11,13 +11,12 @@ if TYPE_CHECKING:
 
 
 def read_settings(settings: list[str]) -> dict[str, Any]:
-    """`track.fill=none` as a fleet file would nest it; values are YAML.
+    """`track.fill=none` as a fleet file would nest it; values are YAML as there.
 
     Raises:
         ConfigError: One is not KEY=VALUE, or its value no YAML.
     """
-    import yaml
-
+    from pipeline.config.locate import read_value
     from pipeline.errors import ConfigError
     from pipeline.redact import redact
 
@@ -33,8 +32,8 @@ def read_settings(settings: list[str]) -> dict[str, Any]:
             if not isinstance(inside, dict):
                 raise ConfigError(f"--set {redact(setting)}: “{section}” was given a value before, and has no keys")
         try:
-            inside[last] = yaml.safe_load(value)
-        except (yaml.YAMLError, ValueError, RecursionError):  # such as a date that does not exist
+            inside[last] = read_value(value, "--set")
+        except ConfigError:
             raise ConfigError(f"--set {redact(setting)}: the value is no YAML; put it in quotes") from None
     return read
 

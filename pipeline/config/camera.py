@@ -97,8 +97,14 @@ class Track(Value):
         description="A detection from this score on may continue any object; weaker ones only those just seen. "
         "Keep it a little below birth_score.",
     )
-    gmc: Literal["off", "sparse"] = Field(
-        default="off", description="Compensation of camera motion. Use `sparse` for cameras that pan, shake or drive."
+    gmc: Annotated[
+        Literal["off", "sparse"],
+        BeforeValidator(lambda value: "off" if value is False else value),
+        WithJsonSchema({"enum": ["off", "sparse", False]}),
+    ] = Field(
+        default="off",
+        description="Compensation of camera motion. Use `sparse` for cameras that pan, shake or drive. Programs that "
+        "write YAML 1.1 make `false` of a bare `off`, which is the same here.",
     )
 
 

@@ -135,14 +135,37 @@ def read_document(file: Path, kind: str = "fleet file", needs: str = "“model�
     Raises:
         ConfigError: The file cannot be read, or is no YAML that could be looked into further.
     """
-    text = _read_text(file, kind)
+    document = _document(_read_text(file, kind), file)
+    if document is None:
+        raise ConfigError(f"{file}: the file is empty; a {kind} has at least {needs}")
+    return document
+
+
+def read_value(text: str, of: str) -> Tree:
+    """What stands for a value on a command line, read as in a fleet file: `off` is a word, and so is `1:30`.
+
+    Args:
+        text: The value.
+        of: What it is called in messages.
+
+    Raises:
+        ConfigError: It is no YAML.
+    """
+    document = _document(text, Path(of))
+    if document is not None and document.mistakes:
+        raise ConfigError(f"{of}: {document.mistakes[0].text}")
+    return None if document is None else document.data
+
+
+def _document(text: str, file: Path) -> Document | None:
+    """What a text says; None if that is nothing."""
     try:
         _check_size(text, file)
         root = yaml.compose(text, Loader=_WordsLoader)
     except yaml.YAMLError as error:
         raise ConfigError(_syntax(file, error, text)) from None
     if root is None:
-        raise ConfigError(f"{file}: the file is empty; a {kind} has at least {needs}")
+        return None
     reader = _Reader(Document(file))
     reader.document.data = reader.value(root, (), root.start_mark)
     return reader.document
@@ -182,14 +205,20 @@ def _check_size(text: str, file: Path) -> None:
             raise ConfigError(f"{file}:{line}: is nested deeper than {MAX_DEPTH} levels")
 
 
+_INDENTED_BY_TAB = re.compile(r" *\t")
+
+
 def _syntax(file: Path, error: yaml.YAMLError, text: str) -> str:
     mark: yaml.Mark | None = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     where = f"{file}:{mark.line + 1}:{mark.column + 1}" if mark else str(file)
     problem = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
     if mark and "nesting depth" in problem:  # since PyYAML 6.0.4 its scanner has a limit of its own, far beyond ours
         return f"{file}:{mark.line + 1}: is nested deeper than {MAX_DEPTH} levels"
+    lines = text.splitlines()
+    line = lines[mark.line] if mark and mark.line < len(lines) else ""
+    if mark and (tab := _INDENTED_BY_TAB.match(line)):
+        return f"{file}:{mark.line + 1}:{tab.end()}: is indented by a tab; YAML takes spaces only, two for each level"
     context = getattr(error, "context", None)
-    line = text.splitlines()[mark.line] if mark and mark.line < text.count("\n") else ""
     hint = "; between { and }, a text with ${…} needs quotes" if "${" in line and "{" in line.replace("${", "") else ""
     return f"{where}: is not YAML: {problem}{f' {context}' if context else ''}{hint}"
 

@@ -27,6 +27,12 @@ _DEVICE = re.compile(r"/dev/(video\d+|v4l/by-(id|path)/[^/]+)")
 _FUNCTION = re.compile(r"(?!\d)\w+(\.(?!\d)\w+)*:(?!\d)\w+")
 _UNSAFE = re.compile(r"[\s'\"\x00-\x1f\x7f]")
 
+_ENCODED = (
+    "user and password go before the host, an @ between, and “@ : / ? # %” in them are written percent-encoded "
+    "(@ is %40, / is %2F, # is %23)"
+)
+"""No address as an example: messages are masked, and with its user and password the rest of it would go."""
+
 UrlKind = Literal["network", "file", "device", "python"]
 
 
@@ -129,13 +135,19 @@ def scheme_of(text: str) -> str:
 def _check_network(url: str) -> None:
     if _UNSAFE.search(url):
         raise mistake("an address has no spaces, quotes or control characters; write them percent-encoded (space: %20)")
+    scheme = scheme_of(url)
     try:
         parts = urlsplit(url)
-        usable = bool(parts.hostname) and parts.port != 0 and (parts.port is not None or parts.scheme.lower() != "srt")
+        host = parts.hostname
+    except ValueError:  # such as a bracket that is never closed
+        host = None
+    if not host:
+        raise mistake(f"there is no host in it; expected {scheme}://HOST/PATH or {scheme}://HOST:PORT/PATH; {_ENCODED}")
+    try:
+        port = parts.port
     except ValueError:
-        usable = False
-    if not usable:
-        raise mistake(
-            "expected scheme://[user:password@]host[:port]/path (srt:// needs a port); "
-            "in a password, “@ : / ? # %” are written percent-encoded (@ is %40, / is %2F, # is %23)"
-        )
+        port = 0
+    # What was found is not repeated: behind the first “:” may be a password that has a “/” in it.
+    if port == 0 or (port is None and scheme == "srt"):
+        needed = "srt:// needs a port" if port is None else "the port is none"
+        raise mistake(f"{needed}; expected {scheme}://HOST:PORT/PATH with a number from 1 to 65535; {_ENCODED}")

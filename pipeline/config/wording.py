@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from typing import Any
 
 from pydantic_core import ErrorDetails
@@ -12,6 +13,12 @@ from pipeline.config.locate import KeyPath
 
 Schema = dict[str, Any]
 _FOUND_LENGTH = 60
+_UNITS = {
+    **{"ms": "milliseconds", "s": "seconds", "mb": "megabytes", "hz": "times a second", "px": "pixels"},
+    **{"days": "days", "percent": "percent"},
+}
+"""What the last part of a key says its number is in."""
+_WITH_UNIT = re.compile(r"\s*[-+]?[0-9][0-9.,_]*\s*[A-Za-zµ%]{1,12}\s*")
 
 
 def describe(error: ErrorDetails, path: KeyPath, found: str | None, schema: Schema) -> str:
@@ -26,7 +33,8 @@ def describe(error: ErrorDetails, path: KeyPath, found: str | None, schema: Sche
         return f"is missing; expected {expected(allowed, schema)}"
     if kind == "too_short" and allowed.get("type") == "object":
         return "is empty; a fleet needs at least one camera"
-    return f"found {_quote(found)}, expected {expected(allowed, schema)}{_close_word(found, allowed)}"
+    hint = _close_word(found, allowed) or _unit(found, path)
+    return f"found {_quote(found)}, expected {expected(allowed, schema)}{hint}"
 
 
 def at(schema: Schema, path: KeyPath) -> Schema:
@@ -53,7 +61,7 @@ def expected(node: Schema, schema: Schema) -> str:
     if "anyOf" in node:
         return " or ".join(expected(choice, schema) for choice in node["anyOf"])
     if "enum" in node:
-        return f"one of {', '.join(map(str, node['enum']))}"
+        return f"one of {', '.join(str(word) for word in node['enum'] if word is not False)}"
     kind = node.get("type")
     if kind in ("integer", "number"):
         return ("a whole number" if kind == "integer" else "a number") + _range(node)
@@ -108,6 +116,14 @@ def _quote(found: str | None) -> str:
 def _close_word(found: str | None, allowed: Schema) -> str:
     close = difflib.get_close_matches(found or "", map(str, allowed.get("enum", ())), 1)
     return f"; did you mean “{close[0]}”?" if close else ""
+
+
+def _unit(found: str | None, path: KeyPath) -> str:
+    """That the unit is in the name of the key, where it was written behind the number."""
+    suffix = str(path[-1]).rpartition("_")[2] if path else ""
+    if suffix not in _UNITS or not _WITH_UNIT.fullmatch(found or ""):
+        return ""
+    return f"; the number alone, which is in {_UNITS[suffix]}"
 
 
 def _unknown(key: str, section: Schema, schema: Schema) -> str:
