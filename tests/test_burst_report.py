@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import io
+import json
+import math
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
@@ -11,7 +15,7 @@ import pytest
 from rich.console import Console
 
 from pipeline.burst.report.charts import MOST_PANELS, grouped
-from pipeline.burst.report.compare import comparison, ratio
+from pipeline.burst.report.compare import FIGURES, comparison, complaints, ratio, worse_by
 from pipeline.burst.report.page import page, write_page
 from pipeline.burst.result import (
     AgePercentiles,
@@ -32,6 +36,7 @@ from pipeline.burst.result import (
 from pipeline.burst.verdict import print_verdict
 from pipeline.errors import BurstError
 
+DEADLINE_S = 30
 SECONDS = 12
 SOME = AgePercentiles(p50=20.0, p95=60.0, p99=90.0)
 
@@ -238,3 +243,57 @@ def test_page_tells_several_faults_of_a_phase_in_one_row():
     ]
     html = page(msgspec.structs.replace(report, faults=marks))
     assert html.count("cam1 is gone") == 1
+
+
+def slower_than_canned() -> BurstReport:
+    """The canned report with a first phase whose p95 is half as long again, and without the others."""
+    report = canned()
+    slower = msgspec.structs.replace(report.phases[0].fleet, age=AgePercentiles(p50=20.0, p95=90.0, p99=None))
+    return msgspec.structs.replace(report, phases=[msgspec.structs.replace(report.phases[0], fleet=slower)])
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "second", "expected"),
+    [
+        ("p95 ms", 60.0, 90.0, 50.0),
+        ("p95 ms", 60.0, 30.0, -50.0),
+        ("detected /s", 60.0, 30.0, 50.0),
+        ("lost", 0.0, 3.0, math.inf),
+        ("lost", 0.0, 0.0, 0.0),
+        ("detected /s", 0.0, 3.0, 0.0),
+        ("p99 ms", 60.0, None, None),
+    ],
+)
+def test_worse_by_knows_of_what_more_is_better(name: str, first: float, second: float | None, expected: float | None):
+    (figure,) = [one for one in FIGURES if one.name == name]
+    assert worse_by(figure, first, second) == expected
+
+
+def test_comparison_complains_beyond_its_threshold_alone():
+    first, second = canned(), slower_than_canned()
+    assert complaints(first, first, 0) == []
+    told = complaints(first, second, 20)
+    assert [one for one in told if "p95 ms 60.0 → 90.0, 50 % worse" in one]
+    assert f"{first.phases[1].name}: not in the second report" in told
+    assert not [one for one in complaints(first, second, 60) if "p95" in one]
+
+
+def test_compare_command_gives_json_and_its_verdict(tmp_path: Path):
+    first, second = tmp_path / "first.json", tmp_path / "second.json"
+    write_report(canned(), first)
+    write_report(slower_than_canned(), second)
+    command = [sys.executable, "-m", "pipeline", "burst", "compare"]
+
+    def compare(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*command, *map(str, arguments)], capture_output=True, text=True, timeout=DEADLINE_S, check=False
+        )
+
+    same, worse = compare(first, first, "--worse-by", "5"), compare(first, second, "--worse-by", "20", "--json")
+    assert (same.returncode, same.stderr) == (0, "")
+    assert worse.returncode == 1
+    told = json.loads(worse.stdout)
+    figures = told["phases"][canned().phases[0].name]["figures"]["p95 ms"]
+    assert figures == {"first": 60.0, "second": 90.0, "ratio": 1.5, "worse_percent": 50.0}
+    assert told["only_first"] == [phase.name for phase in canned().phases[1:]]
+    assert worse.stderr.splitlines() == [f"camfleet: {one}" for one in told["worse"]]

@@ -81,17 +81,41 @@ def run(
 def compare(
     first: Annotated[Path, typer.Argument(metavar="A", help="A report.json, or its folder.")],
     second: Annotated[Path, typer.Argument(metavar="B", help="Another.")],
+    worse_by: Annotated[
+        float | None,
+        typer.Option(
+            "--worse-by",
+            metavar="PERCENT",
+            min=0,
+            help="Exit with 1 if a figure of B is worse by more than this, a check fails that did not, or a phase is "
+            "missing. Runs of the same thing differ by 5 and more.",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print all figures as JSON.")] = False,
 ) -> None:
     """Show two reports side by side, phase by phase.
 
     Example: camfleet burst compare out/before out/after
+             camfleet burst compare main.json mine.json --worse-by 20
     """
+    import json
+
     from rich.console import Console
 
-    from pipeline.burst.report.compare import comparison
+    from pipeline.burst.report.compare import as_dict, comparison, complaints
     from pipeline.burst.result import read_report
 
-    Console().print(comparison(read_report(first), read_report(second)))
+    one, two = read_report(first), read_report(second)
+    worse = [] if worse_by is None else complaints(one, two, worse_by)
+    if as_json:
+        print(json.dumps({**as_dict(one, two), "worse": worse}, indent=2, ensure_ascii=False))
+    else:
+        Console().print(comparison(one, two))
+    for complaint in worse:
+        typer.echo(f"camfleet: {complaint}", err=True)
+    if worse:
+        raise typer.Exit(1)
 
 
 @contextlib.contextmanager
