@@ -53,6 +53,18 @@ def test_backoff_camera_away_for_a_year_still_has_a_pause() -> None:
     assert Backoff(0.5, 30.0, failures=2_000_000).pause_s(Dice(1.0)) == 30.0
 
 
+def test_backoff_password_that_is_refused_three_times_waits_minutes_and_says_so() -> None:
+    backoff, paused_s, said = Backoff(initial_s=0.5, max_s=30.0), [], []
+    for refused in (True, True, True, True, False, True):
+        backoff = backoff.lost(0, refused=refused)
+        paused_s.append(backoff.pause_s(Dice(1.0)))
+        said.append(bool(backoff.words))
+    assert paused_s == [0.5, 1, 300, 300, 8, 16]
+    assert said == [False, False, True, True, False, False]
+    assert "every 5 minutes" in Backoff(0.5, 30.0, refusals=3).words
+    assert Backoff(0.5, 900.0, refusals=3).pause_s(Dice(1.0)) == 900, "never sooner than the fleet file says"
+
+
 def test_backoff_cameras_lost_together_come_back_apart() -> None:
     backoff = Backoff(1.0, 30.0).lost(0).lost(0).lost(0)
     found = {round(backoff.pause_s(random.Random(seed)), 2) for seed in range(20)}

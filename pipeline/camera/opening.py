@@ -25,6 +25,7 @@ from pipeline.camera.limits import Said, decoder_limits, out_of_memory, talkativ
 from pipeline.camera.login import learns, login, stands_in
 from pipeline.camera.playlist import OPTIONS as PLAYLIST_OPTIONS
 from pipeline.camera.playlist import OwnAddresses
+from pipeline.camera.unauthorized import LoginRefused
 from pipeline.config.camera import Camera
 from pipeline.errors import SourceError, SourceLost
 from pipeline.geometry import WidthHeight
@@ -108,7 +109,8 @@ def open_container(camera: Camera, *, pieces: bool = False) -> av.container.Inpu
             following = _next_address(camera, address, error)
             if following is None:
                 why = why_not_opened(camera, error, time.monotonic() - began_s)
-                raise SourceError(f"cannot open {camera.url}: {why}") from None
+                kind = LoginRefused if isinstance(error, av.HTTPUnauthorizedError) else SourceError
+                raise kind(f"cannot open {camera.url}: {why}") from None
             address = following
     raise SourceError(f"cannot open {camera.url}: it sends on to itself again and again; check the address")
 

@@ -22,6 +22,7 @@ from pipeline.camera.limits import limit_memory, out_of_memory
 from pipeline.camera.report import FAREWELL_MS, Reporter
 from pipeline.camera.sandbox import Sandbox, confine, is_confined
 from pipeline.camera.source import Source, open_source
+from pipeline.camera.unauthorized import LoginRefused
 from pipeline.camera.view import Viewers
 from pipeline.child import end_with_parent, freeze_heap, give_memory_back, ignore_terminal
 from pipeline.clock import NS_PER_MS, NS_PER_S, Clock, SystemClock
@@ -184,7 +185,7 @@ class _CameraLoop:
             self._frames.end_session()
             if lost is not None:
                 give_memory_back()
-                self._retry(str(lost))
+                self._retry(lost)
             elif not self._reporter.stopping:
                 self._reporter.change("ended")
                 return ENDED
@@ -204,6 +205,8 @@ class _CameraLoop:
             self._watch()
         except SourceLost as error:
             return SourceLost(str(error))
+        except LoginRefused as error:
+            return LoginRefused(str(error))
         except SourceError as error:
             return SourceError(str(error))
         except SlotError as error:
@@ -331,10 +334,11 @@ class _CameraLoop:
     def _concern(self, source: Source) -> str:
         return source.concern or (self._keeper.concern if self._keeper is not None else "")
 
-    def _retry(self, why: str) -> None:
+    def _retry(self, lost: Exception) -> None:
         """Say why it was lost and when it is tried again, and wait until then."""
         live_ns = 0 if self._live_since_ns is None else self._clock.monotonic_ns() - self._live_since_ns
-        self._backoff = self._backoff.lost(live_ns / NS_PER_S)
+        self._backoff = self._backoff.lost(live_ns / NS_PER_S, refused=isinstance(lost, LoginRefused))
+        why = f"{lost}{self._backoff.words}"
         pause_s = self._backoff.pause_s(self._rng)
         at_ns = self._clock.wall_ns() + round(pause_s * NS_PER_S)
         self._reporter.change("retrying", why, retry_at_ns=at_ns, session=0, session_id="", assembly="", decoder="")

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from pipeline.config.camera import Camera
 from pipeline.config.url import CameraUrl
-from pipeline.errors import RtspError
+from pipeline.errors import RtspError, SourceError
 from pipeline.rtsp.challenge import Challenge, best, challenges
 from pipeline.rtsp.login import Message, MessageReader
 
@@ -41,6 +41,10 @@ _OVER_HTTP = (
     "it asks for Digest SHA-256, or as FFmpeg does not speak it, which is answered over RTSP only (401); take its "
     "rtsp:// address, or allow only Digest MD5, or Basic, in its settings"
 )
+
+
+class LoginRefused(SourceError):
+    """A camera wants another user or password: trying again too often may lock the account."""
 
 
 def why_unauthorized(camera: Camera) -> str:

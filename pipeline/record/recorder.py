@@ -34,6 +34,7 @@ from pipeline.camera.opening import (
     tick_s,
     video_stream,
 )
+from pipeline.camera.unauthorized import LoginRefused
 from pipeline.clock import NS_PER_S, Clock, SystemClock
 from pipeline.config.camera import Camera
 from pipeline.config.url import CameraUrl
@@ -185,7 +186,7 @@ class _Reader:
                 if not connected_before:
                     self._put(_Ended(error))
                     return
-                backoff = backoff.lost(live_s)
+                backoff = backoff.lost(live_s, refused=isinstance(error, LoginRefused))
                 pause_s = backoff.pause_s(rng)
                 _log.warning("camera lost", reason=str(error), again_in_s=round(pause_s, 1))
             self._ending.wait(pause_s)

@@ -25,6 +25,7 @@ from pipeline.camera.pace import max_gap_s
 from pipeline.camera.picture import Picture, arrival_now
 from pipeline.camera.resize import luma_view
 from pipeline.camera.streamtime import StreamTime
+from pipeline.camera.unauthorized import LoginRefused
 from pipeline.child import EVIDENCE_THREAD, name_thread
 from pipeline.clock import NS_PER_MS, NS_PER_S, Clock
 from pipeline.config.camera import Camera
@@ -160,10 +161,11 @@ class EvidenceKeeper:
                 self._receive()
                 return
             except (SourceError, MemoryError) as error:
-                why = redact(error) or "there is no memory for it"
+                why, refused = redact(error) or "there is no memory for it", isinstance(error, LoginRefused)
             live = self._told.state == "live"
-            backoff = backoff.lost((self._clock.monotonic_ns() - began_ns) / NS_PER_S if live else 0.0)
-            self._told = EvidenceState(state="retrying", detail=why)
+            live_s = (self._clock.monotonic_ns() - began_ns) / NS_PER_S if live else 0.0
+            backoff = backoff.lost(live_s, refused=refused)
+            self._told = EvidenceState(state="retrying", detail=why + backoff.words)
             self._ending.wait(backoff.pause_s(rng))
 
     def _receive(self) -> None:
