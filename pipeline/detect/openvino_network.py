@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import openvino as ov
+from openvino.frontend import FrontEndManager
 from openvino.preprocess import PrePostProcessor
 
 from pipeline.detect.metadata import Metadata, from_values, read_metadata
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 CPU_BATCH = 1
 """Pictures a request where nobody asks for more: on a CPU a batch only adds waiting. YOLO26n, bf16, 640×384, 2 cores
 (`scripts/bench_detector.py`): one picture 123 a second at 16 ms, four at once 118 a second at 68 ms."""
+
+
+_READERS = {".xml": "ir", ".onnx": "onnx"}
+"""OpenVINO's names of what reads the kinds of files."""
 
 
 def model_file(model: Model) -> Path:
@@ -57,10 +62,15 @@ def read_network(core: Any, file: Path) -> Any:
     Raises:
         DetectorError: It cannot be read, or does not take one picture and give one list of boxes.
     """
+    advice = "name one that camfleet export or your training has written, whole"
+    # Asked before: what its own reader does not know, OpenVINO shows to all its readers, and one of them writes pages.
+    reader = FrontEndManager().load_by_framework(_READERS[file.suffix])
+    if reader is not None and not reader.supported(str(file)):
+        raise DetectorError(f"model.path: {file} is no OpenVINO model, and no ONNX file; {advice}")
     try:
         network = core.read_model(file)
     except RuntimeError as error:
-        raise DetectorError(f"model.path: {file} is no OpenVINO model: {reason(error)}") from error
+        raise DetectorError(f"model.path: {file} is no OpenVINO model: {reason(error)}; {advice}") from error
     if len(network.inputs) != 1 or len(network.outputs) != 1 or len(network.input(0).partial_shape) != 4:
         raise DetectorError(
             f"model.path: {file} has {len(network.inputs)} inputs and {len(network.outputs)} outputs; "

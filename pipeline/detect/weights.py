@@ -53,7 +53,10 @@ def _check_kind(path: Path) -> None:
     with path.open("rb") as file:
         begin = file.read(2)
     if begin not in (b"PK", b"\x80\x02"):
-        raise DetectorError(f"model.path: {path} is not a loadable checkpoint: no file that PyTorch has saved")
+        raise DetectorError(
+            f"model.path: {path} is not a loadable checkpoint: no file that PyTorch has saved; name the .pt that "
+            "training has written, whole"
+        )
 
 
 def exported(weights: Path, int8_from: Path | None = None) -> Path:
