@@ -26,6 +26,7 @@ from pipeline.cli import (
     export,
     keys,
     levers,
+    man,
     plan,
     profile,
     proxy,
@@ -43,6 +44,7 @@ from pipeline.cli import (
     tune,
 )
 from pipeline.cli.argv import Discreet, mask_arguments
+from pipeline.cli.exits import FAULT, MISTAKE, NO, TERMINATED, name_exit_codes
 from pipeline.cli.paragraphs import join_lines
 from pipeline.errors import PipelineError
 from pipeline.redact import redact
@@ -76,6 +78,7 @@ app.command()(render.render)
 app.command()(check.check)
 app.command()(discover.discover)
 app.command()(schema.schema)
+app.command()(man.man)
 app.command()(bench.bench)
 app.command()(profile.profile)
 app.command()(export.export)
@@ -88,7 +91,7 @@ app.add_typer(evaluate.app, name="evaluate")
 
 
 def main() -> None:
-    """Run the command line and exit: 0 well, 1 a command's own “no”, 2 a mistake to be mended, 130 interrupted."""
+    """Run the command line and exit with one of the codes of `pipeline.cli.exits`."""
     make_stderr_lossy()
     make_stdout_forgiving()
     mask_arguments()
@@ -98,7 +101,7 @@ def main() -> None:
 
 def _end_orderly() -> None:
     """Let everything be cleaned up when this process is told to end, or its terminal is closed; `nohup` still works."""
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(TERMINATED))
     if signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:
         signal.signal(signal.SIGHUP, lambda number, frame: os.kill(os.getpid(), signal.SIGTERM))
 
@@ -111,10 +114,10 @@ def _run() -> int:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except PipelineError as error:
         return _failed(redact(error))
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        return _failed("the disk is full")
+    except Exception as error:  # noqa: BLE001 - the outermost call: Python's own exit code, 1, would say no
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            return _failed("the disk is full")
+        return _faulty()
     return 0
 
 
@@ -127,14 +130,23 @@ def _flushed(code: int) -> int:
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if isinstance(error, BrokenPipeError) or code:
-            return code or 1
+            return code or NO
         return _failed(f"the output cannot be written: {error.strerror}")
     return code
 
 
 def _failed(reason: str) -> int:
     print(f"camfleet: {reason}", file=sys.stderr)
-    return 2
+    return MISTAKE
+
+
+def _faulty() -> int:
+    """Print the traceback of a fault of ours, its credentials masked."""
+    import traceback
+
+    print(redact(traceback.format_exc()), end="", file=sys.stderr)
+    print("camfleet: this is a fault of camfleet's own; please report it with the lines above", file=sys.stderr)
+    return FAULT
 
 
 def _version(asked: bool) -> None:
@@ -161,3 +173,4 @@ def camfleet(
 
 
 join_lines(app)
+name_exit_codes(app)
