@@ -22,7 +22,11 @@ RECORDING_FPS = 25
 
 
 def pytest_configure() -> None:
-    """Let Ctrl-C reach what tests start: a shell that runs the tests in the background has them ignore it."""
+    """Let Ctrl-C reach what tests start: a shell that runs the tests in the background has them ignore it.
+
+    And let what they start write logs for people, as on a terminal: tests that want JSON say so.
+    """
+    os.environ.setdefault(LOG_FORMAT, "text")
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -5,10 +5,16 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
+
+import pytest
+
+from pipeline.logs import LOG_FORMAT
 
 CAMFLEET = Path(sys.executable).parent / "camfleet"
 DEADLINE_S = 60
@@ -42,6 +48,26 @@ def test_run_log_format_json_reaches_every_process(fleet_file: Callable[..., Pat
     done = run(fleet_file({"gate": str(recording)}), "--log-format", "json")
     lines = [json.loads(line) for line in done.stderr.splitlines()]
     assert {"fleet", "camera gate"} <= {line["process"] for line in lines}
+
+
+def test_run_whose_log_is_no_terminal_writes_json_with_date_and_zone(
+    fleet_file: Callable[..., Path], recording: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.delenv(LOG_FORMAT, raising=False)
+    path = fleet_file({"gate": str(recording)})
+    lines = [json.loads(line) for line in run(path, "--quiet").stderr.splitlines()]
+    assert {"fleet", "camera gate"} <= {line["process"] for line in lines}
+    assert all(datetime.fromisoformat(line["timestamp"]).utcoffset() is not None for line in lines)
+    text = run(path, "--quiet", "--log-format", "text").stderr
+    assert re.search(r"(?m)^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \[info", text)
+
+
+def test_run_log_level_reaches_every_process(fleet_file: Callable[..., Path], recording: Path):
+    path = fleet_file({"gate": str(recording), "away": "rtsp://127.0.0.1:9/"})
+    done = run(path, "--quiet", "--duration", "5", "--log-format", "json", "--log-level", "warning")
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    assert {line["level"] for line in lines} <= {"warning", "error"}
+    assert "camera away" in {line["process"] for line in lines}
 
 
 def test_run_without_a_camera_that_answers_does_not_praise_itself(fleet_file: Callable[..., Path], tmp_path: Path):

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from pipeline.cli.logs import LogFormatOption, LogLevelOption, begin_logs
+
 
 def proxy(
     fleet_file: Annotated[Path, typer.Argument(metavar="FLEET.yaml", help="The fleet that runs.")],
@@ -20,6 +22,8 @@ def proxy(
     duration: Annotated[
         float, typer.Option("--duration", "-d", min=0, help="Seconds to run; 0 runs until the fleet ends.")
     ] = 0.0,
+    log_format: LogFormatOption = None,
+    log_level: LogLevelOption = None,
 ) -> None:
     """Publish a fleet that runs over several machines at a further endpoint, mostly on another machine.
 
@@ -35,7 +39,6 @@ def proxy(
     from pipeline.config import load_fleet
     from pipeline.config.values import Publish
     from pipeline.errors import ConfigError
-    from pipeline.logs import configure_logs
     from pipeline.redact import redact
     from pipeline.scale.on_ray import RayCluster, address_of, require_ray
     from pipeline.scale.standby import Standby
@@ -57,7 +60,7 @@ def proxy(
     except ValidationError as error:
         raise ConfigError(f"--bind {redact(bind)}: {error.errors(include_url=False)[0]['msg']}") from None
     fleet = fleet.model_copy(update={"publish": publish})
-    configure_logs("proxy")
+    begin_logs("proxy", log_format, log_level)
     with RayCluster(address, fleet.name, front=False) as cluster, Standby(fleet, cluster) as standby:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda number, frame: standby.stop())

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from pipeline.cli.logs import LogFormatOption, LogLevelOption, begin_logs
+
 
 def record(
     url: Annotated[str, typer.Argument(help="The camera: rtsp://, rtsps://, http://, https:// or /dev/videoN.")],
@@ -15,6 +17,9 @@ def record(
         float | None, typer.Option(min=0.1, help="End after so many seconds; otherwise with Ctrl-C.")
     ] = None,
     transport: Annotated[Literal["tcp", "udp"], typer.Option(help="How RTSP carries its packets.")] = "tcp",
+    *,
+    log_format: LogFormatOption = None,
+    log_level: LogLevelOption = None,
 ) -> None:
     """Record a camera without re-encoding, with the times at which its packets came.
 
@@ -28,11 +33,10 @@ def record(
     import threading
     from types import FrameType
 
-    from pipeline.logs import configure_logs
     from pipeline.record import record as record_camera
     from pipeline.record import recorded_camera
 
-    configure_logs("record")
+    begin_logs("record", log_format, log_level)
     stop, received = threading.Event(), []
 
     def end(number: int, frame: FrameType | None) -> None:

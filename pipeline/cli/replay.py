@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from pipeline.cli.logs import LogFormatOption, LogLevelOption, begin_logs
+
 if TYPE_CHECKING:
     from pipeline.replay.options import ReplayOptions
     from pipeline.replay.server import ReplayServer
@@ -49,6 +51,8 @@ def replay(
     push: Annotated[
         str | None, typer.Option(metavar="URL", help="Publish to the RTSP server at this address instead of serving.")
     ] = None,
+    log_format: LogFormatOption = None,
+    log_level: LogLevelOption = None,
 ) -> None:
     """Serve recordings as RTSP cameras, in real time and without re-encoding.
 
@@ -60,12 +64,11 @@ def replay(
     import asyncio
     import os
 
-    from pipeline.logs import configure_logs
     from pipeline.replay.options import Playback, ReplayOptions
     from pipeline.replay.serve import go_first, serve
     from pipeline.rtsp.auth import PASSWORD_VARIABLE, Login
 
-    configure_logs("replay")
+    begin_logs("replay", log_format, log_level)
     playback = Playback(loop, speed, fps, paced, offset)
     login = Login(user, os.environ.get(PASSWORD_VARIABLE, "") if user else "", auth)
     options = ReplayOptions(tuple(files), cameras, port, bind, playback, login, own_ports, departures)

@@ -14,6 +14,7 @@ import typer
 from typer.core import TyperCommand
 
 from pipeline.cli.live import live_table, terminal_of
+from pipeline.cli.logs import LogFormatOption, LogLevelOption, begin_logs
 
 if TYPE_CHECKING:
     from pipeline.config.values import Fleet
@@ -76,14 +77,8 @@ def run(
         ),
     ] = True,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No table, only the log and the summary.")] = False,
-    log_format: Annotated[
-        Literal["text", "json"] | None,
-        typer.Option(
-            help="Log lines of all processes: for people, or one JSON object each. Without it, text, or what "
-            "CAMFLEET_LOG_FORMAT says.",
-            show_default=False,
-        ),
-    ] = None,
+    log_format: LogFormatOption = None,
+    log_level: LogLevelOption = None,
 ) -> None:
     """Launch a fleet: cameras in, boxes for every frame out on ZeroMQ.
 
@@ -105,7 +100,6 @@ def run(
     """
     import structlog
 
-    from pipeline.logs import choose_log_format, configure_logs
     from pipeline.observe.watch import FleetWatch
     from pipeline.supervise.watch import stamp_of
 
@@ -115,9 +109,7 @@ def run(
     tuned = load(fleet_file)
     fleet = _with_page(tuned.fleet, page)
     _check_writable(summary)
-    if log_format is not None:
-        choose_log_format(log_format)
-    configure_logs("fleet")
+    begin_logs("fleet", log_format, log_level)
     folder = fleet_file.absolute().parent
     with terminal_of(quiet) as terminal, _prepared(fleet, on, folder) as supervisor, ExitStack() as stack:
         received = _stop_on_signals(supervisor)

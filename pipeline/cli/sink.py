@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipeline.cli.logs import LogFormatOption, LogLevelOption, begin_logs
 from pipeline.cli.settings import key_of, read_settings
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ def sink(
         Path | None,
         typer.Option("--server-key", metavar="FILE", envvar="CAMFLEET_SERVER_KEY", help="The fleet's server.key."),
     ] = None,
+    log_format: LogFormatOption = None,
+    log_level: LogLevelOption = None,
 ) -> None:
     """Keep a fleet's results in files, a database or elsewhere, in a process that is no part of the fleet.
 
@@ -60,18 +63,17 @@ def sink(
 
     Exit code 0: nothing was lost. 1: results had to give way, or were refused. 2: a mistake. 130: ended by Ctrl-C.
 
-    Example: camfleet sink file --set path=results --set format=parquet --set classes='[person]'
+    Example: camfleet sink file --set path=results --set format=parquet --set min_score=0.5
     """
     import os
     import signal
     import threading
 
     from pipeline.config.sinks.options import sink_by_options
-    from pipeline.logs import configure_logs
 
     found = sink_by_options(kind, read_settings(settings or []), os.environ)
     name = _name(name or found.kind or "plug-in")
-    configure_logs(f"sink {name}")
+    begin_logs(f"sink {name}", log_format, log_level)
     stop, received = threading.Event(), list[int]()
 
     def end(number: int, frame: object) -> None:
