@@ -32,6 +32,19 @@ def test_plan_cameras_gives_each_camera_a_name_and_a_place(
 
 
 @pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        ((), ["gate", "yard", "gate-2"]),
+        (("north",), ["north", "yard", "gate"]),
+        (("yard",), ["yard", "yard-2", "gate"]),
+        (("a", "b", "c"), ["a", "b", "c"]),
+    ],
+)
+def test_plan_cameras_calls_the_first_ones_as_they_are_named(names: tuple[str, ...], expected: list[str]) -> None:
+    assert [plan.name for plan in ReplayOptions((GATE, YARD), 3, names=names).plan()] == expected
+
+
+@pytest.mark.parametrize(
     ("file", "expected"),
     [("front door (1).mp4", "front-door-1"), ("Tür.mp4", "T-r"), ("...mp4", "camera"), ("cam_1.v2.mp4", "cam_1.v2")],
 )
@@ -45,6 +58,9 @@ def test_camera_name_needs_no_quoting_in_a_url(file: str, expected: str) -> None
         pytest.param({"files": ()}, "at least one recording", id="no file"),
         pytest.param({"files": (GATE,), "cameras": 0}, "1 or more", id="no camera"),
         pytest.param({"files": (GATE,), "port": 65536}, "port 65536", id="no such port"),
+        pytest.param({"files": (GATE,), "names": ("a", "b")}, "2 names for 1 cameras", id="more names than cameras"),
+        pytest.param({"files": (GATE, YARD), "names": ("a", "a")}, "both be called 'a'", id="a name twice"),
+        pytest.param({"files": (GATE,), "names": ("a b",)}, "cannot be called 'a b'", id="a name with a space"),
     ],
 )
 def test_options_that_cannot_be_served_are_refused(options: dict[str, object], reason: str) -> None:
@@ -54,7 +70,9 @@ def test_options_that_cannot_be_served_are_refused(options: dict[str, object], r
 
 def test_options_come_back_from_json() -> None:
     login = Login("bob", "secret")
-    options = ReplayOptions((GATE, YARD), 4, 0, "::1", Playback(loop=True), login, own_ports=True, departures=GATE)
+    options = ReplayOptions(
+        (GATE, YARD), 4, 0, "::1", Playback(loop=True), login, own_ports=True, departures=GATE, names=("a",)
+    )
 
     assert ReplayOptions.from_json(options.to_json()) == options
 

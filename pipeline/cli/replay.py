@@ -22,6 +22,14 @@ def replay(
         int | None,
         typer.Option(min=1, help="How many cameras, instead of one per file; files repeat, from other places in them."),
     ] = None,
+    name: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--name",
+            metavar="NAME",
+            help="What a camera is called, and its address ends with: the first, the second, … Else its file's name.",
+        ),
+    ] = None,
     loop: Annotated[
         bool, typer.Option("--loop", help="Begin again at the end; run whether somebody plays or not.")
     ] = False,
@@ -60,6 +68,7 @@ def replay(
     Without --loop each recording starts with its first client, and the command ends when all have been played.
 
     Example: camfleet replay gate.mp4 yard.mp4 --cameras 6 --loop
+             camfleet replay 2026-11-30.mkv --name gate
     """
     import asyncio
     import os
@@ -71,7 +80,9 @@ def replay(
     begin_logs("replay", log_format, log_level)
     playback = Playback(loop, speed, fps, paced, offset)
     login = Login(user, os.environ.get(PASSWORD_VARIABLE, "") if user else "", auth)
-    options = ReplayOptions(tuple(files), cameras, port, bind, playback, login, own_ports, departures)
+    options = ReplayOptions(
+        tuple(files), cameras, port, bind, playback, login, own_ports, departures, tuple(name or ())
+    )
     if push is not None:
         raise typer.Exit(_push(options, push))
     go_first()

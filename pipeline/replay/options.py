@@ -11,6 +11,7 @@ from typing import Literal, get_args
 import msgspec
 
 from pipeline.errors import ReplayError
+from pipeline.redact import printable
 from pipeline.rtsp.auth import Login
 
 Pacing = Literal["recorded", "even"]
@@ -19,6 +20,7 @@ KEY_FRAMES_WITHIN_S = 1.0
 _GOLDEN = 0.618034
 """Multiples of the golden ratio fill an interval evenly, however many there are."""
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9._-]+")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ class ReplayOptions:
         files: Recordings in H.264, HEVC, MPEG-4 part 2 or MJPEG; audio is left out.
         cameras: How many cameras; files repeat under other names (`gate`, `gate-2`) and from other places. None means
             one per recording.
+        names: What the cameras are called, the first ones if there are more; else by their recordings.
         port: TCP port; 0 means any free one.
         bind: Address to listen on.
         playback: How they are played.
@@ -79,6 +82,7 @@ class ReplayOptions:
     login: Login = field(default_factory=Login)
     own_ports: bool = False
     departures: Path | None = None
+    names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.files:
@@ -87,6 +91,11 @@ class ReplayOptions:
             raise ReplayError(f"{self.cameras} cameras cannot be served: give 1 or more")
         if not 0 <= self.port <= 65535:
             raise ReplayError(f"port {self.port} does not exist: give 1 to 65535, or 0 for any free one")
+        _check_names(self.names, self.cameras or len(self.files))
+
+    def plan(self) -> tuple[CameraPlan, ...]:
+        """The cameras to be."""
+        return plan_cameras(self.files, self.cameras, self.names)
 
     def to_json(self) -> bytes:
         """These options as one line of text, password included, for a child process; `from_json` is the way back."""
@@ -111,8 +120,20 @@ class CameraPlan:
     start_share: float
 
 
-def plan_cameras(files: Sequence[Path], cameras: int | None) -> tuple[CameraPlan, ...]:
+def _check_names(names: Sequence[str], cameras: int) -> None:
+    if len(names) > cameras:
+        raise ReplayError(f"there are {len(names)} names for {cameras} cameras: leave some out, or give --cameras")
+    for name in names:
+        if not _NAME.fullmatch(name):
+            raise ReplayError(f"a camera cannot be called {printable(name)!r}: expected letters, digits, “_”, “.”, “-”")
+        if names.count(name) > 1:
+            raise ReplayError(f"two cameras cannot both be called {name!r}")
+
+
+def plan_cameras(files: Sequence[Path], cameras: int | None, names: Sequence[str] = ()) -> tuple[CameraPlan, ...]:
     """Cameras over files in turn; those that share a file begin evenly spread over it.
+
+    Those that have no name of `names` are called by their files.
 
     Example:
         >>> [(plan.name, plan.start_share) for plan in plan_cameras([Path("gate.mp4"), Path("yard.mp4")], 3)]
@@ -120,11 +141,11 @@ def plan_cameras(files: Sequence[Path], cameras: int | None) -> tuple[CameraPlan
     """
     count = len(files) if cameras is None else cameras
     plans: list[CameraPlan] = []
-    taken: set[str] = set()
+    taken = set(names)
     for index in range(count):
         round_, position = divmod(index, len(files))
         sharing = len(range(position, count, len(files)))
-        name = _free_name(camera_name(files[position]), taken)
+        name = names[index] if index < len(names) else _free_name(camera_name(files[position]), taken)
         taken.add(name)
         plans.append(CameraPlan(name, files[position], round_ / sharing))
     return tuple(plans)

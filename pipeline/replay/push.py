@@ -20,7 +20,7 @@ import structlog
 from pipeline.camera.backoff import Backoff
 from pipeline.errors import ReplayError
 from pipeline.redact import redact
-from pipeline.replay.options import CameraPlan, Playback, ReplayOptions, plan_cameras
+from pipeline.replay.options import CameraPlan, Playback, ReplayOptions
 from pipeline.replay.packetize import to_annex_b
 from pipeline.replay.recording import RecordedUnit, Recording
 from pipeline.replay.timeline import Timeline
@@ -37,7 +37,7 @@ _log = structlog.get_logger(__name__)
 
 def push_targets(options: ReplayOptions, base: str) -> tuple[str, ...]:
     """Where each camera of `options` is published: its name below `base`; `base` itself if there is only one."""
-    plans = plan_cameras(options.files, options.cameras)
+    plans = options.plan()
     if len(plans) == 1:
         return (base,)
     return tuple(f"{base.rstrip('/')}/{plan.name}" for plan in plans)
@@ -49,7 +49,7 @@ def push(options: ReplayOptions, base: str, stop: threading.Event) -> None:
     Raises:
         ReplayError: a recording cannot be published, or the server could not be reached in the first place.
     """
-    plans = plan_cameras(options.files, options.cameras)
+    plans = options.plan()
     publishers: list[_Publisher] = []
     try:
         for index, (plan, url) in enumerate(zip(plans, push_targets(options, base), strict=True)):

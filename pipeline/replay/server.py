@@ -18,7 +18,7 @@ from pipeline.replay.connection import FAREWELL_S, RtspConnection, Served
 from pipeline.replay.departures import DepartureFile
 from pipeline.replay.faults import DISCONNECTING, Fault, Order, check_fault
 from pipeline.replay.feed import Feed, Start
-from pipeline.replay.options import CameraPlan, ReplayOptions, phase_s, plan_cameras
+from pipeline.replay.options import CameraPlan, ReplayOptions, phase_s
 from pipeline.replay.recording import Recording
 from pipeline.rtsp.udp import UdpPorts
 
@@ -132,7 +132,7 @@ class ReplayServer:
 
     def _open_cameras(self) -> None:
         starts: dict[Path, set[float]] = {}
-        plans = plan_cameras(self._options.files, self._options.cameras)
+        plans = self._options.plan()
         for index, plan in enumerate(plans):
             self._cameras[plan.name] = self._open_camera(index, plan, starts.setdefault(plan.file, set()), len(plans))
             self._numbers[plan.name] = index
