@@ -23,7 +23,7 @@ def test_readme_links_lead_to_files():
 
 
 def test_readme_paths_in_commands_are_there():
-    paths = set(re.findall(r"\bdeploy/[\w./-]+", "\n".join(BLOCKS)))
+    paths = set(re.findall(r"\bdeploy/[\w./@-]+", "\n".join(BLOCKS)))
     assert {"deploy/Dockerfile", "deploy/compose.yaml", "deploy/kubernetes/fleet.yaml"} <= paths
     made = {path for path in paths if path.startswith("deploy/secrets")}
     assert [path for path in paths - made if not (DEPLOY.parent / path).exists()] == []

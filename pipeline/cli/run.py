@@ -100,6 +100,7 @@ def run(
     """
     import structlog
 
+    from pipeline.cli.notify import told_to_manager
     from pipeline.observe.watch import FleetWatch
     from pipeline.supervise.watch import stamp_of
 
@@ -124,7 +125,7 @@ def run(
         if supervisor.page:
             _tell(f"page: {supervisor.page}")
         with FleetWatch(ready.inside, list(fleet.cameras), fleet.slo.p95_ms) as watch:
-            with live_table(terminal, watch, supervisor):
+            with live_table(terminal, watch, supervisor), told_to_manager(supervisor, watch):
                 supervisor.run(duration or None)
             # While the watch still listens: the last frames count too.
             supervisor.close()
