@@ -327,10 +327,15 @@ def _nbytes(wh: WidthHeight) -> int:
     return wh[0] * wh[1] * 3
 
 
+def slot_bytes(max_wh: WidthHeight) -> int:
+    """Shared memory that the slot of a camera may need whose pictures are scaled to `max_wh` px at most."""
+    return (MAX_HELD + 3) * _nbytes(max_wh)
+
+
 def _require_room(camera_id: str, max_wh: WidthHeight) -> None:
     """Writing to shared memory that is not there ends a process by SIGBUS, with no word; so ask before."""
     system = os.statvfs(SHARED_MEMORY)
-    free, needed = system.f_bavail * system.f_frsize, (MAX_HELD + 3) * _nbytes(max_wh)
+    free, needed = system.f_bavail * system.f_frsize, slot_bytes(max_wh)
     if free < needed:
         raise SlotError(
             f"camera {camera_id}: its slot may need {needed >> 20} MB and {SHARED_MEMORY} has {free >> 20} MB free; "

@@ -13,7 +13,7 @@ from pipeline.clock import NS_PER_S, Clock, SystemClock
 from pipeline.config.camera import Camera
 from pipeline.errors import SourceError
 from pipeline.geometry import WidthHeight
-from pipeline.wire import Assembly
+from pipeline.wire import Assembly, CaptureClock
 
 ENOUGH_KEY_FRAMES = 3
 WATCHED_S = 5.0
@@ -33,6 +33,9 @@ class ProbeResult:
         concern: What a user should know although pictures come; empty if nothing.
         decoder: What decoded them.
         devices: Of each kind of device that decodes, why it cannot be used for this camera; empty where it can.
+        clock: What tells when its pictures were captured: `rtcp` is the camera's own clock, and that it is believed.
+        delay_s: How long the quickest picture was on its way by that clock, which so agrees with this machine's to
+            less than a second; None where the clock is not the camera's.
     """
 
     codec: str
@@ -43,6 +46,8 @@ class ProbeResult:
     concern: str = ""
     decoder: str = CPU
     devices: dict[str, str] = field(default_factory=dict)
+    clock: CaptureClock = "arrival"
+    delay_s: float | None = None
 
 
 @dataclass(slots=True)
@@ -56,6 +61,8 @@ class _Sample:
     frame_wh: WidthHeight | None = None
     times_s: list[float] = field(default_factory=list)
     key_times_s: list[float] = field(default_factory=list)
+    capture_clock: CaptureClock = "arrival"
+    delays_ns: list[int] = field(default_factory=list)
 
     def go_on(self) -> bool:
         """Called for every packet; False when the time is over."""
@@ -69,6 +76,9 @@ class _Sample:
     def see(self, picture: Picture) -> bool:
         """Note a picture; True when enough was seen."""
         self.times_s.append(picture.pts_s)
+        self.capture_clock = picture.capture.clock
+        if picture.capture.clock == "rtcp":
+            self.delays_ns.append(picture.received_ns - picture.capture.ns)
         if picture.frame is not None:
             self.frame_wh = (picture.frame.width, picture.frame.height)
             if picture.frame.key_frame:
@@ -133,6 +143,8 @@ def _result(camera: Camera, source: Source, sample: _Sample, timeout_s: float) -
         concern=source.concern,
         decoder=source.decoder,
         devices=devices(source.description.codec) if camera.url.kind != "python" else {},
+        clock=sample.capture_clock,
+        delay_s=min(sample.delays_ns) / NS_PER_S if sample.delays_ns and sample.capture_clock == "rtcp" else None,
     )
 
 

@@ -21,6 +21,7 @@ from pipeline.cli import (
     clip,
     control,
     discover,
+    doctor,
     evaluate,
     events,
     export,
@@ -76,6 +77,7 @@ app.command()(record.record)
 app.command()(results.results)
 app.command()(render.render)
 app.command()(check.check)
+app.command()(doctor.doctor)
 app.command()(discover.discover)
 app.command()(schema.schema)
 app.command()(man.man)

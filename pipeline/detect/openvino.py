@@ -57,6 +57,11 @@ class OpenVinoDetector:
         self.input_wh: WidthHeight = (width.get_length(), height.get_length())
         self._lanes = [self._make_lane() for _ in range(lanes)]
 
+    @property
+    def device(self) -> str:
+        """What computes, by OpenVINO's names."""
+        return ", ".join(self._compiled.get_property("EXECUTION_DEVICES"))
+
     def input(self, lane: int) -> NDArray[np.uint8]:
         """(max_batch, H, W, 3) uint8, RGB: the memory that the request reads, so nothing is copied."""
         return self._lanes[lane].pictures[: self.max_batch]

@@ -61,6 +61,11 @@ class UltralyticsDetector:
         _, height, width, _ = lanes[0].host.shape
         self.input_wh: WidthHeight = (width, height)
 
+    @property
+    def device(self) -> str:
+        """What computes, by PyTorch's names."""
+        return str(self._lanes[0].backend.device)
+
     def input(self, lane: int) -> NDArray[np.uint8]:
         """(max_batch, H, W, 3) uint8, RGB: pinned memory where the device is a GPU."""
         pictures: NDArray[np.uint8] = self._lanes[lane].host[: self.max_batch].numpy()

@@ -70,8 +70,8 @@ def run_page(spec: PageSpec, report: Connection, beat: c_int64) -> None:
     configure_logs("page")
     raise_descriptor_limit()
     try:
-        listening = _bind(spec.page)
-        tls = _tls(spec.page)
+        listening = bind_page(spec.page)
+        tls = certificate_of(spec.page)
     except PageError as error:
         report.send(error)
         raise SystemExit(REFUSED) from None
@@ -81,8 +81,12 @@ def run_page(spec: PageSpec, report: Connection, beat: c_int64) -> None:
     asyncio.run(_run(spec, listening, tls, beat))
 
 
-def _bind(page: Page) -> socket.socket:
-    """A socket that listens there."""
+def bind_page(page: Page) -> socket.socket:
+    """A socket that listens there.
+
+    Raises:
+        PageError: The address is in use, or not of this machine.
+    """
     family = socket.AF_INET6 if ":" in page.bind else socket.AF_INET
     listening = socket.socket(family)
     try:
@@ -98,7 +102,12 @@ def _bind(page: Page) -> socket.socket:
     return listening
 
 
-def _tls(page: Page) -> ssl.SSLContext | None:
+def certificate_of(page: Page) -> ssl.SSLContext | None:
+    """What HTTPS is served with; None where it is HTTP.
+
+    Raises:
+        PageError: The files are no certificate and its key.
+    """
     if page.cert is None or page.key is None:
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
