@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 
 from pipeline.config.values import Model
 from pipeline.detect import Detector, DetectorAway, load_detector
+from pipeline.detect.triton_client import Connection
 from pipeline.detect.triton_repository import Order, write_repository
 from pipeline.detections import Detections
 from pipeline.errors import DetectorError
@@ -47,6 +49,17 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def server(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TritonServer]:
     """One for all tests that leave it as it was."""
     with triton(repository, tmp_path_factory.mktemp("server")) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def slow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TritonServer]:
+    """One that takes 0.4 s for each picture."""
+    folder = tmp_path_factory.mktemp("slow")
+    version = write_repository(Order(SAMPLE, folder, "demo", "python", instances=1)).folder / "1"
+    (version / "model.py").rename(version / "slow_of.py")
+    (version / "model.py").write_text(SLOW)
+    with triton(folder, tmp_path_factory.mktemp("server")) as started:
         yield started
 
 
@@ -171,25 +184,34 @@ def test_triton_server_that_is_stopped_costs_its_deadline_and_another_takes_over
         detector.close()
 
 
-def test_triton_server_that_is_slow_costs_its_pictures_and_spoils_no_other(repository: Path, tmp_path: Path) -> None:
-    slow = tmp_path / "repository"
-    written = write_repository(Order(SAMPLE, slow, "demo", "python", instances=1))
-    version = written.folder / "1"
-    (version / "model.py").rename(version / "slow_of.py")
-    (version / "model.py").write_text(SLOW)
+def test_triton_server_that_is_slow_costs_its_pictures_and_spoils_no_other(slow_server: TritonServer) -> None:
     picture = pictures(1)[0]
-    with triton(slow, tmp_path / "server") as mine:
-        model = Model(backend="triton", path="demo", url=mine.url, triton={"deadline_ms": 200})
-        detector = load_detector(model, None)
-        detector.warm_up()
-        with pytest.raises(DetectorAway, match="no answer in time"):
+    model = Model(backend="triton", path="demo", url=slow_server.url, triton={"deadline_ms": 200})
+    detector = load_detector(model, None)
+    detector.warm_up()
+    with pytest.raises(DetectorAway, match="no answer in time"):
+        see(detector, picture)
+    detector.close()
+    patient = load(slow_server, triton={"deadline_ms": 4000})
+    here = load_detector(Model(path=str(SAMPLE)), None)
+    assert_same_boxes(see(patient, picture), see(here, picture))
+    patient.close()
+    here.close()
+
+
+def test_triton_server_keeps_no_memory_of_requests_that_were_given_up_and_have_ended(
+    slow_server: TritonServer,
+) -> None:
+    model = Model(backend="triton", path="demo", url=slow_server.url, lanes=1, triton={"deadline_ms": 200})
+    detector, picture = load_detector(model, None), pictures(1)[0]
+    detector.warm_up()
+    for _ in range(10):
+        with pytest.raises(DetectorAway):
             see(detector, picture)
-        detector.close()
-        patient = load(mine, triton={"deadline_ms": 4000})
-        here = load_detector(Model(path=str(SAMPLE)), None)
-        assert_same_boxes(see(patient, picture), see(here, picture))
-        patient.close()
-        here.close()
+    connection = Connection(slow_server.url, model.triton)
+    assert len(connection.registered("system", time.monotonic() + DEADLINE_S)) <= 4
+    connection.close()
+    detector.close()
 
 
 def test_fleet_goes_on_while_its_triton_server_is_killed_and_comes_back(

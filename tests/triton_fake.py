@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import mmap
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -52,9 +53,20 @@ class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
         self.before_word: Callable[[str, Any], None] = lambda method, context: None
         self.asked: list[Any] = []
         self.regions: dict[str, mmap.mmap] = {}
+        self.gpu_regions: set[str] = set()
         self.ready, self.breaks_answers = True, False
+        self.version, self.crashed = "2.59.0", False
+        self._uses: Counter[str] = Counter()
+        self._closing: set[str] = set()
+        self._lock = threading.Lock()
         self._tls = tls
         self._server: grpc.Server | None = None
+
+    @property
+    def in_use(self) -> bool:
+        """Whether a request uses memory that is shared."""
+        with self._lock:
+            return any(count for name, count in self._uses.items() if name)
 
     def start(self) -> None:
         self.regions.clear()
@@ -77,6 +89,9 @@ class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
 
     def ServerLive(self, request: Any, context: Any) -> Any:  # noqa: N802
         return service_pb2.ServerLiveResponse(live=True)
+
+    def ServerMetadata(self, request: Any, context: Any) -> Any:  # noqa: N802
+        return service_pb2.ServerMetadataResponse(name="fake", version=self.version)
 
     def ModelReady(self, request: Any, context: Any) -> Any:  # noqa: N802
         self.before_word("ModelReady", context)
@@ -123,18 +138,55 @@ class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
             context.abort(grpc.StatusCode.INTERNAL, f"Unable to open shared memory region: '{request.key}'")
         return service_pb2.SystemSharedMemoryRegisterResponse()
 
+    def CudaSharedMemoryRegister(self, request: Any, context: Any) -> Any:  # noqa: N802
+        self.before_word("CudaSharedMemoryRegister", context)
+        self.gpu_regions.add(request.name)
+        return service_pb2.CudaSharedMemoryRegisterResponse()
+
+    def CudaSharedMemoryStatus(self, request: Any, context: Any) -> Any:  # noqa: N802
+        told = service_pb2.CudaSharedMemoryStatusResponse()
+        for name in self.gpu_regions:
+            told.regions[name].name = name
+        return told
+
+    def CudaSharedMemoryUnregister(self, request: Any, context: Any) -> Any:  # noqa: N802
+        self.gpu_regions.discard(request.name)
+        return service_pb2.CudaSharedMemoryUnregisterResponse()
+
     def SystemSharedMemoryUnregister(self, request: Any, context: Any) -> Any:  # noqa: N802
-        self.regions.pop(request.name, None)
+        """Under a request, versions differ: they crash when they compute it, refuse, or wait for its answer."""
+        version = tuple(map(int, self.version.split(".")))
+        with self._lock:
+            if not self._uses[request.name] or version < (2, 50):
+                self.crashed = self.crashed or self._uses[request.name] > 0
+                self.regions.pop(request.name, None)
+            elif version < (2, 52):
+                context.abort(grpc.StatusCode.INTERNAL, f"Cannot unregister '{request.name}', it is currently in use")
+            else:
+                self._closing.add(request.name)
         return service_pb2.SystemSharedMemoryUnregisterResponse()
 
     def ModelInfer(self, request: Any, context: Any) -> Any:  # noqa: N802
         self.asked.append(request)
         self._require(request, context)
-        memory = self._region(request.inputs[0].parameters, context)
-        content = request.raw_input_contents[0] if memory is None else memory
-        self.before_answer(context)
-        boxes = self._boxes(np.frombuffer(content, TYPES[request.inputs[0].datatype]), tuple(request.inputs[0].shape))
-        return self._answer(request, context, boxes)
+        with self._using(_region_name(request.inputs[0].parameters)):
+            memory = self._region(request.inputs[0].parameters, context)
+            content = request.raw_input_contents[0] if memory is None else memory
+            self.before_answer(context)
+            kind, shape = TYPES[request.inputs[0].datatype], tuple(request.inputs[0].shape)
+            return self._answer(request, context, self._boxes(np.frombuffer(content, kind), shape))
+
+    @contextmanager
+    def _using(self, region: str) -> Iterator[None]:
+        with self._lock:
+            self._uses[region] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._uses[region] -= 1
+                if region in self._closing and not self._uses[region]:
+                    self.regions.pop(region, None)
 
     def _boxes(self, values: Any, shape: tuple[int, ...]) -> Any:
         pictures = values[: int(np.prod(shape))].reshape(shape)
@@ -161,9 +213,9 @@ class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
         return told
 
     def _region(self, parameters: Any, context: Any) -> mmap.mmap | None:
-        if "shared_memory_region" not in parameters:
+        name = _region_name(parameters)
+        if not name:
             return None
-        name = parameters["shared_memory_region"].string_param
         if name not in self.regions:
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"Unable to find shared memory region: '{name}'")
         return self.regions[name]
@@ -176,6 +228,11 @@ class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
     def _require(self, request: Any, context: Any) -> None:
         if not self._has(request):
             context.abort(grpc.StatusCode.NOT_FOUND, "Request for unknown model")
+
+
+def _region_name(parameters: Any) -> str:
+    # Asked for, what is not there would be there.
+    return parameters["shared_memory_region"].string_param if "shared_memory_region" in parameters else ""
 
 
 @contextmanager

@@ -24,7 +24,7 @@ from pipeline.detect.triton_client import Named, NoModel, require_library
 from pipeline.detect.triton_connect import Access
 from pipeline.detect.triton_lane import Task, TritonLane
 from pipeline.detect.triton_model import GPU_BATCH, Requests, ServedModel, settled_input
-from pipeline.detect.triton_servers import Servers
+from pipeline.detect.triton_servers import Servers, State
 from pipeline.detections import Detections
 from pipeline.errors import DetectorError
 from pipeline.geometry import WidthHeight
@@ -66,8 +66,9 @@ class TritonDetector:
         return self._decode(self._lanes[lane].infer(smallest(self.batches, count)), count)
 
     def rebuild(self, lane: int) -> None:
-        """Gives the lane new memory, and at its next detection a new connection."""
-        self._lanes[lane] = TritonLane(self._task, self._servers)
+        """Gives the lane new memory, and at its next detection a new connection; the old one is ended."""
+        given_up, self._lanes[lane] = self._lanes[lane], TritonLane(self._task, self._servers)
+        given_up.give_up()
 
     def warm_up(self) -> None:
         """Every lane connects, and asks for the least and the most that it may; the server's own warm-up does the rest.
@@ -114,8 +115,9 @@ def load(model: Model, max_batch: int | None, cameras: Sequence[WidthHeight] = (
         instances=served.instances,
         lanes=lanes,
     )
-    task = Task(access.named, requests, model.triton.deadline_ms / 1000, partial(access.line, requests))
-    servers = Servers(model.url, partial(access.serves, served))
+    deadline_s = model.triton.deadline_ms / 1000
+    task = Task(access.named, requests, deadline_s, partial(access.line, requests))
+    servers = Servers(model.url, partial(access.state, requests, deadline_s))
     return TritonDetector(task, servers, head, lanes, min(requests.most, max_batch or requests.most))
 
 
@@ -129,7 +131,7 @@ def _most(served: ServedModel, asked: int | None) -> int:
 def _first_answer(access: Access, model: Model) -> ServedModel:
     """The model as the first server describes it that has it; waits for one."""
     give_up_s = time.monotonic() + model.triton.start_s
-    seen = Servers(model.url, lambda url: False)
+    seen = Servers(model.url, lambda url: State.AWAY)
     while True:
         for url in model.url:
             try:

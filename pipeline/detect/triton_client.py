@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pipeline.config.triton import target
 from pipeline.detect.protocol import DetectorAway
@@ -23,6 +24,8 @@ from pipeline.errors import DetectorError
 if TYPE_CHECKING:
     from pipeline.config.triton import Triton
 
+MemoryKind = Literal["system", "cuda"]
+"""Shared memory, in Triton's words."""
 LARGEST_MESSAGE = 2**31 - 1
 CALL_S = 1.0
 """How long a server may take for what is not a detection: to be connected to, to describe a model, to open memory."""
@@ -131,6 +134,42 @@ class Connection:
         config = self.call(self._client.get_model_config, *asked, until_s=until_s).config
         return metadata, config
 
+    def version(self, until_s: float) -> tuple[int, ...]:
+        """The server's, such as (2, 59); (0,) where it does not say so.
+
+        Raises:
+            DetectorAway: It does not answer.
+        """
+        told = self.call(self._client.get_server_metadata, until_s=until_s).version
+        return tuple(map(int, re.findall(r"\d+", told)[:2])) or (0,)
+
+    def register(self, kind: MemoryKind, name: str, *where: Any, until_s: float) -> None:
+        """Nothing once the server has opened memory; `where` is what tritonclient asks of this kind.
+
+        Raises:
+            DetectorAway: No answer in time.
+            RequestRefused: The server says that it cannot.
+        """
+        self._of_memory(getattr(self._client, f"register_{kind}_shared_memory"), name, *where, until_s=until_s)
+
+    def unregister(self, kind: MemoryKind, name: str, until_s: float) -> None:
+        """Nothing once the server has closed memory, or has none of that name.
+
+        Raises:
+            DetectorAway: No answer in time.
+            RequestRefused: The server says that a request still uses it.
+        """
+        self._of_memory(getattr(self._client, f"unregister_{kind}_shared_memory"), name, until_s=until_s)
+
+    def registered(self, kind: MemoryKind, until_s: float) -> set[str]:
+        """What the memory is called that the server has open, that of others, too.
+
+        Raises:
+            DetectorAway: It does not answer.
+            RequestRefused: It has no such kind of memory.
+        """
+        return set(self.call(getattr(self._client, f"get_{kind}_shared_memory_status"), until_s=until_s).regions)
+
     def infer(self, model: Named, inputs: list[Any], outputs: list[Any], until_s: float) -> Any:
         """The server's `InferResult`; it is told what is left, too, and drops the request if that passes in its queue.
 
@@ -150,16 +189,6 @@ class Connection:
             client_timeout=left_s,
         )
 
-    def register(self, ask: Callable[..., Any], *arguments: Any, until_s: float) -> None:
-        """Nothing once the server has opened memory by `ask`, a method of the client.
-
-        Raises:
-            DetectorAway: No answer in time.
-            RequestRefused: The server says that it cannot; Triton says so by `INTERNAL`, as of its own mishaps.
-        """
-        left_s = min(CALL_S, self._left_s(until_s))
-        self._answer(lambda status: status not in _NO_ANSWER, ask, *arguments, client_timeout=left_s)
-
     def call(self, ask: Callable[..., Any], *arguments: Any, until_s: float) -> Any:
         """What a method of the client answers, its errors as ours; takes `CALL_S` at most.
 
@@ -169,6 +198,11 @@ class Connection:
         """
         left_s = min(CALL_S, self._left_s(until_s))
         return self._answer(_REFUSED.__contains__, ask, *arguments, client_timeout=left_s)
+
+    def _of_memory(self, ask: Callable[..., Any], *arguments: Any, until_s: float) -> None:
+        """Triton says by `INTERNAL` that it cannot, as of its own mishaps."""
+        left_s = min(CALL_S, self._left_s(until_s))
+        self._answer(lambda status: status not in _NO_ANSWER, ask, *arguments, client_timeout=left_s)
 
     def _left_s(self, until_s: float) -> float:
         left_s = until_s - time.monotonic()
@@ -187,11 +221,6 @@ class Connection:
             raise DetectorAway(f"{self.url}: {_reason(error)}") from error
         except ValueError as error:  # by gRPC, of a connection that another thread has closed
             raise DetectorAway(f"{self.url}: {error}") from error
-
-    @property
-    def client(self) -> Any:
-        """Tritonclient's own, for memory; to be called through `register` and `call`."""
-        return self._client
 
     def close(self) -> None:
         """End the connection, and every call on it; a second time does nothing."""

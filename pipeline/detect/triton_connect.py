@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import numpy as np
 import structlog
 
 from pipeline.config.triton import is_here
-from pipeline.detect.protocol import DetectorAway
+from pipeline.detect.protocol import PAD_GREY, DetectorAway
 from pipeline.detect.triton_client import Connection, Named, RequestRefused
 from pipeline.detect.triton_lane import AnotherModel, Line
 from pipeline.detect.triton_memory import Carrier, CudaMemory, InRequest, SystemMemory, forget_dead
 from pipeline.detect.triton_model import Requests, ServedModel, read_model
+from pipeline.detect.triton_regions import MOST_KEPT, Regions
+from pipeline.detect.triton_servers import State
 from pipeline.errors import DetectorError
 
 if TYPE_CHECKING:
@@ -24,6 +27,8 @@ log = structlog.get_logger()
 
 DESCRIBE_S = 2.0
 """How long a server may take for the description of a model in all, where no picture waits for it."""
+WITHOUT_MEMORY_S = 60.0
+"""How long pictures go through the connection where a server keeps too much memory, before it is asked again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +37,7 @@ class Access:
 
     named: Named
     settings: Triton
+    regions: Regions = field(default_factory=Regions)
 
     def described(self, url: str) -> ServedModel:
         """The model as a server describes it.
@@ -46,12 +52,29 @@ class Access:
         finally:
             connection.close()
 
-    def serves(self, model: ServedModel, url: str) -> bool:
-        """Whether a server serves this very model now."""
+    def state(self, requests: Requests, deadline_s: float, url: str) -> State:
+        """Whether a server serves this very model now: what it says, then whether it gives boxes of a grey picture.
+
+        The picture goes through the connection, whatever carries the others: whoever closes meanwhile waits for no
+        memory here.
+        """
+        connection = Connection(url, self.settings)
         try:
-            return self.described(url) == model
+            self._require(requests.model, connection, time.monotonic() + DESCRIBE_S)
+            return self._tried(connection, requests, time.monotonic() + deadline_s)
         except DetectorError:
-            return False
+            return State.AWAY
+        finally:
+            connection.close()
+
+    def _tried(self, connection: Connection, requests: Requests, until_s: float) -> State:
+        carrier, count = InRequest(requests), requests.most if requests.model.exactly else 1
+        requests.pack(np.full((count, *requests.input_wh[::-1], 3), PAD_GREY, np.uint8), carrier.pictures[:count])
+        try:
+            carrier.output(connection.infer(self.named, *carrier.send(count), until_s))
+        except (DetectorError, ValueError):
+            return State.FAILS
+        return State.SERVES
 
     def line(self, requests: Requests, url: str, until_s: float) -> Line:
         """A line to a server that serves this very model, made by then.
@@ -64,10 +87,26 @@ class Access:
         connection = Connection(url, self.settings)
         try:
             self._require(requests.model, connection, until_s)
+            if self._keeps_too_much(connection, until_s):
+                return Line(connection, InRequest(requests), time.monotonic() + WITHOUT_MEMORY_S)
             return Line(connection, self._carrier(connection, requests, until_s))
         except BaseException:
             connection.close()
             raise
+
+    def _keeps_too_much(self, connection: Connection, until_s: float) -> bool:
+        try:
+            kept = self.regions.kept(connection, until_s)
+        except RequestRefused:
+            return False
+        if kept >= MOST_KEPT:
+            log.warning(
+                "pictures go through the connection for a while: a Triton server keeps the shared memory of requests "
+                "that were given up",
+                url=connection.url,
+                kept=kept,
+            )
+        return kept >= MOST_KEPT
 
     def _read(self, connection: Connection, until_s: float) -> ServedModel:
         connection.require_model(self.named, until_s)
@@ -93,8 +132,8 @@ class Access:
             return InRequest(requests)
         try:
             if kind == "cuda":
-                return CudaMemory(connection, requests, until_s)
-            memory = SystemMemory(connection, requests, until_s)
+                return CudaMemory(connection, requests, self.regions, until_s)
+            memory = SystemMemory(connection, requests, self.regions, until_s)
         except RequestRefused as error:
             if kind != "auto":
                 raise DetectorError(f"model.triton.memory: {connection.url} cannot open it: {error}") from error

@@ -13,6 +13,7 @@ What becomes of a request that fails:
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -40,19 +41,26 @@ class AnotherModel(DetectorError):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A connection that is ready for requests."""
+    """A connection that is ready for requests.
+
+    Attributes:
+        connection: To the server.
+        carrier: Of pictures and boxes.
+        until_s: When another is to take its place, monotonic s.
+    """
 
     connection: Connection
     carrier: Carrier
+    until_s: float = math.inf
 
     @property
     def url(self) -> str:
         """The server's."""
         return self.connection.url
 
-    def close(self) -> None:
-        """Let go of the memory, then of the server."""
-        self.carrier.close()
+    def close(self, in_use: bool) -> None:
+        """Let go of the memory, which a request that was given up may still use, then of the server."""
+        self.carrier.close(in_use)
         self.connection.close()
 
 
@@ -86,12 +94,13 @@ class TritonLane:
         self.pictures = np.full((task.requests.most, height, width, 3), PAD_GREY, np.uint8)
         self._line: Line | None = None
         self._version = ""
+        self._is_asking = self._is_given_up = False
 
     def infer(self, count: int, deadline_s: float | None = None) -> NDArray[Any]:
         """The raw output for the first `count` pictures; valid until the next call.
 
         Raises:
-            DetectorAway: No server has answered in time, or the detector is being closed.
+            DetectorAway: No server has answered in time, the detector is being closed, or the lane was given up.
             DetectorError: The servers have another model now, or refuse every request.
         """
         began_s = time.monotonic()
@@ -107,7 +116,7 @@ class TritonLane:
                 if refused:
                     raise DetectorError(f"{line.url} refuses to serve {self._task.named}: {error}") from error
                 # A server that was started again does not know the memory of before; or it has a newer version.
-                refused = str(error)
+                refused, self._is_asking = str(error), False
                 self.hang_up()
             except DetectorAway as error:
                 self.hang_up()
@@ -121,12 +130,20 @@ class TritonLane:
         """End the connection; the next `infer` makes another."""
         line, self._line = self._line, None
         if line is not None:
-            line.close()
+            line.close(self._is_asking)
+            self._is_asking = False
+
+    def give_up(self) -> None:
+        """End the connection, and whatever waits for it in another thread; nobody uses the lane any more."""
+        self._is_given_up = True
+        self.hang_up()
 
     def _ask(self, line: Line, count: int, until_s: float) -> NDArray[Any]:
         carrier = line.carrier
         self._task.requests.pack(self.pictures[:count], carrier.pictures[:count])
+        self._is_asking = True
         result = line.connection.infer(self._task.named, *carrier.send(count), until_s)
+        self._is_asking = False
         version = result.get_response().model_version
         if version != self._version and self._version:
             # What that takes and gives is asked before anything of it is believed.
@@ -142,7 +159,7 @@ class TritonLane:
     def _ready_line(self, until_s: float) -> Line:
         """The line to the server that is to be asked; waits for one until then."""
         if (held := self._line) is not None:
-            if held.url == self._servers.current:
+            if held.url == self._servers.current and time.monotonic() < held.until_s:
                 return held
             self.hang_up()
         while True:
@@ -157,9 +174,9 @@ class TritonLane:
 
     def _require_open(self) -> None:
         """Whoever closes may have missed a line that was being made, so whoever made it ends it."""
-        if self._servers.closed.is_set():
+        if self._servers.closed.is_set() or self._is_given_up:
             self.hang_up()
-            raise DetectorAway("the detector is being closed")
+            raise DetectorAway("the lane was given up" if self._is_given_up else "the detector is being closed")
 
     def _connect_round(self, until_s: float) -> Line | None:
         """A line to the first server that answers, each asked once; None where none does."""

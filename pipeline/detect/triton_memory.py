@@ -3,7 +3,8 @@
 A piece of /dev/shm has a name only until the server has opened it. From then on it lives as long as somebody has it
 mapped, and nothing is left of it when the worker is killed; what the server still holds of a dead worker is given back
 by whoever connects next. So a lane gets new memory with every connection, and whatever a server does late for a request
-that was given up, it does to memory that nobody reads any more.
+that was given up, it does to memory that nobody reads any more; when the server is to close that, `triton_regions.py`
+says.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ import mmap
 import os
 import re
 import secrets
-import time
 from math import prod
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from pipeline.detect.triton_client import Connection, RequestRefused
 from pipeline.detect.triton_model import OUTPUT_TYPES, Requests
+from pipeline.detect.triton_regions import Region, Regions
 from pipeline.errors import DetectorError
 
 SHARED = Path("/dev/shm")
@@ -30,8 +31,6 @@ BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 """Another on each machine, and after each start of one."""
 SMALL_BYTES = 65_536
 """Outputs up to this come in the answer; a list of 300 boxes has 7,200, the 84 × 8,400 values of others 2.8 million."""
-UNREGISTER_S = 0.2
-"""How long a server that is left may take to let go of memory; one that does not is left with it."""
 _NO_GPU = "model.triton.memory: cuda needs cuda-python and a GPU"
 _OURS = re.compile(r"camfleet-triton-(?P<space>[0-9a-f]{12}-\d+)-(?P<pid>\d+)-[0-9a-f]+")
 
@@ -50,8 +49,8 @@ class Carrier(Protocol):
         """The boxes of an answer; valid until the next request."""
         ...
 
-    def close(self) -> None:
-        """Let go of the memory; the server, too, if it answers."""
+    def close(self, in_use: bool) -> None:
+        """Let go of the memory, `in_use` if a request was given up; the server, too, if it answers and may."""
         ...
 
 
@@ -74,14 +73,14 @@ class InRequest:
         values: NDArray[Any] = result.as_numpy(self._name)
         return values
 
-    def close(self) -> None:
+    def close(self, in_use: bool) -> None:
         """Nothing is held."""
 
 
 class SystemMemory:
     """Pictures, and boxes where they are many, in a piece of /dev/shm that the server has mapped, too."""
 
-    def __init__(self, connection: Connection, requests: Requests, until_s: float) -> None:
+    def __init__(self, connection: Connection, requests: Requests, regions: Regions, until_s: float) -> None:
         """Make the memory and let the server open it.
 
         Raises:
@@ -89,11 +88,11 @@ class SystemMemory:
             DetectorAway: It does not answer.
             DetectorError: There is no room under /dev/shm.
         """
-        self._connection, self._output = connection, requests.model.output
+        self._connection, self._regions, self._output = connection, regions, requests.model.output
         picture = requests.picture_bytes()
         answer = requests.answer_bytes() if requests.answer_bytes() > SMALL_BYTES else 0
         answers_at = -(-picture * requests.most // mmap.PAGESIZE) * mmap.PAGESIZE
-        self._name = _new_name()
+        self._region = Region(_new_name(), connection.url, "system")
         self._memory = self._shared(answers_at + answer * requests.most, until_s)
         bytes_of_all = np.frombuffer(self._memory, np.uint8)
         of_pictures = bytes_of_all[: picture * requests.most]
@@ -103,9 +102,9 @@ class SystemMemory:
         self._answers = bytes_of_all[answers_at:]
         self._sent = [([given], [_output(requests)]) for given in _inputs(requests)]
         for count, ((given,), (wanted,)) in enumerate(self._sent, 1):
-            given.set_shared_memory(self._name, picture * count)
+            given.set_shared_memory(self._region.name, picture * count)
             if answer:
-                wanted.set_shared_memory(self._name, answer * count, answers_at)
+                wanted.set_shared_memory(self._region.name, answer * count, answers_at)
 
     def send(self, count: int) -> tuple[list[Any], list[Any]]:
         """Tritonclient's inputs and outputs, which say where the pictures are."""
@@ -121,22 +120,19 @@ class SystemMemory:
         answers: NDArray[Any] = self._answers[: prod(told.shape) * dtype.itemsize].view(dtype)
         return answers.reshape(tuple(told.shape))
 
-    def close(self) -> None:
-        """Let go of the memory; the server, too, if it answers."""
-        forget = self._connection.client.unregister_system_shared_memory
-        with contextlib.suppress(DetectorError):
-            self._connection.call(forget, self._name, until_s=time.monotonic() + UNREGISTER_S)
+    def close(self, in_use: bool) -> None:
+        """Let go of the memory; the server, too, if it answers and may."""
+        self._regions.close(self._connection, self._region, in_use)
 
     def _shared(self, size: int, until_s: float) -> mmap.mmap:
-        file = SHARED / self._name
+        file = SHARED / self._region.name
         try:
             descriptor = os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
             try:
                 # Not `truncate`: without room the first picture would end the process by a signal.
                 os.posix_fallocate(descriptor, 0, size)
                 memory = mmap.mmap(descriptor, size)
-                register = self._connection.client.register_system_shared_memory
-                self._connection.register(register, self._name, f"/{self._name}", size, until_s=until_s)
+                self._regions.open(self._connection, self._region, f"/{file.name}", size, until_s=until_s)
                 return memory
             finally:
                 os.close(descriptor)
@@ -151,7 +147,7 @@ class SystemMemory:
 class CudaMemory:
     """Pictures in a GPU's memory that the server has opened, too; boxes come in the answer. Never ran: no GPU here."""
 
-    def __init__(self, connection: Connection, requests: Requests, until_s: float) -> None:
+    def __init__(self, connection: Connection, requests: Requests, regions: Regions, until_s: float) -> None:
         """Take the memory and let the server open it.
 
         Raises:
@@ -159,16 +155,16 @@ class CudaMemory:
             DetectorAway: It does not answer.
             DetectorError: There is no GPU, or tritonclient lacks what it needs for one.
         """
-        self._connection = connection
         self.pictures = requests.new_pictures()
-        self._output_name = requests.model.output.name
-        self._name, size = _new_name(), self.pictures.nbytes
-        self._cuda, self._handle = _on_gpu(self._name, size)
-        register, raw = connection.client.register_cuda_shared_memory, self._cuda.get_raw_handle(self._handle)
-        connection.register(register, self._name, raw, 0, size, until_s=until_s)
+        self._connection, self._regions, self._output_name = connection, regions, requests.model.output.name
+        name, size = _new_name(), self.pictures.nbytes
+        cuda, handle = _on_gpu(name, size)
+        self._cuda, self._handle = cuda, handle
+        self._region = Region(name, connection.url, "cuda", lambda: cuda.destroy_shared_memory_region(handle))
+        regions.open(connection, self._region, cuda.get_raw_handle(handle), 0, size, until_s=until_s)
         self._inputs, self._outputs = _inputs(requests), [_output(requests)]
         for count, given in enumerate(self._inputs, 1):
-            given.set_shared_memory(self._name, requests.picture_bytes() * count)
+            given.set_shared_memory(name, requests.picture_bytes() * count)
 
     def send(self, count: int) -> tuple[list[Any], list[Any]]:
         """Tritonclient's inputs and outputs, once the pictures are copied to the GPU."""
@@ -180,12 +176,9 @@ class CudaMemory:
         values: NDArray[Any] = result.as_numpy(self._output_name)
         return values
 
-    def close(self) -> None:
-        """Give the memory back, and let the server close it, if it answers."""
-        forget = self._connection.client.unregister_cuda_shared_memory
-        with contextlib.suppress(DetectorError):
-            self._connection.call(forget, self._name, until_s=time.monotonic() + UNREGISTER_S)
-        self._cuda.destroy_shared_memory_region(self._handle)
+    def close(self, in_use: bool) -> None:
+        """Let the server close the memory, if it answers and may; the GPU has it back when it has."""
+        self._regions.close(self._connection, self._region, in_use)
 
 
 def forget_dead(connection: Connection, until_s: float) -> None:
@@ -197,11 +190,9 @@ def forget_dead(connection: Connection, until_s: float) -> None:
     Raises:
         DetectorAway: The server does not answer.
     """
-    client = connection.client
-    regions = connection.call(client.get_system_shared_memory_status, until_s=until_s).regions
-    for name in filter(_is_of_the_dead, regions):
+    for name in filter(_is_of_the_dead, connection.registered("system", until_s)):
         with contextlib.suppress(RequestRefused):
-            connection.call(client.unregister_system_shared_memory, name, until_s=until_s)
+            connection.unregister("system", name, until_s)
     for file in SHARED.glob("camfleet-triton-*"):
         if _is_of_the_dead(file.name):
             file.unlink(missing_ok=True)

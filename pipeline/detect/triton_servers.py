@@ -1,13 +1,18 @@
 """Which of several Triton servers is asked: the first that answers, by the order of the fleet file.
 
-A server that fails a request is left at once for the next one. The one before it in the order is asked every few
-seconds whether it is back, off the way of any picture, and gone back to when it is.
+A server that fails a request is left at once for the next one. Those before it in the order are asked every few seconds
+whether they are back, off the way of any picture: for the model, and then for boxes, as a server may answer and yet
+compute nothing. Whoever fails soon after it was gone back to is waited for twice as long the next time: a return that
+fails costs pictures.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
 
 import structlog
 
@@ -15,8 +20,56 @@ log = structlog.get_logger()
 
 BACK_S = 5.0
 """How often servers that are preferred to the one that is asked are asked whether they are back."""
+LONGEST_BACK_S = 300.0
+"""How seldom, after returns that failed."""
+PROVEN_S = 60.0
+"""A server that serves so long after it was gone back to is as good as one that never failed."""
 CLOSE_S = 0.1
 """How long closing waits for the thread that asks them; it ends with its question, and registers nothing."""
+
+
+class State(Enum):
+    """What a server says when it is asked whether it is back."""
+
+    AWAY = "away"
+    """Nothing, or that it has not this very model."""
+    FAILS = "fails"
+    """That it has the model; but it gives no boxes."""
+    SERVES = "serves"
+    """Boxes."""
+
+
+@dataclass(slots=True)
+class Return:
+    """When a server is gone back to; arithmetic, with the time passed in (monotonic s)."""
+
+    wait_s: float = field(default_factory=lambda: BACK_S)
+    _ask_at_s: float = 0.0
+    _returned_at_s: float | None = None
+
+    def failed(self, now_s: float) -> None:
+        """It failed a request, or to give boxes when it was asked whether it is back."""
+        if self._returned_at_s is not None:
+            served_s, self._returned_at_s = now_s - self._returned_at_s, None
+            self.wait_s = BACK_S if served_s >= PROVEN_S else self._longer_s()
+        # Whoever asks looks every `BACK_S`.
+        self._ask_at_s = now_s + self.wait_s - BACK_S
+
+    def failed_to_compute(self, now_s: float) -> None:
+        """It says that it serves the model, and gives no boxes."""
+        self.wait_s = self._longer_s()
+        self.failed(now_s)
+
+    def is_due(self, now_s: float) -> bool:
+        """Whether it may be asked."""
+        return now_s >= self._ask_at_s
+
+    def returned(self, now_s: float) -> None:
+        """It is gone back to."""
+        self._returned_at_s = now_s
+
+    def _longer_s(self) -> float:
+        return min(2 * self.wait_s, LONGEST_BACK_S)
 
 
 class Servers:
@@ -26,18 +79,19 @@ class Servers:
         closed: Set when nothing is to be asked any more; whoever waits, waits on it.
     """
 
-    def __init__(self, urls: Sequence[str], is_back: Callable[[str], bool]) -> None:
+    def __init__(self, urls: Sequence[str], state: Callable[[str], State]) -> None:
         """Prefer the first.
 
         Args:
             urls: In the order of preference.
-            is_back: Whether a server can serve the model; may block for a second or so, in a thread of its own.
+            state: Whether a server can serve the model; may block for seconds, in a thread of its own.
         """
         self.closed = threading.Event()
-        self._urls, self._is_back = tuple(urls), is_back
+        self._urls, self._state = tuple(urls), state
         self._lock = threading.Lock()
         self._current = 0
         self._away: dict[str, str] = {}
+        self._returns = {url: Return() for url in self._urls}
         self._watch: threading.Thread | None = None
 
     def __len__(self) -> int:
@@ -60,6 +114,7 @@ class Servers:
             is_news, self._away[url] = url not in self._away, why
             if self.current == url:
                 self._current = (self._current + 1) % len(self._urls)
+                self._returns[url].failed(time.monotonic())
         if is_news:
             log.warning(f"a Triton server is away: {why}", asked_now=self.current)
 
@@ -86,9 +141,22 @@ class Servers:
 
     def _go_back(self) -> None:
         while not self.closed.wait(BACK_S):
-            preferred = self._urls[: self._current]
-            back = next((url for url in preferred if not self.closed.is_set() and self._is_back(url)), None)
+            back = next(filter(self._is_back, self._urls[: self._current]), None)
             if back is not None:
                 self.answered(back)
                 with self._lock:
+                    self._returns[back].returned(time.monotonic())
                     self._current = self._urls.index(back)
+
+    def _is_back(self, url: str) -> bool:
+        came_back = self._returns[url]
+        if self.closed.is_set() or not came_back.is_due(time.monotonic()):
+            return False
+        state = self._state(url)
+        if state is State.FAILS:
+            with self._lock:
+                came_back.failed_to_compute(time.monotonic())
+            log.warning(
+                "a preferred Triton server is back, but gives no boxes", url=url, asked_again_s=came_back.wait_s
+            )
+        return state is State.SERVES
