@@ -107,6 +107,7 @@ def test_triton_server_gives_the_boxes_that_openvino_gives_here(server: TritonSe
         assert seen > 20
         there.close()
     here.close()
+    assert "Traceback" not in server.said()
 
 
 def test_triton_server_computes_lanes_at_once(server: TritonServer) -> None:
