@@ -1,26 +1,40 @@
 """A Triton server beside OpenVINO in this process: whether the boxes are the same, and what the way there costs.
 
-    CAMFLEET_TRITONSERVER=… .venv/bin/python scripts/bench_triton.py MODEL PICTURES [--rounds 5] [--json out.json]
+    CAMFLEET_TRITONSERVER=… .venv/bin/python scripts/bench_triton.py MODEL PICTURES [--pairs 400] [--load-s 60]
 
 MODEL is what a fleet file's `model.path` takes, PICTURES a folder. The model is exported as `camfleet export --triton
 --triton-backend python` does, since that runs in every server that there is to test with (`tests/triton_server.py` says
-where one is found), and served with one instance on all cores, as it runs here.
+where one is found). Both sides compile it with the same properties; where OpenVINO made others of them, that is told.
 
 Boxes: each picture through both. Every box here has to be there, of the same class; the worst IoU of all pairs is told.
 
-Cost: each picture through one, then the other, in turns; a detection's time begins when the picture is in the lane's
-input. `added ms` is the median of the differences, in shared memory and through the connection. `empty ms` is the same
-way to a model that computes nothing: request, memory, the server's two processes, answer, boxes.
+One request at a time: each picture through every way, forwards and backwards in turns, so that a machine that grows
+slower does so for all and nobody always follows the same. A detection's time begins when the picture is in the lane's
+input. The server's model notes when it begins, computes and ends, by the clock that all processes of a machine share:
+
+    added          the time there less the time here, of the same picture: what a camera sees
+    beyond model   the time there less what OpenVINO took of it in the server: request, memory, answer, boxes
+    parts          of the time there, one after the other
+
+`empty` is the same way to a model that computes nothing. Medians, with quartiles in brackets, ms.
+
+At full load: as many requests at once as there are processors, each a stream of one thread, here and there in turns.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import sys
 import tempfile
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -39,19 +53,72 @@ from tests.triton_server import triton
 
 CONFIDENCE = 0.25
 """Boxes that people would look at; a box at the very threshold may be on either side of it."""
-EMPTY = """
-import numpy as np
-import triton_python_backend_utils as backend
+CORES = len(os.sched_getaffinity(0))
+TURN_S = 3.0
+"""How long each side computes at full load before the other does."""
+NOTES = 1 << 16
+PROPERTIES = ("NUM_STREAMS", "INFERENCE_NUM_THREADS", "INFERENCE_PRECISION_HINT", "ENABLE_CPU_PINNING")
+PARTS = ("request to the model", "picture to OpenVINO", "OpenVINO", "boxes to the server", "answer, boxes")
+NOTING = f"""
+import json
+import time
+from dataclasses import replace
+from pathlib import Path
 
-class TritonPythonModel:
+import numpy as np
+from exported import TritonPythonModel as Exported
+
+class Noting:
+    def __init__(self, request, moments):
+        self._request, self._moments = request, moments
+
+    def start_async(self):
+        self._moments[1] = time.monotonic_ns()
+        self._request.start_async()
+
+    def wait(self):
+        self._request.wait()
+        self._moments[2] = time.monotonic_ns()
+
+class TritonPythonModel(Exported):
     def initialize(self, args):
-        self.boxes = np.zeros({shape}, np.float32)
+        super().initialize(args)
+        told = {{name: str(self._compiled.get_property(name)) for name in {PROPERTIES}}}
+        folder = Path(__file__).parent
+        (folder / "properties").write_text(json.dumps(told))
+        (folder / "notes").write_bytes(bytes({NOTES} * 32))
+        self._notes = np.memmap(folder / "notes", np.int64, "r+", shape=({NOTES}, 4))
+        self._moments, self._count = np.zeros(4, np.int64), 0
 
     def execute(self, requests):
-        for request in requests:
-            np.array(np.from_dlpack(backend.get_input_tensor_by_name(request, "{input}")))
-        answers = [backend.Tensor.from_dlpack("{output}", self.boxes) for _ in requests]
-        return [backend.InferenceResponse([answer]) for answer in answers]
+        self._moments[0] = time.monotonic_ns()
+        answers = super().execute(requests)
+        self._moments[3] = time.monotonic_ns()
+        self._notes[self._count] = self._moments
+        self._count += 1
+        return answers
+
+    def _new_place(self, shape):
+        place = super()._new_place(shape)
+        return replace(place, request=Noting(place.request, self._moments))
+"""
+EMPTY = """
+from dataclasses import replace
+
+from exported import TritonPythonModel as Exported
+
+class Nothing:
+    def start_async(self):
+        pass
+
+    def wait(self):
+        pass
+
+class TritonPythonModel(Exported):
+    def _new_place(self, shape):
+        place = super()._new_place(shape)
+        place.boxes[:] = 0
+        return replace(place, request=Nothing())
 """
 
 
@@ -60,46 +127,160 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path)
     parser.add_argument("pictures", type=Path)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--pairs", type=int, default=400, help="pictures through each way, one at a time")
+    parser.add_argument("--load-s", type=float, default=60.0, help="seconds at full load, here and there together")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        found = _measured(options.model, options.pictures, options.rounds, Path(folder))
+        found = _one_at_a_time(options, Path(folder) / "one") | _full_load(options, Path(folder) / "load")
     for name, value in found.items():
-        print(f"{name:32} {value}")
+        print(f"{name:34} {value}")
     if options.json:
         options.json.write_text(json.dumps(found))
 
 
-def _measured(model: Path, pictures: Path, rounds: int, folder: Path) -> dict[str, Any]:
+@dataclass
+class Way:
+    """To boxes, through a server or not, and what it took."""
+
+    detector: Detector
+    notes: Any = None
+    took_ms: list[float] = field(default_factory=list)
+    parts_ms: list[list[float]] = field(default_factory=list)
+
+    def take(self, picture: np.ndarray) -> None:
+        """One picture; notes how long."""
+        self.detector.input(0)[0] = picture
+        begun = time.monotonic_ns()
+        self.detector.detect(0, 1)
+        ended = time.monotonic_ns()
+        self.took_ms.append((ended - begun) / 1e6)
+        if self.notes is not None:
+            moments = [begun, *self.notes[int(np.count_nonzero(self.notes[:, 0])) - 1], ended]
+            self.parts_ms.append([(after - before) / 1e6 for before, after in pairwise(moments)])
+
+
+def _one_at_a_time(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     repository = folder / "repository"
-    written = write_repository(Order(model, repository, "real", "python", instances=1))
-    _write_empty(repository, written.config)
-    with triton(repository, folder / "server") as server:
-        here = _warm(Model(path=str(model), lanes=1, confidence=CONFIDENCE))
-        shared, sent, empty = (
-            _warm(
-                Model(
-                    **{"backend": "triton", "path": name, "url": server.url},
-                    lanes=1,
-                    confidence=CONFIDENCE,
-                    triton={"memory": memory},
-                )
-            )
-            for name, memory in (("real", "system"), ("real", "none"), ("empty", "system"))
+    for name, model in (("shared", NOTING), ("sent", NOTING), ("empty", EMPTY)):
+        _write(repository, options.model, name, model, instances=1)
+    with _served(repository, folder) as url, ExitStack() as ways:
+        here = Way(ways.enter_context(_here(options.model, lanes=1)))
+        there = {
+            name: Way(ways.enter_context(_there(url, name, memory)), _notes(repository, name))
+            for name, memory in (("shared", "system"), ("sent", "none"), ("empty", "system"))
+        }
+        _require_same_properties(here.detector, repository / "shared" / "1")
+        laid = [_laid(file, here.detector) for file in pictures_in(options.pictures)]
+        boxes = _compared(here.detector, there["shared"].detector, laid)
+        for turn in range(options.pairs):
+            for way in [here, *there.values()][:: 1 if turn % 2 else -1]:
+                way.take(laid[turn % len(laid)])
+    return boxes | {"here ms": _spread(here.took_ms)} | _told(here, there)
+
+
+def _told(here: Way, there: dict[str, Way]) -> dict[str, Any]:
+    told: dict[str, Any] = {}
+    for name, way in there.items():
+        told[f"{name} ms"] = _spread(way.took_ms)
+        if way.notes is None:
+            continue
+        told[f"{name}, added ms"] = _spread(list(np.subtract(way.took_ms, here.took_ms)))
+        parts = np.array(way.parts_ms)
+        told[f"{name}, beyond model ms"] = _spread(list(parts.sum(1) - parts[:, PARTS.index("OpenVINO")]))
+        told |= {f"{name}, {part} ms": _spread(list(parts[:, index])) for index, part in enumerate(PARTS)}
+    return told
+
+
+def _full_load(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    repository = folder / "repository"
+    _write(repository, options.model, "full", None, instances=CORES)
+    with _served(repository, folder) as url, ExitStack() as ways:
+        here, there = (
+            ways.enter_context(_here(options.model, CORES)),
+            ways.enter_context(_there(url, "full", "system", CORES)),
         )
-        laid = [_laid(file, here) for file in pictures_in(pictures)]
-        figures = _compared(here, shared, laid) | _timed(here, {"shared": shared, "sent": sent}, laid, rounds)
-        figures["empty ms"] = _round(statistics.median(_took_ms(empty, each) for _ in range(rounds) for each in laid))
-        for detector in (here, shared, sent, empty):
-            detector.close()
-    return figures
+        laid = [_laid(file, here) for file in pictures_in(options.pictures)]
+        rates: dict[str, list[float]] = {"here": [], "there": []}
+        for turn in range(max(1, round(options.load_s / TURN_S / 2))):
+            for name, detector in [("here", here), ("there", there)][:: 1 if turn % 2 else -1]:
+                rates[name].append(_pictures_a_second(detector, laid))
+    return {f"full load, {name}, pictures/s": _spread(each, 1) for name, each in rates.items()}
 
 
-def _warm(model: Model) -> Detector:
+def _pictures_a_second(detector: Detector, laid: list[np.ndarray]) -> float:
+    done, end_s = [0] * detector.lanes, time.monotonic() + TURN_S
+
+    def work(lane: int) -> None:
+        while time.monotonic() < end_s:
+            detector.input(lane)[0] = laid[done[lane] % len(laid)]
+            detector.detect(lane, 1)
+            done[lane] += 1
+
+    begun_s = time.monotonic()
+    threads = [threading.Thread(target=work, args=(lane,)) for lane in range(detector.lanes)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return sum(done) / (time.monotonic() - begun_s)
+
+
+def _write(repository: Path, model: Path, name: str, instead: str | None, instances: int) -> None:
+    """Export the model, with another `model.py` around the exported one if wanted."""
+    version = write_repository(Order(model, repository, name, "python", instances=instances)).folder / "1"
+    if instead is not None:
+        (version / "model.py").rename(version / "exported.py")
+        (version / "model.py").write_text(instead)
+
+
+@contextmanager
+def _served(repository: Path, folder: Path) -> Iterator[str]:
+    with triton(repository, folder / "server") as server:
+        yield server.url
+
+
+@contextmanager
+def _here(model: Path, lanes: int) -> Iterator[Detector]:
+    """With what the exported model asks of OpenVINO, and no more."""
+    openvino = {"hint": "none", "streams": lanes, "cache": False}
+    with _warm(
+        Model(path=str(model), lanes=lanes, threads=CORES, confidence=CONFIDENCE, openvino=openvino)
+    ) as detector:
+        yield detector
+
+
+@contextmanager
+def _there(url: str, name: str, memory: str, lanes: int = 1) -> Iterator[Detector]:
+    triton_settings = {"memory": memory, "deadline_ms": 4000}
+    model = Model(
+        **{"backend": "triton", "path": name, "url": url, "triton": triton_settings}, lanes=lanes, confidence=CONFIDENCE
+    )
+    with _warm(model) as detector:
+        yield detector
+
+
+@contextmanager
+def _warm(model: Model) -> Iterator[Detector]:
     detector = load_detector(model, None)
     detector.warm_up()
-    return detector
+    try:
+        yield detector
+    finally:
+        detector.close()
+
+
+def _notes(repository: Path, name: str) -> Any:
+    file = repository / name / "1" / "notes"
+    return np.memmap(file, np.int64, "r", shape=(NOTES, 4)) if file.exists() else None
+
+
+def _require_same_properties(here: Any, version: Path) -> None:
+    there = json.loads((version / "properties").read_text())
+    for name in PROPERTIES:
+        mine = str(here._compiled.get_property(name))
+        if mine != there[name]:
+            sys.exit(f"not comparable: {name} is {mine} here and {there[name]} in the server")
 
 
 def _laid(file: Path, detector: Detector) -> np.ndarray:
@@ -110,18 +291,6 @@ def _laid(file: Path, detector: Detector) -> np.ndarray:
     laid = np.full((detector.input_wh[1], detector.input_wh[0], 3), PAD_GREY, np.uint8)
     laid[top : top + height, left : left + width] = cv2.resize(picture, (width, height))
     return laid
-
-
-def _write_empty(repository: Path, config: Any) -> None:
-    """A model with the same input and output that computes nothing."""
-    version = repository / "empty" / "1"
-    version.mkdir(parents=True)
-    text = (repository / "real" / "config.pbtxt").read_text().replace('name: "real"', 'name: "empty"')
-    (repository / "empty" / "config.pbtxt").write_text(text)
-    shape = config.boxes.dims if config.most == 0 else (1, *config.boxes.dims)
-    (version / "model.py").write_text(
-        EMPTY.format(output=config.boxes.name, input=config.pictures.name, shape=tuple(shape))
-    )
 
 
 def _compared(here: Detector, there: Detector, laid: list[np.ndarray]) -> dict[str, Any]:
@@ -137,36 +306,15 @@ def _compared(here: Detector, there: Detector, laid: list[np.ndarray]) -> dict[s
     return {"pictures": len(laid), "boxes": boxes, "boxes in one only": alone, "worst IoU": round(worst, 4)}
 
 
-def _timed(here: Detector, ways: dict[str, Detector], laid: list[np.ndarray], rounds: int) -> dict[str, Any]:
-    """In turns, so that a machine that grows slower does so for all."""
-    base: list[float] = []
-    added: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(rounds):
-        for each in laid:
-            base.append(_took_ms(here, each))
-            for name, detector in ways.items():
-                added[name].append(_took_ms(detector, each) - base[-1])
-    told: dict[str, Any] = {"openvino here ms": _round(statistics.median(base))}
-    for name, differences in added.items():
-        told[f"added ms, {name}"] = _round(statistics.median(differences))
-        told[f"added ms, {name}, quartiles"] = [_round(one) for one in statistics.quantiles(differences)[::2]]
-    return told
-
-
 def _see(detector: Detector, laid: np.ndarray) -> Detections:
     detector.input(0)[0] = laid
     return detector.detect(0, 1)[0]
 
 
-def _took_ms(detector: Detector, laid: np.ndarray) -> float:
-    detector.input(0)[0] = laid
-    began_s = time.perf_counter()
-    detector.detect(0, 1)
-    return (time.perf_counter() - began_s) * 1000
-
-
-def _round(value: float) -> float:
-    return round(value, 3)
+def _spread(values: list[float], digits: int = 3) -> str:
+    """The median, and the quartiles."""
+    low, middle, high = (round(one, digits) for one in statistics.quantiles(values, n=4))
+    return f"{middle} [{low} {high}]"
 
 
 if __name__ == "__main__":
