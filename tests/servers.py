@@ -38,6 +38,9 @@ def program(name: str) -> str:
 class Server:
     """A server's process; it may be killed, and started again on the same port and folder."""
 
+    start_s = DEADLINE_S
+    """How long it may take until it listens."""
+
     def __init__(
         self, port: int, command: Sequence[str | Path], folder: Path, env: dict[str, str] | None = None
     ) -> None:
@@ -49,7 +52,7 @@ class Server:
         """Start it; returns when it accepts connections."""
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(self._command, stdout=log, stderr=log, env=self._env)
-        end_s = time.monotonic() + DEADLINE_S
+        end_s = time.monotonic() + self.start_s
         while time.monotonic() < end_s:
             try:
                 socket.create_connection(("127.0.0.1", self.port), 1).close()

@@ -19,7 +19,7 @@ import pytest
 
 from pipeline.config.triton import Triton
 from pipeline.config.values import Model
-from pipeline.detect import Detector, DetectorAway, load_detector, triton, triton_client, triton_servers
+from pipeline.detect import Detector, DetectorAway, load_detector, triton, triton_client, triton_lane, triton_servers
 from pipeline.detect.triton_servers import Servers, State
 from pipeline.errors import DetectorError
 from tests.servers import certificate, free_port
@@ -28,6 +28,12 @@ from tests.waiting import wait_until
 
 ORANGE = (204, 102, 51)
 ORANGE_BOX = [80, 40, 20]
+
+
+@pytest.fixture(autouse=True)
+def connecting_is_fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow the machine that runs these tests is."""
+    monkeypatch.setattr(triton_lane, "FRESH_S", 60.0)
 
 
 @contextmanager
@@ -176,6 +182,19 @@ def test_triton_server_started_again_between_two_requests_costs_nothing():
         see(detector)
         server.kill()
         server.start()
+        assert see(detector) == pytest.approx(ORANGE_BOX, abs=0.1)
+
+
+def test_triton_pictures_that_waited_for_a_connection_are_given_up_for_fresh_ones(monkeypatch: pytest.MonkeyPatch):
+    with serving() as server, detecting(server) as detector:
+        detector._lanes[0].hang_up()  # type: ignore[attr-defined]
+        monkeypatch.setattr(triton_lane, "FRESH_S", 0.0)
+        sent = len(server.asked)
+        with pytest.raises(DetectorAway):
+            see(detector)
+        assert len(server.asked) == sent
+        monkeypatch.setattr(triton_lane, "FRESH_S", 60.0)
+        server.before_word = lambda method, context: pytest.fail("connected again")
         assert see(detector) == pytest.approx(ORANGE_BOX, abs=0.1)
 
 

@@ -15,7 +15,6 @@ from pipeline.config.triton import Triton
 from pipeline.detect import (
     DetectorAway,
     triton_connect,
-    triton_lane,
     triton_memory,
     triton_regions,
     triton_servers,
@@ -24,10 +23,11 @@ from pipeline.detect.triton_client import Connection
 from pipeline.detect.triton_regions import Region, Regions
 from pipeline.detect.triton_servers import Return, Servers, State
 from pipeline.errors import DetectorError
-from tests.test_detect_triton import ORANGE_BOX, detecting, see, sees_orange
+from tests.test_detect_triton import ORANGE_BOX, connecting_is_fast, detecting, see, sees_orange
 from tests.triton_fake import serving, until
 from tests.waiting import wait_until
 
+__all__ = ["connecting_is_fast"]
 REFUSES_UNDER_A_REQUEST = "2.51.0"
 
 
@@ -108,7 +108,6 @@ def test_triton_server_that_keeps_the_memory_of_given_up_requests_gets_no_more_o
     monkeypatch: pytest.MonkeyPatch, within: Callable
 ):
     monkeypatch.setattr(triton_connect, "MOST_KEPT", 3)
-    monkeypatch.setattr(triton_lane, "FRESH_S", 60.0)
     with serving() as server, detecting(server, triton={"deadline_ms": 400}) as detector:
         server.version, go_on = REFUSES_UNDER_A_REQUEST, threading.Event()
         server.before_answer = lambda context: go_on.wait(60)

@@ -64,6 +64,9 @@ needs_triton = pytest.mark.skipif(
 class TritonServer(Server):
     """Its processes for Python end with it, and it takes its shared memory along, as `kill` ends it."""
 
+    start_s = 4 * DEADLINE_S
+    """It compiles and warms up its models first; 30 s were too short on two cores beside a dozen others."""
+
     def __init__(self, repository: Path, folder: Path, *options: str) -> None:
         found = installed()
         assert found is not None, "marked with needs_triton"
