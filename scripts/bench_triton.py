@@ -12,9 +12,11 @@ One request at a time: each picture through every way, forwards and backwards in
 slower does so for all and nobody always follows the same. A detection's time begins when the picture is in the lane's
 input. The server's model notes when it begins, computes and ends, by the clock that all processes of a machine share:
 
-    added          the time there less the time here, of the same picture: what a camera sees
-    beyond model   the time there less what OpenVINO took of it in the server: request, memory, answer, boxes
-    parts          of the time there, one after the other
+    added                 the time there less the time here, of the same picture: what a camera sees
+    beyond model          the time, there or here, less what OpenVINO took of it: request, memory, answer, boxes
+    added beyond model    that there less that here, of the same picture: what the way costs, whatever pace the machine
+                          computes at just then
+    parts                 of the time there, one after the other
 
 `empty` is the same way to a model that computes nothing. Medians, with quartiles in brackets, ms.
 
@@ -31,9 +33,9 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -139,13 +141,40 @@ def main() -> None:
         options.json.write_text(json.dumps(found))
 
 
+class Noted:
+    """OpenVINO's request in this process, with the moments (ns) at which it began to compute and had done so."""
+
+    def __init__(self, request: Any) -> None:
+        self._request, self.moments = request, [0, 0]
+
+    def start_async(self) -> None:
+        """As the request does."""
+        self.moments[0] = time.monotonic_ns()
+        self._request.start_async()
+
+    def wait(self) -> None:
+        """As the request does."""
+        self._request.wait()
+        self.moments[1] = time.monotonic_ns()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._request, name)
+
+
 @dataclass
 class Way:
-    """To boxes, through a server or not, and what it took."""
+    """To boxes, through a server or not, and what it took.
+
+    Attributes:
+        detector: One lane of it is used.
+        noted: Two moments of the last detection at which OpenVINO begins and ends, or four with two around them, ns;
+            None where it computes nothing.
+    """
 
     detector: Detector
-    notes: Any = None
+    noted: Callable[[], Sequence[int]] | None = None
     took_ms: list[float] = field(default_factory=list)
+    beyond_ms: list[float] = field(default_factory=list)
     parts_ms: list[list[float]] = field(default_factory=list)
 
     def take(self, picture: np.ndarray) -> None:
@@ -155,9 +184,10 @@ class Way:
         self.detector.detect(0, 1)
         ended = time.monotonic_ns()
         self.took_ms.append((ended - begun) / 1e6)
-        if self.notes is not None:
-            moments = [begun, *self.notes[int(np.count_nonzero(self.notes[:, 0])) - 1], ended]
-            self.parts_ms.append([(after - before) / 1e6 for before, after in pairwise(moments)])
+        if self.noted is not None:
+            parts = [(after - before) / 1e6 for before, after in pairwise((begun, *self.noted(), ended))]
+            self.parts_ms.append(parts)
+            self.beyond_ms.append(sum(parts) - parts[len(parts) // 2])
 
 
 def _one_at_a_time(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
@@ -165,9 +195,9 @@ def _one_at_a_time(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     for name, model in (("shared", NOTING), ("sent", NOTING), ("empty", EMPTY)):
         _write(repository, options.model, name, model, instances=1)
     with _served(repository, folder) as url, ExitStack() as ways:
-        here = Way(ways.enter_context(_here(options.model, lanes=1)))
+        here = _noting_here(ways.enter_context(_here(options.model, lanes=1)))
         there = {
-            name: Way(ways.enter_context(_there(url, name, memory)), _notes(repository, name))
+            name: Way(ways.enter_context(_there(url, name, memory)), _noting_there(repository / name / "1" / "notes"))
             for name, memory in (("shared", "system"), ("sent", "none"), ("empty", "system"))
         }
         _require_same_properties(here.detector, repository / "shared" / "1")
@@ -176,20 +206,41 @@ def _one_at_a_time(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         for turn in range(options.pairs):
             for way in [here, *there.values()][:: 1 if turn % 2 else -1]:
                 way.take(laid[turn % len(laid)])
-    return boxes | {"here ms": _spread(here.took_ms)} | _told(here, there)
+    return boxes | _told(here, there)
+
+
+def _noting_here(detector: Any) -> Way:
+    lane = detector._lanes[0]
+    noted = Noted(lane.request)
+    detector._lanes[0] = replace(lane, request=noted)
+    return Way(detector, lambda: noted.moments)
+
+
+def _noting_there(file: Path) -> Callable[[], Sequence[int]] | None:
+    if not file.exists():
+        return None
+    notes = np.memmap(file, np.int64, "r", shape=(NOTES, 4))
+    return lambda: [int(moment) for moment in notes[np.count_nonzero(notes[:, 0]) - 1]]
 
 
 def _told(here: Way, there: dict[str, Way]) -> dict[str, Any]:
-    told: dict[str, Any] = {}
+    told: dict[str, Any] = {"here ms": _spread(here.took_ms), "here, beyond model ms": _spread(here.beyond_ms)}
     for name, way in there.items():
         told[f"{name} ms"] = _spread(way.took_ms)
-        if way.notes is None:
+        if way.noted is None:
             continue
-        told[f"{name}, added ms"] = _spread(list(np.subtract(way.took_ms, here.took_ms)))
-        parts = np.array(way.parts_ms)
-        told[f"{name}, beyond model ms"] = _spread(list(parts.sum(1) - parts[:, PARTS.index("OpenVINO")]))
-        told |= {f"{name}, {part} ms": _spread(list(parts[:, index])) for index, part in enumerate(PARTS)}
+        told[f"{name}, added ms"] = _spread(_less(way.took_ms, here.took_ms))
+        told[f"{name}, beyond model ms"] = _spread(way.beyond_ms)
+        told[f"{name}, added beyond model ms"] = _spread(_less(way.beyond_ms, here.beyond_ms))
+        told |= {
+            f"{name}, {part} ms": _spread(list(times))
+            for part, times in zip(PARTS, zip(*way.parts_ms, strict=True), strict=True)
+        }
     return told
+
+
+def _less(there_ms: list[float], here_ms: list[float]) -> list[float]:
+    return [there - here for there, here in zip(there_ms, here_ms, strict=True)]
 
 
 def _full_load(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
@@ -268,11 +319,6 @@ def _warm(model: Model) -> Iterator[Detector]:
         yield detector
     finally:
         detector.close()
-
-
-def _notes(repository: Path, name: str) -> Any:
-    file = repository / name / "1" / "notes"
-    return np.memmap(file, np.int64, "r", shape=(NOTES, 4)) if file.exists() else None
 
 
 def _require_same_properties(here: Any, version: Path) -> None:
