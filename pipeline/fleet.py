@@ -11,7 +11,7 @@ with Fleet("fleet.yaml") as fleet:
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -74,6 +74,11 @@ class Fleet:
         return self._supervisor.status()
 
     @property
+    def directory(self) -> Path:
+        """The run's, private to this user."""
+        return self._supervisor.directory
+
+    @property
     def cameras(self) -> list[str]:
         """The names of its cameras, those that are paused too."""
         return list(self._supervisor.fleet.cameras)
@@ -114,6 +119,10 @@ class Fleet:
         """Take up a camera that was paused; raises `ControlError` where there is none of that name."""
         self._requests.resume(camera_id)
 
+    def keep_paused(self, camera_ids: Collection[str]) -> None:
+        """Pause these cameras and no others; one that joins later and is among them begins paused."""
+        self._supervisor.submit(lambda running: running.keep_paused(camera_ids)).result()
+
     def clip(self, camera_id: str, out: str | Path, *, from_ns: int, to_ns: int) -> Clip:
         """Write what is kept of a camera's `evidence_url` to a new file, `.mp4` or `.mkv`; it is not encoded anew.
 
@@ -138,6 +147,19 @@ class Fleet:
         if isinstance(fleet, FleetConfig):
             return self._supervisor.submit(lambda running: running.apply(fleet)).result()
         return self._requests.reload(None if fleet is None else Path(fleet))
+
+    def prepare(self, fleet: FleetConfig) -> None:
+        """Load and warm the model of this fleet beside the one at work; a `reload` with that model then takes a moment.
+
+        Raises:
+            DetectorError: It cannot be loaded.
+            ControlError: Another is being loaded, or this one is not wanted any more.
+        """
+        self._supervisor.submit(lambda running: running.prepare(fleet)).result()
+
+    def unprepare(self) -> None:
+        """Let go of a model that was prepared, or is being."""
+        self._supervisor.submit(lambda running: running.unprepare()).result()
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Block until every recording has ended, or `timeout_s` is over; True if it has.

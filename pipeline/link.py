@@ -15,8 +15,10 @@ The supervisor is connected the same way, and speaks for cameras that have no pr
 
     supervisor → worker Announce        the state of a camera that cannot tell it itself
                         Settings        what the fleet promises from now on
-                        LoadModel       another model, to take over when it is loaded and warm
-    worker → supervisor ModelLoaded     it has taken over, or why it cannot
+                        LoadModel       another model, to be loaded and warmed beside the one at work
+                        UseModel        let it take over, now that all workers have it
+                        DropModel       let go of it, since one cannot have it
+    worker → supervisor ModelLoaded     it is there, or has taken over, or why it cannot
 
 Neither side waits for the other. A camera whose worker is gone drops its ticks (the gap in `frame_id` says how many)
 and goes on decoding; a worker that comes back finds the cameras where they are. ZeroMQ's DEALER keeps at most
@@ -142,17 +144,37 @@ class Settings(msgspec.Struct, frozen=True, array_like=True, tag="settings"):
 
 
 class LoadModel(msgspec.Struct, frozen=True, array_like=True, tag="load"):
-    """Load this model beside the one at work; `model` is the fleet file's `model` section as JSON."""
+    """Load this model beside the one at work; `model` is the fleet file's `model` section as JSON.
+
+    Attributes:
+        number: Of the change; of two, the one that was sent later counts.
+        model: See above.
+        holds: Whether it waits for `UseModel`, instead of taking over when it is warm.
+    """
 
     number: int
     model: str
+    holds: bool = True
+
+
+class UseModel(msgspec.Struct, frozen=True, array_like=True, tag="use"):
+    """Let the model of this change take over."""
+
+    number: int
+
+
+class DropModel(msgspec.Struct, frozen=True, array_like=True, tag="drop"):
+    """Let go of the model of this change, which has not taken over."""
+
+    number: int
 
 
 class ModelLoaded(msgspec.Struct, frozen=True, array_like=True, tag="loaded"):
-    """The answer to the `LoadModel` of this number: `error` is empty once it has taken over."""
+    """How far the change of this number is: `error` says why it failed; `serves`, whether the model has taken over."""
 
     number: int
     error: str = ""
+    serves: bool = False
 
 
 class State(msgspec.Struct, frozen=True, array_like=True, tag="state"):
@@ -174,7 +196,7 @@ class Pong(msgspec.Struct, frozen=True, array_like=True, tag="pong"):
 
 
 FromCamera = Hello | Tick | State | Bye
-FromSupervisor = Announce | Settings | LoadModel
+FromSupervisor = Announce | Settings | LoadModel | UseModel | DropModel
 FromWorker = Admission | Introduce | ModelLoaded
 _encoder = msgspec.msgpack.Encoder()
 _to_worker = msgspec.msgpack.Decoder(FromCamera | FromSupervisor | Ping)

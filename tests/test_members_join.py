@@ -166,6 +166,93 @@ def test_a_model_that_cannot_be_loaded_leaves_the_one_at_work(
     assert_untouched(heard.of("a"))
 
 
+OTHER = {"backend": "stub", "options": {"a_ms": 2, "boxes": 7}}
+
+
+def boxes(heard: Heard) -> int:
+    return len(heard.of("a")[-1].tracks)
+
+
+def test_a_model_that_is_prepared_is_not_used_before_the_fleet_says_so(
+    fleet: Fleet, heard: Heard, path: Path, within: Callable
+):
+    wait_until(within, lambda: len(heard.of("a")) > 10)
+    change(path, lambda body: body.update(model=OTHER))
+    fleet.prepare(load_fleet(path))
+    fleet.prepare(load_fleet(path))
+    known = len(heard.of("a"))
+    wait_until(within, lambda: len(heard.of("a")) > known + 20)
+    assert boxes(heard) == 3
+    assert fleet.reload().model
+    wait_until(within, lambda: boxes(heard) == 7)
+    assert_untouched(heard.of("a"))
+
+
+def test_a_model_that_is_prepared_and_not_wanted_any_more_is_let_go_of(
+    fleet: Fleet, heard: Heard, path: Path, within: Callable
+):
+    wait_until(within, lambda: len(heard.of("a")) > 10)
+    before = load_fleet(path)
+    change(path, lambda body: body.update(model=OTHER))
+    fleet.prepare(load_fleet(path))
+    fleet.unprepare()
+    assert not fleet.reload(before).model
+    known = len(heard.of("a"))
+    wait_until(within, lambda: len(heard.of("a")) > known + 10)
+    assert boxes(heard) == 3
+    assert fleet.reload().model
+    wait_until(within, lambda: boxes(heard) == 7)
+
+
+def test_cameras_come_and_go_while_a_model_is_prepared(fleet: Fleet, heard: Heard, path: Path, within: Callable):
+    wait_until(within, lambda: heard.of("a"))
+    url = load_fleet(path).cameras["a"].url.reveal()
+    change(path, lambda body: body.update(model=OTHER))
+    fleet.prepare(load_fleet(path))
+    fleet.add_camera("new", url=url, loop=True)
+    wait_until(within, lambda: heard.of("new"))
+    assert len(heard.of("new")[-1].tracks) in (0, 3)
+    fleet.remove_camera("b")
+    assert fleet.reload().model
+    wait_until(within, lambda: boxes(heard) == 7)
+
+
+def test_who_waits_for_a_model_when_the_fleet_ends_is_told(path: Path, runtime: Path):
+    errors: list[Exception] = []
+    asked = threading.Event()
+
+    def prepare(fleet: Fleet) -> None:
+        asked.set()
+        try:
+            fleet.prepare(load_fleet(path))
+        except ControlError as error:
+            errors.append(error)
+
+    with Fleet(path) as fleet:
+        change(path, lambda body: body.update(model={"backend": "tests.plugin_stuck:make", "path": "-"}))
+        thread = threading.Thread(target=prepare, args=(fleet,))
+        thread.start()
+        assert asked.wait(DEADLINE_S)
+    thread.join(DEADLINE_S)
+    assert [str(error) for error in errors] == ["the fleet has ended"]
+
+
+def test_cameras_kept_paused_are_so_also_when_they_join_later(fleet: Fleet, heard: Heard, path: Path, within: Callable):
+    wait_until(within, lambda: heard.of("a"))
+    wait_until(within, lambda: heard.of("b"))
+    fleet.keep_paused({"b", "new"})
+    wait_until(within, lambda: (state := heard.state("b")) and state.state == "paused")
+    fleet.add_camera("new", url=load_fleet(path).cameras["a"].url.reveal(), loop=True)
+    wait_until(within, lambda: (state := heard.state("new")) and state.state == "paused")
+    assert {"camera b", "camera new"}.isdisjoint({process.name for process in fleet.processes})
+    fleet.keep_paused({"new"})
+    known = len(heard.of("b"))
+    wait_until(within, lambda: len(heard.of("b")) > known + 5)
+    assert heard.of("new") == []
+    fleet.keep_paused(())
+    wait_until(within, lambda: heard.of("new"))
+
+
 def test_paused_camera_has_no_process_says_so_and_comes_back(fleet: Fleet, heard: Heard, within: Callable):
     wait_until(within, lambda: heard.of("b"))
     fleet.pause_camera("b")

@@ -8,6 +8,7 @@ without a process cannot say how it is, so that is said for it here, once a seco
 from __future__ import annotations
 
 import multiprocessing
+from collections.abc import Collection
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -33,6 +34,7 @@ GRACE_S = 5.0
 ENDS_WITHIN_S = 1.0
 """How long cameras may take to end by themselves, s; with the workers, below the three that a user will wait."""
 TELL_EVERY_S = 1.0
+PAUSED = "paused; camfleet camera resume brings it back"
 SUPERVISOR = ".supervisor"
 """How the supervisor is called on the link; no camera has a name that begins with a dot."""
 
@@ -88,6 +90,7 @@ class Cameras:
         self._host, self._clock = host, host.clock
         self._cameras: dict[str, Camera] = dict(fleet.cameras)
         self._paused: set[str] = set()
+        self._joins_paused: frozenset[str] = frozenset()
         self._since_ns: dict[str, tuple[State, int]] = {}
         self._links: dict[int, Link] = {}
         self._told_s = 0.0
@@ -112,10 +115,14 @@ class Cameras:
             member.child.start()
 
     def add(self, camera: Camera) -> None:
-        """Let a camera join."""
+        """Let a camera join; one of those that are to be paused when they come does nothing yet."""
         self._cameras[camera.camera_id] = camera
         self._workers.place([camera])
-        self._begin(camera)
+        if camera.camera_id in self._joins_paused:
+            self._paused.add(camera.camera_id)
+            self._announce(camera.camera_id, "paused", PAUSED)
+        else:
+            self._begin(camera)
 
     def remove(self, camera_id: str) -> None:
         """Let a camera leave for good."""
@@ -144,13 +151,19 @@ class Cameras:
         if camera_id not in self._paused:
             self._paused.add(camera_id)
             self._end_process(camera_id)
-            self._announce(camera_id, "paused", "paused; camfleet camera resume brings it back", gone=True)
+            self._announce(camera_id, "paused", PAUSED, gone=True)
 
     def resume(self, camera_id: str) -> None:
         """Start it again. Without effect on one that is not paused."""
         if camera_id in self._paused:
             self._paused.discard(camera_id)
             self._begin(self._cameras[camera_id])
+
+    def keep_paused(self, camera_ids: Collection[str]) -> None:
+        """Pause these and no others, those that join from now on among them."""
+        self._joins_paused = frozenset(camera_ids)
+        for camera_id in self._cameras:
+            (self.pause if camera_id in self._joins_paused else self.resume)(camera_id)
 
     def order_clip(self, camera_id: str, order: ClipOrder) -> None:
         """Have a camera's process write what it keeps of its `evidence_url`.
@@ -204,7 +217,7 @@ class Cameras:
     def _silent(self, camera_id: str) -> tuple[State, str] | None:
         """How a camera is whose process does not run; None for one that speaks for itself."""
         if camera_id in self._paused:
-            return "paused", "paused; camfleet camera resume brings it back"
+            return "paused", PAUSED
         member = self._members.get(f"camera {camera_id}")
         if member is None or member.child.condition == "running":
             return None

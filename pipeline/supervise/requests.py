@@ -16,7 +16,7 @@ import msgspec
 
 from pipeline.camera.evidence.clip import SUFFIXES
 from pipeline.camera.evidence.keeper import Clip
-from pipeline.camera.evidence.order import ClipOrder, wait_for
+from pipeline.camera.evidence.order import ClipOrder
 from pipeline.config import Fleet, load_fleet
 from pipeline.config.edit import with_camera, without_camera
 from pipeline.errors import ControlError
@@ -26,9 +26,6 @@ from pipeline.supervise.running import Running
 from pipeline.supervise.supervisor import unknown_camera
 
 A = TypeVar("A")
-
-CLIP_S = 30.0
-"""How long a clip may take to be written."""
 
 
 class Requests:
@@ -165,8 +162,7 @@ class Requests:
             raise ControlError(f"{out} exists already; give another name, or remove it")
         with TemporaryDirectory(prefix="clip-", dir=self._supervisor.directory) as folder:
             order = ClipOrder(Path(folder) / f"clip{out.suffix}", from_ns, to_ns)
-            self._make(lambda running: running.order_clip(camera_id, order))
-            clip = wait_for(order, CLIP_S)
+            clip = self._make(lambda running: running.order_clip(camera_id, order))()
             try:
                 shutil.move(order.path, out)
             except OSError as error:

@@ -7,6 +7,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from pipeline.camera.evidence.keeper import Clip
 from pipeline.camera.evidence.order import ClipOrder
 from pipeline.config.values import Fleet
 from pipeline.supervise.changes import Changes
@@ -88,8 +89,11 @@ class Running(Protocol):
     def drain(self, node: str) -> Future[str]:
         """Empty a machine; its id."""
 
-    def order_clip(self, camera_id: str, order: ClipOrder) -> Future[None]:
-        """Have what is kept of a camera's second stream written."""
+    def order_clip(self, camera_id: str, order: ClipOrder) -> Future[Callable[[], Clip]]:
+        """Have what is kept of a camera's second stream written.
+
+        The answer is to be called in the thread of whoever ordered it: it blocks until the file is there.
+        """
 
     def status(self) -> list[ProcessStatus]:
         """The processes of this machine."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import difflib
 import multiprocessing
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import Future
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -24,9 +24,10 @@ from typing import Self, TypeVar
 
 import structlog
 
-from pipeline.camera.evidence.order import ClipOrder
+from pipeline.camera.evidence.keeper import Clip
+from pipeline.camera.evidence.order import CLIP_S, ClipOrder, wait_for
 from pipeline.clock import NS_PER_S, Clock, SystemClock
-from pipeline.config.values import Fleet
+from pipeline.config.values import Fleet, Model
 from pipeline.errors import ControlError, DetectorError, PipelineError
 from pipeline.runscope import RunLease, process_folder
 from pipeline.supervise.cameras import Cameras
@@ -52,17 +53,35 @@ WATCH_S = 0.5
 SWAP_WATCH_S = 0.05
 """The same while workers load another model."""
 
+BEING_LOADED = "another model is being loaded; try again when it has taken over"
+
 A = TypeVar("A")
 
 
 @dataclass(frozen=True, slots=True)
-class _Swapping:
+class _Change:
     """A change that waits for its model."""
 
-    swap: ModelSwap
     fleet: Fleet
     changes: Changes
     answer: Future[Changes]
+
+
+@dataclass(slots=True)
+class _Swapping:
+    """A model that is loaded beside the one at work; what it is for, once that is known."""
+
+    swap: ModelSwap
+    model: Model
+    loaded: Future[None]
+    change: _Change | None = None
+
+    def fail(self, error: PipelineError) -> None:
+        """Nothing comes of it."""
+        if not self.loaded.done():
+            self.loaded.set_exception(error)
+        if self.change is not None:
+            self.change.answer.set_exception(error)
 
 
 class Supervisor:
@@ -205,22 +224,40 @@ class Supervisor:
             ConfigError: A sink needs a library that is not installed.
         """
         require_libraries(fleet)
-        if self._swap is not None:
-            raise ControlError("another model is being loaded; try again when it has taken over")
+        if self._swap is not None and self._swap.change is not None:
+            raise ControlError(BEING_LOADED)
         changes, wanted = compare(self._fleet, fleet), keep_fixed(self._fleet, fleet)
         answer: Future[Changes] = Future()
         if changes.model:
-            swap = ModelSwap(next(self._swaps), self._fleet.model, wanted.model, self._cameras.send)
-            self._swap = _Swapping(swap, wanted, changes, answer)
-            swap.begin(self._workers.lives)
+            self._swap_to(wanted.model).change = _Change(wanted, changes, answer)
         else:
             self._become(wanted, changes)
             answer.set_result(changes)
         return answer
 
+    def prepare(self, fleet: Fleet) -> Future[None]:
+        """Load the model of this fleet beside the one at work, and hold it until `apply`; done when it is warm.
+
+        Raises:
+            ControlError: Another model is about to take over.
+        """
+        if self._swap is not None and self._swap.change is not None:
+            raise ControlError(BEING_LOADED)
+        model = keep_fixed(self._fleet, fleet).model
+        return _done(None) if model == self._fleet.model else self._swap_to(model).loaded
+
+    def unprepare(self) -> Future[None]:
+        """Let go of a model that was prepared, or is being."""
+        if self._swap is not None and self._swap.change is None:
+            self._give_up_swap(ControlError("the model is not wanted any more"))
+        return _done(None)
+
     def refuse(self) -> None:
         """Make no change any more: nobody runs the fleet."""
         self._inbox.close()
+        if self._swap is not None:
+            self._swap.fail(ControlError("the fleet has ended"))
+            self._swap = None
 
     def pause(self, camera_id: str) -> Future[None]:
         """Let go of a camera and keep its settings.
@@ -238,17 +275,24 @@ class Supervisor:
         """
         return self._with(camera_id, self._cameras.resume)
 
+    def keep_paused(self, camera_ids: Collection[str]) -> Future[None]:
+        """Pause these cameras and no others; one that joins from now on and is among them begins paused."""
+        self._cameras.keep_paused(camera_ids)
+        self._note_ended()
+        return _done(None)
+
     def drain(self, node: str) -> Future[str]:
         """Nothing can be drained here: raises `ControlError`."""
         raise ControlError(f"this fleet is on one machine, and none is called “{node}”; it ends with Ctrl-C")
 
-    def order_clip(self, camera_id: str, order: ClipOrder) -> Future[None]:
-        """Have a camera's process write what it keeps of its `evidence_url`.
+    def order_clip(self, camera_id: str, order: ClipOrder) -> Future[Callable[[], Clip]]:
+        """Have a camera's process write what it keeps of its `evidence_url`; the answer waits for it when called.
 
         Raises:
             ControlError: The fleet has no such camera, it keeps nothing, or has no process now.
         """
-        return self._with(camera_id, lambda name: self._cameras.order_clip(name, order))
+        self._with(camera_id, lambda name: self._cameras.order_clip(name, order))
+        return _done(lambda: wait_for(order, CLIP_S))
 
     def stop(self) -> None:
         """Make `run` return soon; safe in a signal handler."""
@@ -261,7 +305,7 @@ class Supervisor:
 
     def close(self) -> None:
         """End every process within three seconds (four with slow sinks); leave nothing behind. May be called again."""
-        self._inbox.close()
+        self.refuse()
         # Whatever fails on the way: the run's folder and shared memory do not stay.
         with ExitStack() as last:
             for pipe in (self._wake, self._waker):
@@ -332,30 +376,52 @@ class Supervisor:
         self._note_ended()
         log.info("the fleet has changed", what=changes.words)
 
+    def _swap_to(self, model: Model) -> _Swapping:
+        """The change to this model that is under way, or begins now."""
+        if self._swap is not None and self._swap.model != model:
+            self._give_up_swap(ControlError("another model is wanted by now"))
+        if self._swap is None:
+            swap = ModelSwap(next(self._swaps), self._fleet.model, model, self._cameras.send)
+            self._swap = _Swapping(swap, model, Future())
+            swap.begin(self._workers.lives)
+        return self._swap
+
+    def _give_up_swap(self, why: PipelineError) -> None:
+        if self._swap is not None:
+            self._swap.swap.abort()
+            self._swap.fail(why)
+            self._swap = None
+
     def _hear_swap(self) -> None:
         """What the workers say of a model that they load."""
         replies = self._cameras.replies()
         if self._swap is None:
             return
-        swapping = self._swap
+        swapping, swap = self._swap, self._swap.swap
         try:
-            if not swapping.swap.hear(replies, self._workers.lives):
+            if not swap.hear(replies, self._workers.lives):
                 return
         except DetectorError as error:
-            swapping.answer.set_exception(error)
-        else:
-            self._become(swapping.fleet, swapping.changes)
-            swapping.answer.set_result(swapping.changes)
+            self._swap = None
+            swapping.fail(error)
+            return
+        if not swapping.loaded.done():
+            swapping.loaded.set_result(None)
+        if swapping.change is None:
+            return
+        if swap.holds:
+            swap.commit()
+            return
         self._swap = None
+        self._become(swapping.change.fleet, swapping.change.changes)
+        swapping.change.answer.set_result(swapping.change.changes)
 
     def _with(self, camera_id: str, change: Callable[[str], None]) -> Future[None]:
         if camera_id not in self._fleet.cameras:
             raise ControlError(unknown_camera(camera_id, self._fleet))
         change(camera_id)
         self._note_ended()
-        done: Future[None] = Future()
-        done.set_result(None)
-        return done
+        return _done(None)
 
     def _nudge(self) -> None:
         if not self._waker.closed:
@@ -363,6 +429,12 @@ class Supervisor:
 
     def _now_s(self) -> float:
         return self._clock.monotonic_ns() / NS_PER_S
+
+
+def _done(result: A) -> Future[A]:
+    done: Future[A] = Future()
+    done.set_result(result)
+    return done
 
 
 def keep_fork_server_in(folder: Path) -> None:

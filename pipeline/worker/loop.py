@@ -19,7 +19,7 @@ import zmq
 from pipeline.clock import NS_PER_S, Clock
 from pipeline.detect import Detector, DetectorAway
 from pipeline.errors import DetectorError
-from pipeline.link import Announce, FromCamera, FromSupervisor, LoadModel, ModelLoaded, Settings, WorkerLink
+from pipeline.link import Announce, DropModel, FromCamera, FromSupervisor, LoadModel, Settings, UseModel, WorkerLink
 from pipeline.publish import LanesInUse, Publisher
 from pipeline.worker.core import Core, Serving
 from pipeline.worker.lanes import Lanes
@@ -136,7 +136,11 @@ class Worker:
         self._tell_use()
 
     def close(self) -> None:
-        """End the lanes and the detector."""
+        """End the lanes and the detector, and one that is held."""
+        self._swap.close()
+        self._close_detector()
+
+    def _close_detector(self) -> None:
         self._lanes.close()
         self._detector.close()
 
@@ -163,6 +167,10 @@ class Worker:
             self._core.promise(message)
         elif isinstance(message, LoadModel):
             self._swap.begin(sender, message)
+        elif isinstance(message, UseModel):
+            self._swap.use(message.number)
+        elif isinstance(message, DropModel):
+            self._swap.drop(message.number)
         else:
             self._core.hear(sender, message)
 
@@ -191,20 +199,17 @@ class Worker:
             log.error(f"the detector is away, and frames are filled: {why}")
 
     def _change_model(self) -> None:
-        """Let a model that is loaded and warm take over, as soon as nothing of the one before is in flight."""
-        if self._swap.asked_by is None or not self._swap.finished:
-            return
-        if self._swap.detector is not None:
-            if self._lanes.busy:
-                return
-            self._take_over(self._swap.detector)
-        self._link.send(self._swap.asked_by, ModelLoaded(self._swap.number, self._swap.error))
-        self._swap.end()
+        """Tell of a model that is loaded; let it take over when it is to and nothing of the other is in flight."""
+        if (word := self._swap.word()) is not None:
+            self._link.send(self._swap.asked_by, word)
+        if (detector := self._swap.detector) is not None and not self._lanes.busy:
+            self._take_over(detector)
+            self._link.send(self._swap.asked_by, self._swap.took_over())
 
     def _take_over(self, detector: Detector) -> None:
         for poller in (self._urgent, self._any):
             poller.unregister(self._lanes.fileno())
-        self.close()
+        self._close_detector()
         self._detector, self._lanes = detector, self._open_lanes(detector)
         self._register(self._lanes.fileno())
         self._lanes.start()

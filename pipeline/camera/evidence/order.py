@@ -15,6 +15,8 @@ import msgspec
 from pipeline.camera.evidence.keeper import Clip, EvidenceKeeper
 from pipeline.errors import ControlError, SourceError
 
+CLIP_S = 30.0
+"""How long a clip may take to be written."""
 _LOOK_S = 0.02
 
 
