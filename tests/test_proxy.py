@@ -212,7 +212,7 @@ def test_proxy_moves_a_camera_from_shard_to_shard_without_a_gap(shards, short_pa
         heard = threading.Event()
         threads = [publish_until(shard, heard, "gate") for shard in shards]
         sessions = [results.receive().session_id for _ in range(5)]
-        it.front.send(orders(old, new, gate="b"))
+        it.front.send(replace(orders(old, new, gate="b"), leaving={"gate": "a"}))
         while sessions[-1] != "of-b":
             sessions.append(results.receive().session_id)
         sessions += [results.receive().session_id for _ in range(5)]
@@ -239,6 +239,24 @@ def test_proxy_says_of_a_camera_whose_shard_is_gone_what_becomes_of_it(shards, s
         assert broken == {"gate": f"retrying: {GONE}"}
         shards[1].worker.publish(replace(STATE, state="live", detail=""))
         next_state(results, "gate", "live")
+
+
+def test_proxy_says_of_a_camera_that_is_removed_while_its_shard_is_dead_that_it_is_removed(shards, short_path: Path):
+    with (
+        running(short_path, orders(*shards, gate="a")) as it,
+        Subscriber(it.endpoint, states=True, timeout_s=DEADLINE_S) as results,
+    ):
+        shards[0].worker.publish(replace(STATE, state="live", detail=""))
+        next_state(results, "gate", "live")
+        it.front.send(orders(shards[1], gate="b"))
+        next_state(results, "gate", "retrying")
+        it.front.send(orders(shards[1]))
+        assert next_state(results, "gate", "removed").detail == "removed from the fleet"
+        shards[1].worker.publish(replace(STATE, camera_id="yard", state="live", detail=""))
+        next_state(results, "yard", "live")
+        with Subscriber(it.endpoint, states=True, timeout_s=DEADLINE_S) as late:
+            # What is known of a camera comes at once, and in the order in which it was heard first.
+            assert late.receive().camera_id == "yard"
 
 
 def test_proxy_says_of_a_camera_without_a_home_why(shards, short_path: Path):

@@ -27,7 +27,7 @@ def test_voices_of_a_camera_that_moves_are_the_old_shard_until_boxes_come_from_t
     voices = Voices()
     voices.know({"gate": "a"}, ["a", "b"])
     assert heard(voices, "a", FRAME)
-    voices.know({"gate": "b"}, ["a", "b"])
+    voices.know({"gate": "b"}, ["a", "b"], {"gate": "a"})
     assert heard(voices, "a", FRAME)
     assert not heard(voices, "b", STATE)
     assert not heard(voices, "b", SKIPPED)
@@ -42,7 +42,7 @@ def test_voices_of_a_camera_that_leaves_a_shard_early_do_not_say_that_it_left_th
     voices = Voices()
     voices.know({"gate": "a"}, ["a", "b"])
     assert heard(voices, "a", FRAME)
-    voices.know({"gate": "b"}, ["a", "b"])
+    voices.know({"gate": "b"}, ["a", "b"], {"gate": "a"})
     assert not heard(voices, "a", REMOVED)
 
 
@@ -51,7 +51,89 @@ def test_voices_of_a_camera_that_leaves_the_fleet_say_so():
     voices.know({"gate": "a"}, ["a"])
     assert heard(voices, "a", FRAME)
     voices.know({}, ["a"])
+    assert voices.departed() == set()
+    assert heard(voices, "a", FRAME)
     assert heard(voices, "a", REMOVED)
+    voices.forget("gate")
+    assert voices.departed() == set()
+
+
+def test_voices_of_a_camera_without_boxes_that_moves_are_the_new_shard_once_the_old_has_let_go():
+    voices = Voices()
+    voices.know({"gate": "a"}, ["a", "b"])
+    assert heard(voices, "a", STATE)
+    voices.know({"gate": "b"}, ["a", "b"], {"gate": "a"})
+    assert not heard(voices, "b", STATE)
+    assert not heard(voices, "a", REMOVED)
+    assert voices.silent() == {}
+    assert heard(voices, "b", STATE)
+
+
+def test_voices_of_a_camera_whose_old_shard_is_cut_off_are_the_new_one_when_it_may_not_have_it_any_more():
+    voices = Voices()
+    voices.know({"gate": "a"}, ["a", "b"])
+    assert heard(voices, "a", STATE)
+    voices.know({"gate": "b"}, ["a", "b"], {"gate": "a"})
+    voices.know({"gate": "b"}, ["a", "b"])
+    assert voices.silent() == {}
+    assert heard(voices, "b", STATE)
+    assert not heard(voices, "a", FRAME)
+
+
+def test_voices_of_a_shard_that_comes_back_with_another_address_begin_anew():
+    voices = Voices()
+    voices.know({"gate": "a"}, ["a"])
+    assert heard(voices, "a", FRAME)
+    voices.know({"gate": "a"}, [])  # as the proxy says before it connects to the new address
+    assert voices.silent() == {"gate": True}
+    assert heard(voices, "a", STATE)
+
+
+def test_voices_of_a_camera_that_left_while_its_shard_was_dead_are_nobody_and_that_is_to_be_said():
+    voices = Voices()
+    voices.know({"gate": "a"}, ["a"])
+    assert heard(voices, "a", FRAME)
+    voices.know({"gate": "b"}, ["b"])
+    voices.know({}, ["b"])
+    assert voices.departed() == {"gate"}
+    voices.forget("gate")
+    assert voices.departed() == set()
+
+
+def test_voices_of_a_camera_that_left_and_whose_shard_dies_before_it_says_so_are_nobody():
+    voices = Voices()
+    voices.know({"gate": "a"}, ["a"])
+    assert heard(voices, "a", FRAME)
+    voices.know({}, ["a"])
+    assert voices.departed() == set()
+    voices.know({}, [])
+    assert voices.departed() == {"gate"}
+
+
+def test_voices_of_a_camera_that_left_are_not_a_shard_that_was_cut_off_and_does_not_know():
+    voices = Voices()
+    voices.know({"gate": "b"}, ["a", "b"])
+    assert heard(voices, "b", FRAME)
+    voices.know({}, ["a", "b"])
+    assert heard(voices, "b", REMOVED)
+    voices.forget("gate")
+    for stale in "ab":
+        assert not heard(voices, stale, FRAME)
+        assert not heard(voices, stale, STATE)
+    voices.know({"gate": "a"}, ["a", "b"])
+    assert heard(voices, "a", FRAME)
+
+
+def test_voices_of_a_camera_that_loses_its_home_do_not_say_that_it_left_the_fleet():
+    voices = Voices()
+    voices.know({"gate": "a"}, ["a", "b"])
+    assert heard(voices, "a", FRAME)
+    voices.know({}, ["a", "b"], homeless=["gate"])
+    assert heard(voices, "a", FRAME)
+    assert not heard(voices, "b", FRAME)
+    assert not heard(voices, "a", REMOVED)
+    assert not heard(voices, "a", FRAME)
+    assert voices.departed() == set()
 
 
 def test_voices_after_a_shard_is_gone_take_whatever_the_new_one_says():

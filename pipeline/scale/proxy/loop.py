@@ -124,7 +124,7 @@ class Proxy:
         for shard, inlet in list(self._inlets.items()):
             if feeds.get(shard) != inlet.feed:
                 self._inlets.pop(shard).close()
-        self._voices.know(orders.where, self._inlets)
+        self._voices.know(orders.where, self._inlets, orders.leaving, orders.homeless)
         self._teller.whole.know(feeds)
         self._orders = orders
         for shard, feed in feeds.items():
@@ -180,9 +180,13 @@ class Proxy:
             if hearers.may_hear(camera_id) and hearers.hand_on(topic_bytes, body):
                 self._note(overview, topic_bytes, body)
         if topic_bytes.startswith(_STATES) and is_removed(body):
-            self._voices.forget(camera_id)
-            for hearers in self._hearers:
-                hearers.forget(camera_id)
+            self._forget(camera_id)
+
+    def _forget(self, camera_id: str) -> None:
+        """It was said that a camera has left."""
+        self._voices.forget(camera_id)
+        for hearers in self._hearers:
+            hearers.forget(camera_id)
 
     def _note(self, overview: Overview, topic_bytes: bytes, body: bytes) -> None:
         """Those who may not hear everything are told of their own cameras; the shards' figures are of all."""
@@ -201,16 +205,25 @@ class Proxy:
         for hearers, overview in self._some:
             self._say(hearers, overview.tell(self._now_s(), self._clock.wall_ns()))
         for state in self._teller.cameras(silent):
-            for hearers in self._hearers:
-                if hearers.may_hear(state.camera_id):
-                    self._say(hearers, state)
+            self._say_of_camera(state)
+        for camera_id in self._voices.departed():
+            self._say_of_camera(self._teller.farewell(camera_id))
+            self._forget(camera_id)
 
-    def _say(self, hearers: Hearers, message: Message) -> None:
-        """Say something of its own."""
+    def _say_of_camera(self, state: CameraState) -> None:
+        """Say how a camera is, for whom nobody else does, to all who may hear of it."""
+        self._say(self._all, state)
+        for hearers, overview in self._some:
+            if hearers.may_hear(state.camera_id):
+                self._note(overview, state.topic, self._say(hearers, state))
+
+    def _say(self, hearers: Hearers, message: Message) -> bytes:
+        """Say something of its own; what was sent."""
         body = self._teller.number(message)
         hearers.hand_on(message.topic, body)
         if hearers is self._all and self._doors.inside is not None:
             self._passed.add(message.topic, body, self._now_s())
+        return body
 
     def _look(self) -> bool:
         """Read who came and what members have missed; False if everybody has just been sent away."""

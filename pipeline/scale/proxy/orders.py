@@ -31,6 +31,7 @@ class Orders(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         feeds: The shards.
         where: The shard that is to be heard for each camera; of cameras that are not in it whoever speaks is heard.
+        leaving: The shard that is heard until then for each camera that moves.
         homeless: Cameras that no shard serves, and why.
         p95_ms: The age that is promised.
         max_loss: Points of HOTA that a camera may lose; None where nothing is promised.
@@ -39,6 +40,7 @@ class Orders(msgspec.Struct, frozen=True, kw_only=True):
 
     feeds: tuple[Feed, ...] = ()
     where: dict[str, str] = msgspec.field(default_factory=dict)
+    leaving: dict[str, str] = msgspec.field(default_factory=dict)
     homeless: dict[str, str] = msgspec.field(default_factory=dict)
     p95_ms: float = 150.0
     max_loss: float | None = None

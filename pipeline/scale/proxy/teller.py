@@ -9,10 +9,11 @@ from collections.abc import Iterator, Mapping
 from pipeline.clock import NS_PER_MS, NS_PER_S, Clock
 from pipeline.scale.proxy.orders import Orders
 from pipeline.scale.proxy.whole import Whole
-from pipeline.wire import CameraState, FleetState, Message, encode, publisher_id, stamp
+from pipeline.wire import CameraState, FleetState, Message, State, encode, publisher_id, stamp
 
 MOST_MS = 250
 GONE = "its machine is gone; another takes it up"
+REMOVED = "removed from the fleet"
 
 
 class Teller:
@@ -54,15 +55,22 @@ class Teller:
         wall_ns = self._clock.wall_ns()
         self._since_ns = {name: self._since_ns.get(name, wall_ns) for name in silent}
         for name, why in silent.items():
-            yield CameraState(
-                fleet=self._fleet,
-                camera_id=name,
-                session_id="",
-                state="connecting" if why is None else "retrying",
-                detail=why or "",
-                since_ns=self._since_ns[name],
-                at_ns=wall_ns,
-            )
+            yield self._state(name, "connecting" if why is None else "retrying", why or "", self._since_ns[name])
+
+    def farewell(self, camera_id: str) -> CameraState:
+        """That a camera has left the fleet whose shard is not there to say so."""
+        return self._state(camera_id, "removed", REMOVED, self._clock.wall_ns())
+
+    def _state(self, camera_id: str, state: State, detail: str, since_ns: int) -> CameraState:
+        return CameraState(
+            fleet=self._fleet,
+            camera_id=camera_id,
+            session_id="",
+            state=state,
+            detail=detail,
+            since_ns=since_ns,
+            at_ns=self._clock.wall_ns(),
+        )
 
 
 def silences(orders: Orders, silent: Mapping[str, bool]) -> dict[str, str | None]:
