@@ -22,6 +22,9 @@ from pipeline.errors import WireError
 from pipeline.foreign import UNREADABLE
 
 UNITS, STILLS, FULL = b"units", b"stills", b"full"
+GALLERY = "pictures"
+"""The socket where a fleet over several machines shows all its cameras, which are elsewhere: its topics begin with the
+camera's name and a slash."""
 
 
 class Unit(msgspec.Struct, frozen=True, kw_only=True, tag="unit"):
@@ -87,6 +90,13 @@ def socket_of(directory: Path, camera_id: str) -> Path:
 def endpoint(directory: Path, camera_id: str) -> str:
     """The same for ZeroMQ."""
     return f"ipc://{socket_of(directory, camera_id)}"
+
+
+def way_to(directory: Path, camera_id: str) -> tuple[str, bytes]:
+    """Where a camera of the run in this directory is shown, and what its topics begin with there."""
+    if (directory / GALLERY).exists():
+        return f"ipc://{directory / GALLERY}", f"{camera_id}/".encode()
+    return endpoint(directory, camera_id), b""
 
 
 def pack(word: Word) -> bytes:

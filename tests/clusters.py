@@ -37,6 +37,10 @@ class Told:
         self.slow: set[str] = set()
         self.refuses: dict[str, str] = {}
         self.fleet: Fleet | None = None
+        self.rests: frozenset[str] = frozenset()
+        self.rested_before: dict[str, bool] = {}
+        self.prepared: object = None
+        self.cut: object = None
         self.cannot: Callable[[Fleet], bool] = lambda fleet: False
 
     def call(self, method: str, *arguments: Any) -> Answered:
@@ -54,15 +58,24 @@ class Told:
             raise ActorAway("its machine does not answer")
         if method in self.refuses:
             raise PipelineError(self.refuses[method])
-        if method == "ping":
-            return ShardState(frozenset() if self.blind else self.cameras, self.refuses.get("serving", ""))
-        if method == "end":
-            return None
-        first, *rest = arguments
+        if method in ("begin", "apply"):
+            return self._follow(*arguments)
+        if method == "rest":
+            self.rests = arguments[0]
+        elif method in ("prepare", "unprepare"):
+            self.prepared = arguments[0].model if arguments else None
+        elif method == "ping":
+            seen = frozenset() if self.blind else self.cameras - self.rests
+            return ShardState(seen, self.refuses.get("serving", ""))
+        return self.cut if method == "clip" else None
+
+    def _follow(self, first: ShardSpec | Fleet, *rest: int) -> ShardReady:
         fleet, version = (first.fleet, first.version) if isinstance(first, ShardSpec) else (first, rest[0])
         if self.cannot(fleet):
             raise PipelineError("this it cannot")
         self.fleet, self.version = fleet, version
+        for name in fleet.cameras.keys() - self.cameras:
+            self.rested_before[name] = name in self.rests
         self.cameras = frozenset(fleet.cameras)
         return ShardReady(f"tcp://{self.name}", b"k" * 32, self.version, self.cameras)
 

@@ -33,6 +33,10 @@ class FleetBooks:
                 found.append(frame.session_id)
         return found
 
+    def state(self, camera_id: str) -> str:
+        """What a camera said last of itself; empty where it has said nothing."""
+        return next((one.state for one in reversed(self.states) if one.camera_id == camera_id), "")
+
     def unheard(self, camera_id: str) -> int:
         """Frames within its sessions that were neither heard nor told to be lost."""
         missing = 0

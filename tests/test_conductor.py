@@ -116,8 +116,14 @@ def test_conductor_told_to_drain_finds_the_machine_by_its_address(fleet: Fleet):
 
 def test_conductor_told_to_drain_what_is_not_there_says_what_is(fleet: Fleet):
     it = playing(fleet, "a", "b")
-    with pytest.raises(ControlError, match=r"0 machines are called “c”; there is a \(10.0.0.1\), b \(10.0.0.2\)"):
+    with pytest.raises(ControlError, match=r"no machine is called “c”; there are a \(10.0.0.1\), b \(10.0.0.2\)"):
         it.it.drain("c")
+
+
+def test_conductor_told_to_drain_what_several_machines_are_called_says_so(fleet: Fleet):
+    it = playing(fleet, "ab", "ac")
+    with pytest.raises(ControlError, match="2 machines are called “a”"):
+        it.it.drain("a")
 
 
 def test_conductor_of_a_changed_fleet_moves_only_what_must(fleet: Fleet, fleet_file: FleetFile):
@@ -315,3 +321,66 @@ def test_conductor_that_ends_leaves_no_shard_and_nothing_in_the_store(fleet: Fle
     it.it.end(lambda seconds: None)
     assert all(shard.ended and shard.gone for shard in it.cluster.actors.values())
     assert it.cluster.kept == {}
+
+
+def test_conductor_keeps_a_camera_paused_when_it_moves_and_never_opens_it_where_it_comes_to_be(fleet: Fleet):
+    it = playing(fleet, "a", "b")
+    paused = sorted(it.cluster.on["a"].cameras)[0]
+    it.it.pause(paused)
+    assert not it.it.rests(paused)
+    it.play(1.0)
+    assert it.it.rests(paused)
+    it.it.drain("a")
+    it.play(HEARD_S + 5.0)
+    new = it.cluster.on["b"]
+    assert new.cameras == set(NAMES)
+    assert new.rested_before[paused]
+    assert it.cluster.on["a"].ended
+    it.it.pause(paused, paused=False)
+    it.play(1.0)
+    assert new.rests == frozenset()
+
+
+def test_conductor_tells_a_shard_that_joins_which_cameras_are_paused_before_it_has_any(fleet: Fleet):
+    it = playing(fleet, "a")
+    it.it.pause("cam3")
+    it.play(1.0)
+    it.cluster.alive["b"] = replace(it.cluster.alive["a"], node_id="b")
+    it.play()
+    it.cluster.lose("a")
+    it.play()
+    assert it.cluster.on["b"].rested_before == {name: name == "cam3" for name in NAMES}
+
+
+def test_conductor_of_a_changed_fleet_keeps_cameras_paused_and_forgets_those_that_left(
+    fleet: Fleet, fleet_file: FleetFile
+):
+    it = playing(fleet, "a")
+    it.it.pause("cam0")
+    it.it.pause("cam5")
+    it.it.apply(fleet_of(fleet_file, NAMES[:5]))
+    it.play()
+    assert it.it.paused == {"cam0"}
+    assert it.cluster.on["a"].rests == {"cam0"}
+
+
+def test_conductor_that_comes_after_another_keeps_cameras_paused(fleet: Fleet):
+    it = playing(fleet, "a")
+    it.it.pause("cam0")
+    it.play(1.0)
+    again = Playing(fleet, it.cluster)
+    assert again.it.paused == {"cam0"}
+    again.play(1.0)
+    assert again.it.rests("cam0")
+
+
+def test_conductor_of_a_shard_that_cannot_pause_says_so_and_goes_on(fleet: Fleet):
+    it = playing(fleet, "a", "b")
+    shard = it.cluster.on["a"]
+    shard.refuses["rest"] = "it serves nothing"
+    it.it.pause("cam0")
+    it.play()
+    asked = shard.calls.count("rest")
+    it.play()
+    assert shard.calls.count("rest") == asked
+    assert it.it.settled

@@ -13,11 +13,12 @@ import pytest
 
 from pipeline.config import load_fleet
 from pipeline.config.values import Fleet
-from pipeline.errors import ClusterError, ControlError, PipelineError
+from pipeline.errors import ClusterError, ControlError, DetectorError, PipelineError
 from pipeline.scale.front import Front
 from pipeline.scale.proxy.teller import GONE
 from pipeline.scale.standby import Standby
 from pipeline.supervise.requests import Requests
+from pipeline.web.snapshot import snapshot
 from tests.clusters import ThreadCluster
 from tests.fleet_books import FleetBooks
 from tests.waiting import DEADLINE_S, wait_until
@@ -35,7 +36,8 @@ class Running:
 
     def __init__(self, fleet: Fleet, cluster: ThreadCluster) -> None:
         self.cluster, self.front = cluster, Front(fleet, cluster)
-        self._thread = threading.Thread(target=self.front.run)
+        self.error: Exception | None = None
+        self._thread = threading.Thread(target=self._run)
         try:
             self.ready = self.front.open()
             self.books = FleetBooks(self.ready.endpoint)
@@ -43,6 +45,16 @@ class Running:
         except BaseException:
             self.front.close()
             raise
+
+    def _run(self) -> None:
+        try:
+            self.front.run()
+        except PipelineError as error:
+            self.error = error
+
+    @property
+    def ended(self) -> bool:
+        return not self._thread.is_alive()
 
     @property
     def on(self) -> dict[str, set[str]]:
@@ -198,6 +210,83 @@ def test_front_of_a_cluster_without_machines_says_so(fleet: Fleet, runtime: Path
         front.open()
 
 
-def test_front_asked_for_what_is_not_possible_yet_says_so(fleet: Fleet, runtime: Path):
-    with Front(fleet, ThreadCluster()) as front, pytest.raises(ControlError, match="not possible yet"):
-        front.pause("cam0")
+def test_front_pauses_a_camera_wherever_it_is_and_over_a_move_and_a_reload(
+    fleet: Fleet, runtime: Path, within: Callable
+):
+    with running(fleet, "a", "b") as it:
+        it.more_of(NAMES, within)
+        paused = min(it.on["a"])
+        requests = Requests(it.front)
+        requests.pause(paused)
+        assert requests.status()["paused"] == [paused]
+        wait_until(within, lambda: it.books.state(paused) == "paused")
+        requests.drain("a")
+        wait_until(within, lambda: it.on == {"b": set(NAMES)})
+        requests.add("new", {"url": str(fleet.cameras["cam0"].url), "loop": True})
+        others = [*(name for name in NAMES if name != paused), "new"]
+        it.more_of(others, within)
+        heard = it.books.count(paused)
+        it.more_of(others, within)
+        assert requests.status()["paused"] == [paused]
+        assert it.books.count(paused) == heard
+        assert it.books.state(paused) == "paused"
+        requests.resume(paused)
+        it.more_of([paused], within)
+        assert requests.status()["paused"] == []
+    assert len(it.books.sessions(paused)) == 2
+    assert it.books.unbalanced() == []
+
+
+def test_front_has_another_model_take_over_on_all_machines(
+    fleet: Fleet, fleet_file: Callable[..., Path], runtime: Path, within: Callable
+):
+    other = fleet.model_copy(update={"model": fleet.model.model_copy(update={"options": {"a_ms": 3, "boxes": 5}})})
+    with running(fleet, "a", "b") as it:
+        it.more_of(NAMES, within)
+        assert it.front.submit(lambda front: front.apply(other)).result(DEADLINE_S).model
+        assert it.front.fleet.model == other.model
+        wait_until(within, lambda: all(len(it.books.frames[name][-1].tracks) == 5 for name in NAMES))
+        it.more_of(NAMES, within)
+    assert [len(it.books.sessions(name)) for name in NAMES] == [1] * 4
+    assert [it.books.unheard(name) for name in NAMES] == [0] * 4
+    assert it.books.unbalanced() == []
+
+
+def test_front_of_which_one_machine_cannot_load_another_model_leaves_it_on_all(
+    fleet: Fleet, runtime: Path, within: Callable, monkeypatch: pytest.MonkeyPatch
+):
+    other = fleet.model_copy(update={"model": fleet.model.model_copy(update={"options": {"a_ms": 3, "boxes": 5}})})
+    with running(fleet, "a", "b") as it:
+        it.more_of(NAMES, within)
+        monkeypatch.setattr(it.cluster.on["b"].shard, "prepare", refusing)
+        answer = it.front.submit(lambda front: front.apply(other))
+        words = r"on every machine: 127\.0\.0\.1 \(b\): there is no such file"
+        with pytest.raises(ControlError, match=words):
+            answer.result(DEADLINE_S)
+        assert it.front.fleet.model == fleet.model
+        it.more_of(NAMES, within)
+        assert {len(it.books.frames[name][-1].tracks) for name in NAMES} == {3}
+        assert it.front.settled
+
+
+def refusing(fleet: Fleet) -> None:
+    raise DetectorError("the model stays as it was: there is no such file")
+
+
+def test_front_takes_a_snapshot_of_a_camera_on_another_machine_with_the_boxes_of_that_frame(
+    fleet: Fleet, runtime: Path, within: Callable
+):
+    with running(fleet, "a", "b") as it:
+        it.more_of(NAMES, within)
+        for name in NAMES:
+            jpeg = snapshot(it.front.directory, it.ready.inside, name, boxes=True)
+            assert jpeg.startswith(b"\xff\xd8")
+
+
+def test_front_asked_for_a_clip_of_a_camera_that_keeps_nothing_says_so(
+    fleet: Fleet, runtime: Path, within: Callable, tmp_path: Path
+):
+    with running(fleet, "a") as it:
+        it.more_of(NAMES, within)
+        with pytest.raises(ControlError, match="camera “cam0” keeps nothing; give it an evidence_url"):
+            Requests(it.front).clip("cam0", tmp_path / "clip.mp4", 1, 2)

@@ -9,10 +9,13 @@ from pathlib import Path
 import pytest
 
 from pipeline import Subscriber, keys
+from pipeline.camera.evidence.keeper import Clip
+from pipeline.camera.evidence.order import ClipOrder
 from pipeline.client import Key
 from pipeline.config import load_fleet
 from pipeline.config.values import Fleet
-from pipeline.errors import DetectorError, PipelineError, SubscriberTimeout
+from pipeline.errors import ControlError, DetectorError, PipelineError, SubscriberTimeout
+from pipeline.scale import clips
 from pipeline.scale import shard as shards
 from pipeline.scale.shard import LEASE_S, Shard, ShardKeys, ShardSpec
 from tests.waiting import DEADLINE_S, wait_until
@@ -78,6 +81,60 @@ def test_shard_told_to_begin_again_says_how_it_is(shard: Shard, fleet: Fleet, pa
     shard.apply(part(fleet, "gate"), 2)
     again = shard.begin(spec(part(fleet), pairs))
     assert (again.endpoint, again.version, again.cameras) == (first.endpoint, 2, {"gate"})
+
+
+def test_shard_keeps_cameras_paused_that_come_later(shard: Shard, fleet: Fleet, pairs, within: Callable):
+    shard.begin(spec(part(fleet), pairs))
+    shard.rest(frozenset({"yard"}))
+    shard.apply(fleet, 2)
+    wait_until(within, lambda: shard.ping().seeing == {"gate"})
+    shard.rest(frozenset())
+    wait_until(within, lambda: shard.ping().seeing == set(NAMES))
+
+
+def test_shard_uses_a_model_that_it_prepared_when_the_fleet_names_it(shard: Shard, fleet: Fleet, pairs):
+    other = fleet.model_copy(update={"model": fleet.model.model_copy(update={"options": {"boxes": 5}})})
+    shard.begin(spec(part(fleet, "gate"), pairs))
+    shard.prepare(other)
+    shard.apply(part(fleet), 2)
+    assert shard.apply(part(other, "gate"), 3).version == 3
+    nowhere = fleet.model.model_copy(update={"backend": "tests.nowhere:detector", "path": "-"})
+    with pytest.raises(DetectorError, match="the model stays as it was"):
+        shard.prepare(fleet.model_copy(update={"model": nowhere}))
+    shard.unprepare()
+
+
+def test_shard_whose_clip_is_too_large_says_so(
+    shard: Shard, fleet: Fleet, pairs, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    def clip(it: object, camera_id: str, out: Path, *, from_ns: int, to_ns: int) -> Clip:
+        out.write_bytes(b"12345")
+        return Clip(str(out), 2, from_ns, to_ns, "rtcp", None)
+
+    monkeypatch.setattr(shards.Fleet, "clip", clip)
+    order = ClipOrder(tmp_path / "clip.mkv", 1, 2)
+    shard.begin(spec(part(fleet, "gate"), pairs))
+    assert shard.clip("gate", order).body == b"12345"
+    monkeypatch.setattr(clips, "MOST_BYTES", 4)
+    with pytest.raises(ControlError, match="between machines; ask for fewer seconds"):
+        shard.clip("gate", order)
+    monkeypatch.setattr(shard._cutter, "_room", threading.Semaphore(0))
+    with pytest.raises(ControlError, match="2 clips are being written on that machine"):
+        shard.clip("gate", order)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        lambda shard: shard.rest(frozenset()),
+        lambda shard: shard.clip("gate", ClipOrder(Path("clip.mp4"), 1, 2)),
+        lambda shard: shard.unprepare(),
+    ],
+    ids=["pause", "clip", "unprepare"],
+)
+def test_shard_that_has_not_begun_says_so(shard: Shard, asked: Callable):
+    with pytest.raises(PipelineError, match="serves nothing"):
+        asked(shard)
 
 
 def test_shard_whose_model_cannot_be_loaded_says_so(shard: Shard, fleet: Fleet, pairs):

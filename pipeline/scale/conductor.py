@@ -7,7 +7,7 @@ is heard again.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import structlog
@@ -43,6 +43,7 @@ class Conductor:
         version: Counts the fleet files that were applied.
         moves: Which shard has which camera.
         refusals: Why shards could not follow the newest version, by shard.
+        paused: Cameras that are paused, wherever they are or come to be.
     """
 
     def __init__(self, fleet: Fleet, cluster: Cluster, keys: ShardKeys, server_key: bytes) -> None:
@@ -56,6 +57,7 @@ class Conductor:
         """
         self.fleet, self.version = fleet, 1
         self.refusals: dict[str, str] = {}
+        self.paused: frozenset[str] = frozenset()
         self._cluster, self._keys, self._server_key = cluster, keys, server_key
         self._store, self._saved = Store(cluster), Known(version=0)
         self._held: dict[str, Held] = {}
@@ -92,6 +94,11 @@ class Conductor:
         ]
 
     @property
+    def held(self) -> Mapping[str, Held]:
+        """The shards that there are, by their names."""
+        return self._held
+
+    @property
     def hopeless(self) -> str:
         """Why there is no shard and will be none on the machines that there are; empty where one may still serve."""
         if self._looked_s is None or self._held:
@@ -108,9 +115,23 @@ class Conductor:
     def apply(self, fleet: Fleet) -> None:
         """Run as this fleet says from now on; only what has changed moves or is touched."""
         self.fleet, self.version = fleet, self.version + 1
+        self.paused = frozenset(fleet.cameras.keys() & self.paused)
         self.refusals.clear()
         for held in self._held.values():
             held.refused.clear()
+
+    def has(self, camera_id: str) -> Held | None:
+        """The shard that has a camera; of two, the one that had it first."""
+        return self._held.get(self.moves.had_by(camera_id) or "")
+
+    def pause(self, camera_id: str, *, paused: bool = True) -> None:
+        """Pause a camera wherever it is and comes to be, or take it up again."""
+        self.paused = self.paused | {camera_id} if paused else self.paused - {camera_id}
+
+    def rests(self, camera_id: str) -> bool:
+        """Whether the shards that have a camera know whether it is paused."""
+        held = [one for one in self._held.values() if one.ready is not None]
+        return all(one.rests == self.paused for one in held if camera_id in self.moves.wanted(one.name))
 
     def drain(self, node: str) -> str:
         """Empty a machine, by its address or the beginning of its id; its id.
@@ -123,7 +144,8 @@ class Conductor:
         ]
         if len(found) != 1:
             there = ", ".join(f"{one.node_id[:8]} ({one.address})" for one in self._machines.values()) or "none"
-            raise ControlError(f"{len(found)} machines are called “{node}”; there is {there}")
+            called = f"{len(found)} machines are" if found else "no machine is"
+            raise ControlError(f"{called} called “{node}”; there {'are' if ',' in there else 'is'} {there}")
         self._drained.add(found[0].node_id)
         return found[0].node_id
 
@@ -168,13 +190,14 @@ class Conductor:
         self._machines = {machine.node_id: machine for machine in self._cluster.machines()}
         # Whatever the file says now, it is another version: shards are told, and those that follow already do nothing.
         self.version, self._drained = known.version + 1, set(known.drained)
+        self.paused = frozenset(self.fleet.cameras.keys() & known.paused)
         for one in known.shards:
             actor, machine = self._cluster.find(one.name), self._machines.get(one.node_id)
             if actor is not None and machine is not None:
                 self._held[one.name] = held = Held(one.name, machine, actor)
                 if one.endpoint:
                     cameras = frozenset(one.cameras)
-                    held.ready = ShardReady(one.endpoint, self._server_key, known.version, cameras)
+                    held.ready = ShardReady(one.endpoint, self._server_key, known.version, cameras, one.pictures)
                 else:
                     self._ask(held, "begin")
         where = {camera_id: shard for camera_id, shard in known.where.items() if shard in self._held}
@@ -212,6 +235,8 @@ class Conductor:
             held.actor.kill()
             self._held.pop(held.name, None)
             log.info(f"shard {held.name} has ended", machine=held.machine.address)
+        elif method == "rest":
+            held.rests = held.asks_rest
         elif isinstance(answer, ShardReady):
             if held.ready is None:
                 log.info(f"shard {held.name} serves", machine=held.machine.address)
@@ -228,6 +253,9 @@ class Conductor:
             if held.asks[0] == self.version:
                 self.refusals[held.name] = why
             log.error(f"shard {held.name} stays as it was: {why}")
+        elif method == "rest":
+            held.rests = held.asks_rest
+            log.error(f"shard {held.name} cannot pause cameras: {why}")
         elif method == "begin":
             self._unfit_until_s[held.machine.node_id] = now_s + RETRY_S
             self._say_unfit(held.machine, why)
@@ -284,7 +312,7 @@ class Conductor:
 
     def _serving(self) -> dict[str, Serving]:
         return {
-            name: Serving(held.ready.cameras, held.seeing)
+            name: Serving(held.ready.cameras, held.seeing | self.paused)
             for name, held in self._held.items()
             if held.ready is not None
         }
@@ -298,6 +326,12 @@ class Conductor:
             held.asked_s = now_s
             self._ask(held, "ping")
         if held.ready is None:
+            return
+        if held.rests != self.paused:
+            # Before it is given cameras: one that is paused is not to be opened where it comes to be.
+            if "rest" not in held.asked:
+                held.asks_rest = self.paused
+                held.ask("rest", self.paused)
             return
         wanted = self.moves.wanted(held.name)
         if "apply" not in held.asked and (due := self._due(held, held.ready, wanted)) is not None:
@@ -352,6 +386,7 @@ class Conductor:
                 node_id=held.machine.node_id,
                 endpoint="" if held.ready is None else held.ready.endpoint,
                 cameras=() if held.ready is None else tuple(sorted(held.ready.cameras)),
+                pictures="" if held.ready is None else held.ready.pictures,
             )
             for name, held in sorted(self._held.items())
             if not held.ends
@@ -360,10 +395,12 @@ class Conductor:
             version=self.version,
             shards=shards,
             where=dict(self.moves.where),
+            leaving=self.moves.leaving,
             homeless=dict(self.moves.homeless),
             p95_ms=self.fleet.slo.p95_ms,
             max_loss=self.fleet.slo.max_loss,
             drained=tuple(sorted(self._drained)),
+            paused=tuple(sorted(self.paused)),
         )
         if known != self._saved:
             self._store.write(known)

@@ -20,19 +20,23 @@ from typing import Any, Self, TypeVar
 
 import structlog
 
+from pipeline.camera.evidence.keeper import Clip
 from pipeline.camera.evidence.order import ClipOrder
 from pipeline.clock import NS_PER_S, Clock, SystemClock
 from pipeline.config.values import Fleet
-from pipeline.errors import ControlError, PipelineError
+from pipeline.errors import PipelineError
 from pipeline.runscope import RunLease, process_folder
 from pipeline.scale.cluster import Cluster
 from pipeline.scale.conductor import Conductor
+from pipeline.scale.control import CameraControl
 from pipeline.scale.endpoint import Endpoint
+from pipeline.scale.following import Following
+from pipeline.scale.gallery import Gallery
 from pipeline.scale.held import ShardStatus
 from pipeline.scale.keys import keys_between
 from pipeline.scale.proxy.orders import Orders
 from pipeline.scale.store import Store
-from pipeline.supervise.changes import Changes, compare, keep_fixed
+from pipeline.supervise.changes import Changes
 from pipeline.supervise.child import ProcessHost
 from pipeline.supervise.inbox import Inbox
 from pipeline.supervise.members import Members
@@ -42,6 +46,7 @@ from pipeline.supervise.service import Service
 from pipeline.supervise.sinks import Sinks, require_libraries
 from pipeline.supervise.status import ProcessStatus
 from pipeline.supervise.supervisor import keep_fork_server_in
+from pipeline.viewing import GALLERY
 from pipeline.worker.process import WorkerReady
 
 log = structlog.get_logger()
@@ -49,7 +54,6 @@ log = structlog.get_logger()
 TURN_S = 0.1
 READY_S = 600.0
 """How long the first shard may take to load its model."""
-ONLY_HERE = "of a fleet over several machines this is not possible yet"
 
 A = TypeVar("A")
 
@@ -110,6 +114,9 @@ class Front:
         self._members = Members(self._clock)
         between = keys_between(Store(cluster))
         self._conductor = Conductor(fleet, cluster, between.of_shards, between.server_key)
+        self._control = CameraControl(self._conductor)
+        shown_at = f"ipc://{self.directory / GALLERY}"
+        self._gallery = Gallery(shown_at, self._control.source, own_key=between.proxy)
         self._endpoint = Endpoint(fleet.name, fleet.publish, self.directory, between.proxy, host)
         self._proxy = self._endpoint.service
         self._members.add(self._proxy)
@@ -117,7 +124,7 @@ class Front:
         self._sinks = Sinks(fleet, self._lease.scope, self._members, host, directory or Path.cwd())
         self._shards: list[ShardStatus] = []
         self._settled = False
-        self._waiting: list[tuple[Future[Changes], Changes]] = []
+        self._following = Following(self._conductor, self._sinks)
 
     def open(self) -> FrontReady:
         """Start the proxy, the sinks and the page, and the shards; returns once one of them serves.
@@ -127,6 +134,7 @@ class Front:
             PageError: The page cannot be served where it says.
             ClusterError: No machine of the cluster can have a shard.
         """
+        self._gallery.open()
         self._proxy.child.start()
         self._await(self._proxy)
         self._sinks.start(self._endpoint.inside)
@@ -177,8 +185,8 @@ class Front:
 
     @property
     def paused(self) -> frozenset[str]:
-        """None: see `pause`."""
-        return frozenset()
+        """The cameras that are paused, or will be as soon as their machine answers; from any thread."""
+        return self._conductor.paused
 
     @property
     def shards(self) -> list[ShardStatus]:
@@ -199,17 +207,13 @@ class Front:
     def apply(self, fleet: Fleet) -> Future[Changes]:
         """Run as this fleet file says from now on; the answer waits until every shard does.
 
+        Where it names another model, nothing changes until every shard has loaded that, and nothing if one cannot.
+
         Raises:
             ConfigError: A sink needs a library that is not installed.
+            ControlError: Another model is being loaded.
         """
-        require_libraries(fleet)
-        changes, wanted = compare(self.fleet, fleet), keep_fixed(self.fleet, fleet)
-        self._conductor.apply(wanted)
-        self._sinks.change(wanted)
-        answer: Future[Changes] = Future()
-        self._waiting.append((answer, changes))
-        log.info("the fleet changes", what=changes.words, version=self._conductor.version)
-        return answer
+        return self._following.apply(fleet, self._now_s())
 
     def drain(self, node: str) -> Future[str]:
         """Empty a machine: its cameras move to others, and its shard ends when nobody needs it any more.
@@ -220,14 +224,28 @@ class Front:
         return _done(self._conductor.drain(node))
 
     def pause(self, camera_id: str) -> Future[None]:
-        """Not yet: raises `ControlError`."""
-        raise ControlError(f"pausing a camera {ONLY_HERE}; remove it, and add it again later")
+        """Let go of a camera on whichever machine it is or comes to be, and keep its settings.
 
-    resume = pause
+        Raises:
+            ControlError: The fleet has no such camera; or, by the answer, its machine is silent: it is paused later.
+        """
+        return self._control.pause(camera_id, self._now_s())
 
-    def order_clip(self, camera_id: str, order: ClipOrder) -> Future[None]:
-        """Not yet: raises `ControlError`."""
-        raise ControlError(f"a clip of a camera's second stream {ONLY_HERE}")
+    def resume(self, camera_id: str) -> Future[None]:
+        """Take up a camera that was paused.
+
+        Raises:
+            ControlError: As for `pause`.
+        """
+        return self._control.pause(camera_id, self._now_s(), paused=False)
+
+    def order_clip(self, camera_id: str, order: ClipOrder) -> Future[Callable[[], Clip]]:
+        """Have what is kept of a camera's `evidence_url` written on its machine, and fetch it.
+
+        Raises:
+            ControlError: The fleet has no such camera, or no machine has it; or, by the answer, why nothing came.
+        """
+        return self._control.clip(camera_id, order, self._now_s())
 
     def stop(self) -> None:
         """Make `run` return soon; safe in a signal handler."""
@@ -237,6 +255,8 @@ class Front:
     def refuse(self) -> None:
         """Make no change any more: nobody runs the fleet."""
         self._inbox.close()
+        self._control.close()
+        self._following.close()
 
     def status(self) -> list[ProcessStatus]:
         """The processes of this machine; those of the shards are in the fleet's own messages."""
@@ -244,12 +264,12 @@ class Front:
 
     def close(self) -> None:
         """End the shards and every process; leave nothing behind. May be called again."""
-        self._inbox.close()
+        self.refuse()
         self.all_ended.set()
         with ExitStack() as last:
             for pipe in (self._wake, self._waker):
                 last.callback(pipe.close)
-            for close in (self._lease.close, self._endpoint.close, self._members.end):
+            for close in (self._lease.close, self._endpoint.close, self._gallery.close, self._members.end):
                 last.callback(close)
             if not self._ends_shards:
                 self._ends_shards = True
@@ -286,35 +306,23 @@ class Front:
         self._conductor.tick(self._now_s())
         self._shards, self._settled = self._conductor.shards, self._conductor.settled
         self._order()
-        self._answer()
+        if self._control.tend(self._now_s()):
+            self._gallery.turn()
+        self._following.tend(self._now_s())
 
     def _order(self) -> None:
         """Tell the proxy what has changed."""
         conductor = self._conductor
         orders = Orders(
             feeds=conductor.feeds,
-            where=conductor.moves.where,
+            where=dict(conductor.moves.where),  # Which changes in place, and is compared with what was told last.
+            leaving=conductor.moves.leaving,
             homeless=conductor.moves.homeless,
             p95_ms=self.fleet.slo.p95_ms,
             max_loss=self.fleet.slo.max_loss,
             processes=tuple(figures_of(one) for one in self._members.status),
         )
         self._endpoint.order(orders)
-
-    def _answer(self) -> None:
-        """Those who wait for a change are told when every shard follows, or that one cannot."""
-        if not self._waiting:
-            return
-        refusals = self._conductor.refusals
-        if not refusals and not self._settled:
-            return
-        waiting, self._waiting = self._waiting, []
-        for answer, changes in waiting:
-            if refusals:
-                words = "; ".join(f"shard {name} stays as it was: {why}" for name, why in refusals.items())
-                answer.set_exception(ControlError(words))
-            else:
-                answer.set_result(changes)
 
     def _nudge(self) -> None:
         if not self._waker.closed:

@@ -24,6 +24,8 @@ class Held:
         seeing: Cameras of which it has detections.
         asks: The version and the cameras that it was last asked to follow.
         refused: Versions and cameras that it could not follow.
+        rests: The paused cameras of the fleet, as it knows them; None before it was told.
+        asks_rest: The same, as it was last told.
         fleets: The whole fleet of each version that it was asked to follow, from the one that it follows on.
     """
 
@@ -36,6 +38,8 @@ class Held:
     seeing: frozenset[str] = frozenset()
     asks: tuple[int, frozenset[str]] = (0, frozenset())
     refused: set[tuple[int, frozenset[str]]] = field(default_factory=set)
+    rests: frozenset[str] | None = None
+    asks_rest: frozenset[str] = frozenset()
     fleets: dict[int, Fleet] = field(default_factory=dict)
 
     def ask(self, method: str, *arguments: Any) -> None:
@@ -46,6 +50,11 @@ class Held:
         """It serves so now; fleets before that one are not needed any more."""
         self.ready = ready
         self.fleets = {version: fleet for version, fleet in self.fleets.items() if version >= ready.version}
+
+    @property
+    def where(self) -> str:
+        """Its machine, for people."""
+        return f"{self.machine.address} ({self.machine.node_id[:8]})"
 
     @property
     def ends(self) -> bool:

@@ -60,6 +60,16 @@ class Moves:
         """Cameras that two shards have."""
         return frozenset(self._leaving)
 
+    @property
+    def leaving(self) -> dict[str, str]:
+        """The old shard of each camera that two have."""
+        return {camera_id: one.shard for camera_id, one in self._leaving.items()}
+
+    def had_by(self, camera_id: str) -> str | None:
+        """The shard that has a camera, or had it first where two have it; None of one without a home."""
+        leaving = self._leaving.get(camera_id)
+        return self.where.get(camera_id) if leaving is None else leaving.shard
+
     def wanted(self, shard: str) -> frozenset[str]:
         """What a shard is to serve: its own cameras, and those that it keeps until another has them."""
         mine = [camera_id for camera_id, its in self.where.items() if its == shard]

@@ -13,18 +13,22 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import msgspec
 import zmq
 
 from pipeline import keys
+from pipeline.camera.evidence.order import ClipOrder
 from pipeline.config.keys import Keys
 from pipeline.config.values import Fleet as FleetConfig
 from pipeline.errors import PipelineError
 from pipeline.fleet import Fleet
 from pipeline.runscope import process_folder
+from pipeline.scale.clips import Cut, Cutter
+from pipeline.scale.gallery import Doorkeeping, Gallery, Source
+from pipeline.viewing import endpoint
 from pipeline.wire import FleetState, topic
 
 LEASE_S = 60.0
@@ -73,12 +77,14 @@ class ShardReady:
         server_key: The publisher's public key, 32 bytes.
         version: Which of the fleet file's versions it follows.
         cameras: Its cameras.
+        pictures: Where its cameras' pictures are shown, with the same key.
     """
 
     endpoint: str
     server_key: bytes
     version: int
     cameras: frozenset[str]
+    pictures: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +114,8 @@ class Shard:
         self._fleet: Fleet | None = None
         self._ready: ShardReady | None = None
         self._hearing: _Hearing | None = None
+        self._gallery: Gallery | None = None
+        self._cutter = Cutter()
         self._address = ""
         # Gone with the process, or with whatever starts next of this user.
         self._folder = Path(tempfile.mkdtemp(prefix="shard-", dir=process_folder()))
@@ -143,8 +151,36 @@ class Shard:
             if self._fleet is None or self._ready is None:
                 raise PipelineError("this shard serves nothing yet, or any more")
             self._fleet.reload(self._here(fleet))
-            self._ready = ShardReady(self._ready.endpoint, self._ready.server_key, version, frozenset(fleet.cameras))
+            self._ready = replace(self._ready, version=version, cameras=frozenset(fleet.cameras))
             return self._ready
+
+    def prepare(self, fleet: FleetConfig) -> None:
+        """Load and warm the model of this fleet beside the one at work, for the `apply` that follows; blocks.
+
+        Raises:
+            PipelineError: It cannot be loaded here, or is not wanted any more.
+        """
+        self._here_now().prepare(self._here(fleet))
+
+    def unprepare(self) -> None:
+        """Let go of what was prepared: another machine cannot have it."""
+        self._here_now().unprepare()
+
+    def rest(self, paused: frozenset[str]) -> None:
+        """Pause these cameras and no others; one that comes later and is among them is not opened.
+
+        Raises:
+            PipelineError: This shard serves nothing.
+        """
+        self._here_now().keep_paused(paused)
+
+    def clip(self, camera_id: str, order: ClipOrder) -> Cut:
+        """What is kept of a camera's second stream; blocks until it is written.
+
+        Raises:
+            ControlError: Nothing is kept of that time, or it is too large.
+        """
+        return self._cutter.cut(self._here_now(), camera_id, order)
 
     def ping(self) -> ShardState:
         """How it is; whoever asks says by that that the shard is wanted."""
@@ -165,11 +201,10 @@ class Shard:
         The lease goes on: whoever asked may be gone before it ends the shard's own process.
         """
         with self._lock:
-            if self._hearing is not None:
-                self._hearing.close()
-            if self._fleet is not None:
-                self._fleet.close()
-            self._fleet = self._hearing = self._ready = None
+            for part in (self._gallery, self._hearing, self._fleet):
+                if part is not None:
+                    part.close()
+            self._fleet = self._hearing = self._ready = self._gallery = None
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def stay(self) -> None:
@@ -177,12 +212,31 @@ class Shard:
         self._unwatched.set()
 
     def _serve(self, spec: ShardSpec) -> ShardReady:
-        public = self._write_keys(spec.keys)
+        own, proxy = self._write_keys(spec.keys)
         self._address = spec.address
-        self._fleet = Fleet(self._here(spec.fleet), control=False)
-        self._hearing = _Hearing(self._fleet.inside)
-        self._ready = ShardReady(self._fleet.endpoint, public, spec.version, frozenset(spec.fleet.cameras))
+        self._fleet = fleet = Fleet(self._here(spec.fleet), control=False)
+        self._hearing = _Hearing(fleet.inside)
+        assert own.secret is not None, "it was made with one"
+        self._gallery = Gallery(
+            f"tcp://{spec.address}:0",
+            lambda camera_id: Source(endpoint(fleet.directory, camera_id)),
+            doorkeeping=Doorkeeping(own.secret, proxy.public),
+        )
+        self._gallery.open()
+        cameras, pictures = frozenset(spec.fleet.cameras), self._gallery.endpoint
+        self._ready = ShardReady(fleet.endpoint, own.public, spec.version, cameras, pictures)
         return self._ready
+
+    def _here_now(self) -> Fleet:
+        """The fleet that runs here.
+
+        Raises:
+            PipelineError: There is none.
+        """
+        fleet = self._fleet
+        if fleet is None:
+            raise PipelineError("this shard serves nothing yet, or any more")
+        return fleet
 
     def _here(self, fleet: FleetConfig) -> FleetConfig:
         """The fleet as it is on this machine."""
@@ -200,15 +254,16 @@ class Shard:
         )
         return fleet.model_copy(update={"publish": publish, "sinks": {}, "page": None})
 
-    def _write_keys(self, known: ShardKeys) -> bytes:
-        """Put the keys where the publisher looks; the public half of its own."""
+    def _write_keys(self, known: ShardKeys) -> tuple[keys.Certificate, keys.Certificate]:
+        """Put the keys where the publisher looks; its own, and the proxies'."""
         clients = self._folder / "clients"
         clients.mkdir(exist_ok=True)
         secret = self._folder / "server.key_secret"
         secret.touch(0o600)
         secret.write_bytes(known.server)
-        (clients / "proxy.key").write_bytes(known.proxy)
-        return keys.read_certificate(secret).public
+        proxy = clients / "proxy.key"
+        proxy.write_bytes(known.proxy)
+        return keys.read_certificate(secret), keys.read_certificate(proxy)
 
     def _watch(self) -> None:
         """End and leave with the lease, whoever has ended it before."""

@@ -93,7 +93,7 @@ class Standby:
             self._members.tend(lambda: None)
             self._endpoint.require()
             if not self._follow():
-                log.info("the fleet has ended")
+                log.warning("the fleet has ended: by itself, or because no front has led it for a minute")
                 return
 
     def stop(self) -> None:
@@ -132,6 +132,7 @@ class Standby:
             Orders(
                 feeds=tuple(feeds),
                 where=known.where,
+                leaving=known.leaving,
                 homeless=known.homeless,
                 p95_ms=known.p95_ms,
                 max_loss=known.max_loss,

@@ -11,12 +11,17 @@ _STATE, _KEYS = "state", "keys"
 
 
 class KnownShard(msgspec.Struct, frozen=True, kw_only=True):
-    """A shard: its actor's name, its machine, its cameras, and where it publishes; empty while it does not yet."""
+    """A shard: its actor's name, its machine, its cameras, and where it publishes; empty while it does not yet.
+
+    Attributes:
+        pictures: Where it shows its cameras' pictures.
+    """
 
     name: str
     node_id: str
     endpoint: str
     cameras: tuple[str, ...]
+    pictures: str = ""
 
 
 class Known(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,19 +31,23 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
         version: Of the fleet file.
         shards: All there are.
         where: The shard that is to be heard for each camera.
+        leaving: The shard that lets go of each camera that moves.
         homeless: Cameras that no shard serves, and why.
         p95_ms: The age that is promised.
         max_loss: Points of HOTA that a camera may lose; None where nothing is promised.
         drained: Machines that are to be empty.
+        paused: Cameras that are paused.
     """
 
     version: int
     shards: tuple[KnownShard, ...] = ()
     where: dict[str, str] = msgspec.field(default_factory=dict)
+    leaving: dict[str, str] = msgspec.field(default_factory=dict)
     homeless: dict[str, str] = msgspec.field(default_factory=dict)
     p95_ms: float = 150.0
     max_loss: float | None = None
     drained: tuple[str, ...] = ()
+    paused: tuple[str, ...] = ()
 
 
 class KnownKeys(msgspec.Struct, frozen=True, kw_only=True):

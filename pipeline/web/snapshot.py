@@ -9,7 +9,7 @@ import zmq
 
 from pipeline.client.reading import Reading, Wanted
 from pipeline.errors import PageError, WireError
-from pipeline.viewing import FULL, Still, endpoint, unpack
+from pipeline.viewing import FULL, Still, unpack, way_to
 from pipeline.wire import FrameResult, first_frame_of, topic
 
 PICTURE_S = 3.0
@@ -38,16 +38,17 @@ def snapshot(directory: Path, inside: str, camera_id: str, *, boxes: bool = Fals
     with context.socket(zmq.SUB) as pictures, context.socket(zmq.SUB) as results:
         for socket in (pictures, results):
             socket.set(zmq.LINGER, 0)
-        pictures.connect(endpoint(directory, camera_id))
+        where, prefix = way_to(directory, camera_id)
+        pictures.connect(where)
         if not boxes:
-            pictures.setsockopt(zmq.SUBSCRIBE, FULL)
+            pictures.setsockopt(zmq.SUBSCRIBE, prefix + FULL)
             return _picture(pictures, camera_id)[1]
         results.connect(inside)
         results.setsockopt(zmq.SUBSCRIBE, topic(FrameResult.kind, camera_id))
         # Whoever has just come gets the newest frame at once: then the results are heard, and the picture may come.
         known = _Results(results)
         known.wait(HEARD_S)
-        pictures.setsockopt(zmq.SUBSCRIBE, FULL)
+        pictures.setsockopt(zmq.SUBSCRIBE, prefix + FULL)
         still, jpeg = _picture(pictures, camera_id)
         return _marked(jpeg, known.of((still.session, still.frame_id), camera_id))
 

@@ -10,7 +10,7 @@ import structlog
 import zmq
 
 from pipeline.errors import WireError
-from pipeline.viewing import STILLS, UNITS, Shown, Still, Unit, Word, endpoint, unpack
+from pipeline.viewing import STILLS, UNITS, Shown, Still, Unit, Word, unpack, way_to
 from pipeline.web.inlet import Inlets, subscriber
 from pipeline.web.records import of_result, of_shown, of_still, of_unit
 from pipeline.web.viewer import Viewer
@@ -37,7 +37,8 @@ class CameraView:
         self._last_unit = -1
         self._group: list[bytes] = []
         self._group_bytes = 0
-        self._socket, self._inlets = subscriber(endpoint(directory, camera_id), QUEUE), inlets
+        where, self._prefix = way_to(directory, camera_id)
+        self._socket, self._inlets = subscriber(where, QUEUE), inlets
         inlets.add(self._socket, self._hear)
 
     @property
@@ -78,9 +79,9 @@ class CameraView:
         if "stills" in modes or ("units" in modes and not self._group):
             wanted.add(STILLS)
         for topic in wanted - self._wanted:
-            self._socket.setsockopt(zmq.SUBSCRIBE, topic)
+            self._socket.setsockopt(zmq.SUBSCRIBE, self._prefix + topic)
         for topic in self._wanted - wanted:
-            self._socket.setsockopt(zmq.UNSUBSCRIBE, topic)
+            self._socket.setsockopt(zmq.UNSUBSCRIBE, self._prefix + topic)
         self._wanted = wanted
         if UNITS not in wanted:
             self._forget_group()

@@ -43,22 +43,10 @@ class Inlet:
         self.feed, self._poller = feed, poller
         self._compact = False
         self._socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.XSUB)
-        for option, value in (
-            (zmq.RCVHWM, QUEUE),
-            (zmq.LINGER, 0),
-            (zmq.HEARTBEAT_IVL, HEARTBEAT_MS),
-            (zmq.HEARTBEAT_TIMEOUT, SILENT_MS),
-            (zmq.CONNECT_TIMEOUT, SILENT_MS),
-            (zmq.HANDSHAKE_IVL, SILENT_MS),
-            (zmq.RECONNECT_IVL, RECONNECT_MS),
-            (zmq.RECONNECT_IVL_MAX, RECONNECT_MOST_MS),
-        ):
-            self._socket.set(option, value)
-        if feed.server_key and key is not None:
-            _use_key(self._socket, key, feed.server_key)
+        self._socket.set(zmq.RCVHWM, QUEUE)
         for prefix in prefixes(None):
             self._socket.send(_SUBSCRIBE + prefix)
-        self._socket.connect(feed.endpoint)
+        connect(self._socket, feed.endpoint, feed.server_key, key)
         poller.register(self._socket, zmq.POLLIN)
 
     @property
@@ -88,6 +76,29 @@ class Inlet:
         self._socket.close(linger=0)
 
 
-def _use_key(socket: zmq.Socket[bytes], own: Certificate, server_key: bytes) -> None:
-    socket.curve_publickey, socket.curve_secretkey = z85.encode(own.public), own.secret
-    socket.curve_serverkey = z85.encode(server_key)
+def connect(socket: zmq.Socket[bytes], endpoint: str, server_key: bytes, key: Certificate | None) -> None:
+    """Connect to another machine, and again whenever the way was cut; never fails because nobody is there yet.
+
+    Args:
+        socket: Not connected yet.
+        endpoint: Where.
+        server_key: Of whoever is there, 32 bytes; empty where none is asked for.
+        key: What opens that.
+
+    Raises:
+        zmq.ZMQError: The endpoint is none.
+    """
+    for option, value in (
+        (zmq.LINGER, 0),
+        (zmq.HEARTBEAT_IVL, HEARTBEAT_MS),
+        (zmq.HEARTBEAT_TIMEOUT, SILENT_MS),
+        (zmq.CONNECT_TIMEOUT, SILENT_MS),
+        (zmq.HANDSHAKE_IVL, SILENT_MS),
+        (zmq.RECONNECT_IVL, RECONNECT_MS),
+        (zmq.RECONNECT_IVL_MAX, RECONNECT_MOST_MS),
+    ):
+        socket.set(option, value)
+    if server_key and key is not None:
+        socket.curve_publickey, socket.curve_secretkey = z85.encode(key.public), key.secret
+        socket.curve_serverkey = z85.encode(server_key)
+    socket.connect(endpoint)
