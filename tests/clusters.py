@@ -9,6 +9,7 @@ from typing import Any
 from pipeline.config.values import Fleet
 from pipeline.errors import PipelineError
 from pipeline.scale.cluster import ActorAway, ActorLost, Machine, Share
+from pipeline.scale.mark import Mark
 from pipeline.scale.shard import Shard, ShardReady, ShardSpec, ShardState
 
 
@@ -80,11 +81,44 @@ class Told:
         return ShardReady(f"tcp://{self.name}", b"k" * 32, self.version, self.cameras)
 
 
+class _Marked:
+    """The mark of a front, in this process; its clock is the test's."""
+
+    def __init__(self, forget: Callable[[], None]) -> None:
+        self.now_s, self.gone, self.away = 0.0, False, False
+        self._mark = Mark(forget, self.kill, now_s=lambda: self.now_s)
+        self._mark.end()
+
+    def call(self, method: str, *arguments: Any) -> Answered:
+        if self.gone:
+            return Answered(self._lost)
+        if self.away:
+            return Answered(self._silent)
+        result = getattr(self._mark, method)(*arguments)
+        return Answered(lambda: result)
+
+    def kill(self) -> None:
+        self.gone = True
+
+    def _lost(self) -> None:
+        raise ActorLost("it was killed")
+
+    def _silent(self) -> None:
+        raise ActorAway("its machine does not answer")
+
+
 class Store:
     """What a cluster keeps."""
 
     def __init__(self) -> None:
         self.kept: dict[str, bytes] = {}
+        self.marks = 0
+        self._mark: _Marked | None = None
+
+    def mark(self) -> _Marked:
+        if self._mark is None or self._mark.gone:
+            self._mark, self.marks = _Marked(self.kept.clear), self.marks + 1
+        return self._mark
 
     def get(self, key: str) -> bytes | None:
         return self.kept.get(key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from contextlib import suppress
 from typing import Any
 
@@ -13,13 +14,30 @@ STORE_BYTES = 80 << 20
 """Of each node's object store, which holds nothing of ours; Ray takes no less than 75 MB."""
 
 
-class RayMachines:
-    """A head without cores, and nodes with one each; ends with `close`."""
+def free_port() -> int:
+    """A port that nobody has."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
 
-    def __init__(self, *resources: dict[str, float]) -> None:
+
+class RayMachines:
+    """A head without cores, and nodes with one each; ends with `close`.
+
+    Attributes:
+        address: For programs of this machine.
+        outside: For clients from anywhere, `ray://…`; empty where the head does not serve any.
+    """
+
+    def __init__(self, *resources: dict[str, float], clients: bool = False) -> None:
         from ray.cluster_utils import Cluster
 
-        head = {"num_cpus": 0, "include_dashboard": False, "object_store_memory": STORE_BYTES}
+        head: dict[str, Any] = {"num_cpus": 0, "include_dashboard": False, "object_store_memory": STORE_BYTES}
+        self.outside = ""
+        if clients:
+            head["ray_client_server_port"] = port = free_port()
+            self.outside = f"ray://127.0.0.1:{port}"
         self._cluster = Cluster(initialize_head=True, head_node_args={**head, "_system_config": HEAD_OPTIONS})
         self.address: str = self._cluster.address
         self._nodes: dict[str, Any] = {}

@@ -14,7 +14,9 @@ import pytest
 from pipeline.config import load_fleet
 from pipeline.config.values import Fleet
 from pipeline.errors import ClusterError, ControlError, DetectorError, PipelineError
+from pipeline.scale import claim
 from pipeline.scale.front import Front
+from pipeline.scale.mark import HELD_S
 from pipeline.scale.proxy.teller import GONE
 from pipeline.scale.standby import Standby
 from pipeline.supervise.requests import Requests
@@ -290,3 +292,20 @@ def test_front_asked_for_a_clip_of_a_camera_that_keeps_nothing_says_so(
         it.more_of(NAMES, within)
         with pytest.raises(ControlError, match="camera “cam0” keeps nothing; give it an evidence_url"):
             Requests(it.front).clip("cam0", tmp_path / "clip.mp4", 1, 2)
+
+
+def test_second_front_of_one_fleet_is_refused_and_follows_when_the_first_was_killed(
+    fleet: Fleet, runtime: Path, within: Callable, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(claim, "CLAIM_S", 0.2)
+    with running(fleet, "a") as it:
+        it.more_of(NAMES, within)
+        with pytest.raises(ClusterError, match="the fleet “test” is run from elsewhere already"):
+            Front(fleet, it.cluster)
+        it.cluster.mark().now_s += HELD_S  # as if the first had been silent for so long
+        with Front(fleet, it.cluster) as second:
+            wait_until(within, lambda: it.ended)
+            assert isinstance(it.error, ClusterError)
+            it.front.close()
+            assert second.open()
+            assert it.books.unbalanced() == []

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -19,9 +21,11 @@ from pipeline.config import load_fleet
 from pipeline.config.values import Fleet
 from pipeline.errors import ClusterError, ConfigError
 from pipeline.runscope import SHARED_MEMORY, RunLease
-from pipeline.scale import on_ray
+from pipeline.scale.claim import Claim
 from pipeline.scale.front import Front
 from pipeline.scale.on_ray import RayCluster, address_of
+from pipeline.scale.shard import LEASE_S
+from pipeline.scale.store import Store
 from tests.fleet_books import FleetBooks
 from tests.ray_machines import RayMachines
 from tests.waiting import DEADLINE_S, wait_until
@@ -30,7 +34,7 @@ if find_spec("ray") is None:
     pytest.skip("Ray is not installed: pip install 'camfleet[ray]'", allow_module_level=True)
 
 pytestmark = [
-    pytest.mark.timeout(240),
+    pytest.mark.timeout(300),
     pytest.mark.whole_machine,
     # Ray's own, at its import and when its processes are gone.
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
@@ -43,7 +47,7 @@ NAMES = [f"cam{number}" for number in range(6)]
 
 @pytest.fixture(scope="module")
 def machines() -> Iterator[RayMachines]:
-    it = RayMachines({"site-north": 1.0}, {}, {})
+    it = RayMachines({"site-north": 1.0}, {}, {}, clients=True)
     try:
         yield it
     finally:
@@ -101,7 +105,7 @@ def left_of_fleets() -> set[str]:
     for process in psutil.process_iter(["cmdline"]):
         words = " ".join(process.info["cmdline"] or [])
         # The fork server of this process's own front lives as long as the process.
-        if "ray::_Holder" in words or ("forkserver" in words and process.ppid() != os.getpid()):
+        if "ray::ShardHolder" in words or ("forkserver" in words and process.ppid() != os.getpid()):
             found.add(f"{process.pid} {words}")
     return found
 
@@ -139,44 +143,127 @@ def test_fleet_over_machines_of_ray_loses_one_drains_one_and_leaves_nothing_behi
     wait_until(within, lambda: left_of_fleets() <= before)
 
 
-def test_fleet_over_ray_is_run_and_asked_by_the_commands(
-    fleet_file: Callable[..., Path], recording: Path, machines: RayMachines, runtime: Path, within: Callable
-):
-    file = fleet_file({name: {"url": str(recording), "loop": True} for name in NAMES})
-    environment = {"RAY_ADDRESS": machines.address}
-    command = [sys.executable, "-m", "pipeline", "run", str(file), "--on", "ray", "--quiet"]
+def camfleet(*words: object) -> subprocess.CompletedProcess[str]:
+    """A command, done."""
+    command = [sys.executable, "-m", "pipeline", *map(str, words)]
+    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=DEADLINE_S)
+
+
+@contextmanager
+def started(machines: RayMachines, *words: object) -> Iterator[subprocess.Popen[str]]:
+    """A command, running."""
+    command = [sys.executable, "-m", "pipeline", *map(str, words)]
+    environment = {**os.environ, "RAY_ADDRESS": machines.address}
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=_with(environment)
-    ) as it:
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    ) as process:
         try:
-            asked: list[str] = []
-
-            def told() -> bool:
-                status = [sys.executable, "-m", "pipeline", "status"]
-                done = subprocess.run(
-                    status, check=False, capture_output=True, text=True, timeout=DEADLINE_S, env=_with({})
-                )
-                asked.append(done.stdout + done.stderr)
-                return done.returncode == 0 and "6 live" in done.stdout and done.stdout.count(": serving") == 3
-
-            wait_until(within, told)
-            it.send_signal(signal.SIGINT)
-            out, err = it.communicate(timeout=DEADLINE_S)
+            yield process
         finally:
-            it.kill()
-    assert it.returncode == 0, asked[-1] + out + err
-    assert "the shards of the cluster" in err
+            process.kill()
 
 
-def _with(more: dict[str, str]) -> dict[str, str]:
-    return {**os.environ, **more}
+def wait_until_serving(within: Callable, cameras: str = "6 live") -> None:
+    """Until `camfleet status` says so of all three shards."""
+
+    def told() -> bool:
+        done = camfleet("status")
+        return done.returncode == 0 and cameras in done.stdout and done.stdout.count(": serving") == 3
+
+    wait_until(within, told)
 
 
-def test_second_front_of_one_fleet_is_refused(fleet: Fleet, machines: RayMachines, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(on_ray, "CLAIM_S", 0.0)
+def end(process: subprocess.Popen[str]) -> str:
+    """Ctrl-C; what it has said."""
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == 0, out + err
+    assert "Traceback" not in err
+    return err
+
+
+@pytest.fixture
+def file(fleet_file: Callable[..., Path], recording: Path) -> Path:
+    return fleet_file({name: {"url": str(recording), "loop": True} for name in NAMES})
+
+
+def test_fleet_over_ray_is_run_and_asked_by_the_commands(
+    file: Path, machines: RayMachines, runtime: Path, within: Callable, tmp_path: Path
+):
+    with started(machines, "run", file, "--on", "ray", "--quiet") as it:
+        wait_until_serving(within)
+        ask_of_cameras(tmp_path)
+        assert "the shards of the cluster" in end(it)
+
+
+def ask_of_cameras(folder: Path) -> None:
+    """The commands about a single camera, wherever that is."""
+    picture = folder / "cam1.jpg"
+    taken = camfleet("snapshot", "cam1", picture, "--boxes")
+    assert taken.returncode == 0, taken.stderr
+    assert picture.read_bytes().startswith(b"\xff\xd8")
+    assert camfleet("camera", "pause", "cam2").returncode == 0
+    found = json.loads(camfleet("status", "--json").stdout)
+    assert found["paused"] == ["cam2"]
+    clip = camfleet("clip", "cam1", folder / "clip.mp4")
+    assert (clip.returncode, "keeps nothing" in clip.stderr) == (2, True)
+    nobody = camfleet("camera", "pause", "cam9")
+    assert (nobody.returncode, "the fleet has no camera “cam9”" in nobody.stderr) == (2, True)
+    assert camfleet("camera", "resume", "cam2").returncode == 0
+
+
+def test_fleet_over_ray_is_run_by_a_client_from_outside_which_is_the_only_front(
+    file: Path, machines: RayMachines, runtime: Path, within: Callable, tmp_path: Path
+):
+    with started(machines, "run", file, "--on", machines.outside, "--quiet") as first:
+        wait_until_serving(within)
+        ask_of_cameras(tmp_path)
+        with started(machines, "run", file, "--on", machines.outside, "--quiet") as second:
+            _, err = second.communicate(timeout=DEADLINE_S)
+            assert second.returncode == 2, err
+            assert "the fleet “test” is run from elsewhere already" in err
+        first.kill()
+        first.wait(DEADLINE_S)
+        with started(machines, "run", file, "--on", machines.outside, "--quiet") as third:
+            wait_until_serving(within)
+            said = end(third)
+        assert "a fleet that runs already is taken up" in said
+
+
+def test_proxy_of_a_fleet_over_ray_ends_when_the_front_is_gone_and_nothing_of_it_stays(
+    file: Path, machines: RayMachines, runtime: Path, within: Callable
+):
+    fleet = load_fleet(file)
+    with started(machines, "run", file, "--on", "ray", "--quiet") as front:
+        wait_until_serving(within)
+        with started(machines, "proxy", file, "--on", "ray", "--bind", "tcp://127.0.0.1:0") as proxy:
+            assert proxy.stderr is not None
+            assert "→ tcp://127.0.0.1:" in proxy.stderr.readline()
+            front.kill()
+            front.wait(DEADLINE_S)
+            _, err = proxy.communicate(timeout=2 * LEASE_S)
+            assert proxy.returncode == 0, err
+            assert "no front has led it for a minute" in err
     with RayCluster(machines.address, fleet.name) as cluster:
+        assert Store(cluster).read() is None
+        assert Store(cluster).read_keys() is None
+    wait_until(within, lambda: not [name for name in left_of_fleets() if "ShardHolder" in name])
+
+
+def test_second_front_of_one_fleet_is_refused(fleet: Fleet, machines: RayMachines):
+    with RayCluster(machines.address, fleet.name) as cluster:
+        first, second = Claim(cluster, fleet.name), Claim(cluster, fleet.name)
+        first.take(time.sleep)
+
+        def wait(seconds: float) -> None:
+            time.sleep(seconds)
+            first.keep(time.monotonic())
+
         with pytest.raises(ClusterError, match="is run from elsewhere already"):
-            cluster._claim()
+            second.take(wait)
+        first.release(time.sleep, ended=False)
+        second.take(time.sleep)
+        second.release(time.sleep, ended=True)
         cluster.put("state", b"1")
         assert cluster.get("state") == b"1"
         cluster.delete("state")

@@ -61,7 +61,7 @@ def proxy(
         raise ConfigError(f"--bind {redact(bind)}: {error.errors(include_url=False)[0]['msg']}") from None
     fleet = fleet.model_copy(update={"publish": publish})
     begin_logs("proxy", log_format, log_level)
-    with RayCluster(address, fleet.name, front=False) as cluster, Standby(fleet, cluster) as standby:
+    with RayCluster(address, fleet.name) as cluster, Standby(fleet, cluster) as standby:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda number, frame: standby.stop())
         typer.echo(f"{fleet.name} → {standby.open().endpoint}", err=True)

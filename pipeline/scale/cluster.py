@@ -89,6 +89,9 @@ class Cluster(Protocol):
     def start(self, name: str, machine: Machine, share: Share) -> Actor:
         """A `Shard` on that machine and no other, under a name by which it can be found; does not wait."""
 
+    def mark(self) -> Actor:
+        """The `Mark` of this fleet, made where there is none; does not wait."""
+
     def find(self, name: str) -> Actor | None:
         """The actor of that name; None if there is none."""
 

@@ -149,6 +149,10 @@ class Conductor:
         self._drained.add(found[0].node_id)
         return found[0].node_id
 
+    def save_anew(self) -> None:
+        """Keep all that a front needs once more: the store may have forgotten it."""
+        self._saved = Known(version=0)
+
     def tick(self, now_s: float) -> None:
         """Look, place, and ask; never blocks for long."""
         if self._looked_s is None or now_s - self._looked_s >= LOOK_S:

@@ -24,8 +24,9 @@ from pipeline.camera.evidence.keeper import Clip
 from pipeline.camera.evidence.order import ClipOrder
 from pipeline.clock import NS_PER_S, Clock, SystemClock
 from pipeline.config.values import Fleet
-from pipeline.errors import PipelineError
+from pipeline.errors import ClusterError, PipelineError
 from pipeline.runscope import RunLease, process_folder
+from pipeline.scale.claim import Claim
 from pipeline.scale.cluster import Cluster
 from pipeline.scale.conductor import Conductor
 from pipeline.scale.control import CameraControl
@@ -98,10 +99,13 @@ class Front:
         Raises:
             ConfigError: A sink or the page needs a library that is not installed.
             SlotError: There is no place for the run.
+            ClusterError: This fleet has a front already.
         """
         require_libraries(fleet)
         require_page(fleet)
         self._clock = clock or SystemClock()
+        self._claim = Claim(cluster, fleet.name)
+        self._claim.take(Event().wait)
         keep_fork_server_in(process_folder())
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(["pipeline.scale.proxy.loop"])
@@ -112,7 +116,9 @@ class Front:
         self.all_ended = Event()
         self._wake, self._waker = multiprocessing.Pipe(duplex=False)
         self._members = Members(self._clock)
-        between = keys_between(Store(cluster))
+        self._store = Store(cluster)
+        between = keys_between(self._store)
+        self._kept_keys = self._store.read_keys()
         self._conductor = Conductor(fleet, cluster, between.of_shards, between.server_key)
         self._control = CameraControl(self._conductor)
         shown_at = f"ipc://{self.directory / GALLERY}"
@@ -155,6 +161,7 @@ class Front:
 
         Raises:
             PublishError: The proxy died too often.
+            ClusterError: Another front has followed this one.
         """
         end_s = None if duration_s is None else self._now_s() + duration_s
         while not self._stopping and (end_s is None or self._now_s() < end_s):
@@ -274,10 +281,13 @@ class Front:
             if not self._ends_shards:
                 self._ends_shards = True
                 self._conductor.end(Event().wait)
+                self._claim.release(Event().wait, ended=True)
 
     def leave(self) -> None:
-        """Go without ending the shards, as if this process had been killed: the next front takes them up."""
-        self._ends_shards = True
+        """Go without ending the shards: the next front takes them up."""
+        if not self._ends_shards:
+            self._ends_shards = True
+            self._claim.release(Event().wait, ended=False)
         self.close()
 
     def __enter__(self) -> Self:
@@ -291,7 +301,8 @@ class Front:
     def _await(self, service: Service[Any]) -> None:
         """Wait for its word."""
         while not self._stopping and service.ready is None:
-            wait([self._wake, *self._members.awaited()])
+            wait([self._wake, *self._members.awaited()], TURN_S)
+            self._keep_mark()
             service.hear()
 
     def _turn(self, end_s: float | None) -> None:
@@ -300,6 +311,7 @@ class Front:
         wait([self._wake, *self._members.awaited()], left_s)
         while self._wake.poll():
             self._wake.recv_bytes()
+        self._keep_mark()
         self._inbox.carry_out(self)
         self._members.tend(self._lease.scope.free_dead)
         self._endpoint.require()
@@ -309,6 +321,21 @@ class Front:
         if self._control.tend(self._now_s()):
             self._gallery.turn()
         self._following.tend(self._now_s())
+
+    def _keep_mark(self) -> None:
+        """Stay the only front.
+
+        Raises:
+            ClusterError: Another has followed this one, and has its shards.
+        """
+        try:
+            anew = self._claim.keep(self._now_s())
+        except ClusterError:
+            self._ends_shards = True
+            raise
+        if anew and self._kept_keys is not None:
+            self._store.write_keys(self._kept_keys)
+            self._conductor.save_anew()
 
     def _order(self) -> None:
         """Tell the proxy what has changed."""

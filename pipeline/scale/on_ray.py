@@ -9,18 +9,15 @@ from __future__ import annotations
 import json
 import logging
 import os
-import sys
-import time
 from collections.abc import Callable
-from contextlib import suppress
 from importlib.util import find_spec
 from typing import Any
 
-from pipeline.errors import ClusterError, ConfigError, PipelineError
+from pipeline.errors import ClusterError, ConfigError
 from pipeline.redact import redact
 from pipeline.scale.cluster import ActorAway, ActorLost, Machine, Share
+from pipeline.scale.ray_actors import MARK, NAMESPACE, MarkHolder, ShardHolder, called
 
-NAMESPACE = "camfleet"
 HEAD_OPTIONS = {
     "health_check_initial_delay_ms": 1000,
     "health_check_period_ms": 1000,
@@ -31,9 +28,8 @@ HEAD_OPTIONS = {
 that is cut off says nothing, and has three times ten seconds."""
 WORDS = "ray://"
 _AUTO = "ray"
-CLAIM_S, CLAIM_AGAIN_S = 10.0, 0.5
-"""How long a front waits for the mark of one before it to go away."""
-_CALLS_AT_ONCE = 8
+_CALLS_AT_ONCE = 16
+"""Of a shard: one that loads a model, and clips that are cut, hold up nothing else."""
 _QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DEDUP_LOGS": "0"}
 """Nothing phones home."""
 
@@ -59,34 +55,6 @@ def address_of(on: str) -> str:
     if on.startswith(WORDS) and len(on) > len(WORDS):
         return on
     raise ConfigError(f"--on {redact(on)}: expected ray, for the cluster of this machine, or ray://HOST:PORT")
-
-
-class _Holder:
-    """What runs in an actor's process: a shard, which is called by the names of its methods."""
-
-    def __init__(self) -> None:
-        # Children of this process would import its main module, which is Ray's and large, each for itself.
-        vars(sys.modules["__main__"]).pop("__file__", None)
-        from pipeline.logs import configure_logs
-        from pipeline.scale.shard import Shard
-
-        configure_logs("shard")
-        self._shard = Shard()
-
-    def ask(self, method: str, arguments: tuple[Any, ...]) -> tuple[bool, Any]:
-        """Whether it went well, and what came of it, or what was raised."""
-        # Ray starts its workers at niceness 15, so that a machine stays usable; here cameras wait for them. On Linux it
-        # is the calling thread's own, which those that it starts inherit.
-        with suppress(PermissionError):
-            os.setpriority(os.PRIO_PROCESS, 0, 0)
-        try:
-            return True, getattr(self._shard, method)(*arguments)
-        except PipelineError as error:
-            return False, error
-
-
-class _Mark:
-    """Says by being there that a fleet has a front; it ends with the front's process, however that ends."""
 
 
 class RayCall:
@@ -141,16 +109,15 @@ class RayActor:
 class RayCluster:
     """A cluster of Ray, for one fleet; ends with its `with`. Use it from one thread."""
 
-    def __init__(self, address: str, fleet: str, *, front: bool = True) -> None:
+    def __init__(self, address: str, fleet: str) -> None:
         """Join it.
 
         Args:
             address: As `address_of` gives it.
             fleet: The fleet's name; its actors and keys have it before theirs.
-            front: Whether this is the fleet's front, of which there is one.
 
         Raises:
-            ClusterError: There is no cluster, or this fleet has a front already.
+            ClusterError: There is no cluster.
         """
         os.environ.update(_QUIET)
         import ray
@@ -163,12 +130,7 @@ class RayCluster:
                 f"there is no Ray cluster at {redact(address)}: {_first_line(error)}; ray start --head "
                 f"--system-config='{json.dumps(HEAD_OPTIONS)}' starts one"
             ) from None
-        try:
-            self._mark = self._claim() if front else None
-        except ClusterError:
-            ray.shutdown()
-            raise
-        self._holder = ray.remote(_Holder)
+        self._shard, self._mark = ray.remote(ShardHolder), ray.remote(MarkHolder)
 
     def machines(self) -> list[Machine]:
         """Those that live, as Ray sees it."""
@@ -183,21 +145,46 @@ class RayCluster:
         ]
 
     def start(self, name: str, machine: Machine, share: Share) -> RayActor:
-        """A shard on that machine; Ray gives nobody else what it takes."""
+        """A shard on that machine; Ray gives nobody else what it takes.
+
+        Raises:
+            ClusterError: There is one of that name.
+        """
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         options: dict[str, Any] = {"num_cpus": share.cpus, "num_gpus": share.gpus}
         if share.memory_mb:
             options["memory"] = int(share.memory_mb) << 20
-        handle = self._holder.options(
-            name=self._called(name),
+        try:
+            handle = self._shard.options(
+                name=called(self._fleet, name),
+                namespace=NAMESPACE,
+                lifetime="detached",
+                max_restarts=0,
+                max_concurrency=_CALLS_AT_ONCE,
+                scheduling_strategy=NodeAffinitySchedulingStrategy(machine.node_id, soft=False),
+                **options,
+            ).remote(self._fleet)
+        except ValueError as error:
+            raise ClusterError(_first_line(error)) from None
+        return RayActor(handle)
+
+    def mark(self) -> RayActor:
+        """The mark of this fleet, made on the front's machine, or on the head where that is none of the cluster's."""
+        import ray
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        here: str = ray.get_runtime_context().get_node_id()
+        handle = self._mark.options(
+            name=called(self._fleet, MARK),
             namespace=NAMESPACE,
             lifetime="detached",
+            get_if_exists=True,
+            num_cpus=0,
             max_restarts=0,
             max_concurrency=_CALLS_AT_ONCE,
-            scheduling_strategy=NodeAffinitySchedulingStrategy(machine.node_id, soft=False),
-            **options,
-        ).remote()
+            scheduling_strategy=NodeAffinitySchedulingStrategy(here, soft=True),
+        ).remote(self._fleet)
         return RayActor(handle)
 
     def find(self, name: str) -> RayActor | None:
@@ -205,7 +192,7 @@ class RayCluster:
         import ray
 
         try:
-            return RayActor(ray.get_actor(self._called(name), namespace=NAMESPACE))
+            return RayActor(ray.get_actor(called(self._fleet, name), namespace=NAMESPACE))
         except ValueError:
             return None
 
@@ -240,27 +227,8 @@ class RayCluster:
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    def _claim(self) -> Any:
-        """Be the only front of this fleet; one that has just died is forgotten within seconds."""
-        import ray
-
-        give_up_s = time.monotonic() + CLAIM_S
-        while True:
-            try:
-                return ray.remote(_Mark).options(name=self._called("front"), namespace=NAMESPACE, num_cpus=0).remote()
-            except ValueError:
-                if time.monotonic() > give_up_s:
-                    raise ClusterError(
-                        f"the fleet “{self._fleet}” is run from elsewhere already; end that, or give this one another "
-                        "name"
-                    ) from None
-            time.sleep(CLAIM_AGAIN_S)
-
-    def _called(self, name: str) -> str:
-        return f"{self._fleet}/{name}"
-
     def _key(self, key: str) -> bytes:
-        return f"{self._fleet}/{key}".encode()
+        return called(self._fleet, key).encode()
 
 
 def _draining() -> set[str]:
