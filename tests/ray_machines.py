@@ -63,5 +63,14 @@ class RayMachines:
             with suppress(psutil.NoSuchProcess):
                 psutil.Process(pid).kill()
 
+    def kill_head(self) -> None:
+        """SIGKILL of what knows all nodes, and of what serves clients."""
+        of_head = self._cluster.head_node.all_processes
+        for one in (*of_head["gcs_server"], *of_head.get("ray_client_server", ())):
+            its = psutil.Process(one.process.pid)
+            for process in (*its.children(recursive=True), its):
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
+
     def close(self) -> None:
         self._cluster.shutdown()

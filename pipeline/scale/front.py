@@ -8,9 +8,9 @@ fleet are the same.
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -161,7 +161,7 @@ class Front:
 
         Raises:
             PublishError: The proxy died too often.
-            ClusterError: Another front has followed this one.
+            ClusterError: Another front has followed this one, or the cluster is gone.
         """
         end_s = None if duration_s is None else self._now_s() + duration_s
         while not self._stopping and (end_s is None or self._now_s() < end_s):
@@ -302,7 +302,8 @@ class Front:
         """Wait for its word."""
         while not self._stopping and service.ready is None:
             wait([self._wake, *self._members.awaited()], TURN_S)
-            self._keep_mark()
+            with self._touching_nothing_once_lost():
+                self._keep_mark()
             service.hear()
 
     def _turn(self, end_s: float | None) -> None:
@@ -311,11 +312,12 @@ class Front:
         wait([self._wake, *self._members.awaited()], left_s)
         while self._wake.poll():
             self._wake.recv_bytes()
-        self._keep_mark()
         self._inbox.carry_out(self)
         self._members.tend(self._lease.scope.free_dead)
         self._endpoint.require()
-        self._conductor.tick(self._now_s())
+        with self._touching_nothing_once_lost():
+            self._keep_mark()
+            self._conductor.tick(self._now_s())
         self._shards, self._settled = self._conductor.shards, self._conductor.settled
         self._order()
         if self._control.tend(self._now_s()):
@@ -328,14 +330,18 @@ class Front:
         Raises:
             ClusterError: Another has followed this one, and has its shards.
         """
+        if self._claim.keep(self._now_s()) and self._kept_keys is not None:
+            self._store.write_keys(self._kept_keys)
+            self._conductor.save_anew()
+
+    @contextmanager
+    def _touching_nothing_once_lost(self) -> Iterator[None]:
+        """Where another has the shards by now, or the cluster is gone, this front does not end them."""
         try:
-            anew = self._claim.keep(self._now_s())
+            yield
         except ClusterError:
             self._ends_shards = True
             raise
-        if anew and self._kept_keys is not None:
-            self._store.write_keys(self._kept_keys)
-            self._conductor.save_anew()
 
     def _order(self) -> None:
         """Tell the proxy what has changed."""

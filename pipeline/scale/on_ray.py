@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any
 
@@ -57,6 +58,20 @@ def address_of(on: str) -> str:
     raise ConfigError(f"--on {redact(on)}: expected ray, for the cluster of this machine, or ray://HOST:PORT")
 
 
+@contextmanager
+def _answers() -> Iterator[None]:
+    """Where Ray says in its own way that the cluster is gone, say it in ours."""
+    from ray.exceptions import RaySystemError
+
+    try:
+        yield
+    except (ConnectionError, RaySystemError) as error:
+        raise ClusterError(
+            f"the Ray cluster does not answer any more: {_first_line(error)}; is its head gone? A front that is run"
+            " again takes up the shards that still run"
+        ) from None
+
+
 class RayCall:
     """A method that was called, see `Call`."""
 
@@ -64,6 +79,7 @@ class RayCall:
         self._ref = ref
 
     @property
+    @_answers()
     def done(self) -> bool:
         """Whether `result` answers at once."""
         import ray
@@ -71,6 +87,7 @@ class RayCall:
         ready, _ = ray.wait([self._ref], timeout=0)
         return bool(ready)
 
+    @_answers()
     def result(self) -> Any:
         """What it returned; raises as `Call` says."""
         import ray
@@ -95,10 +112,12 @@ class RayActor:
     def __init__(self, handle: Any) -> None:
         self._handle = handle
 
+    @_answers()
     def call(self, method: str, *arguments: Any) -> RayCall:
         """Call a method of its shard; does not wait."""
         return RayCall(self._handle.ask.remote(method, arguments))
 
+    @_answers()
     def kill(self) -> None:
         """End its process, whatever it does."""
         import ray
@@ -132,6 +151,7 @@ class RayCluster:
             ) from None
         self._shard, self._mark = ray.remote(ShardHolder), ray.remote(MarkHolder)
 
+    @_answers()
     def machines(self) -> list[Machine]:
         """Those that live, as Ray sees it."""
         import ray
@@ -144,6 +164,7 @@ class RayCluster:
             if one["Alive"]
         ]
 
+    @_answers()
     def start(self, name: str, machine: Machine, share: Share) -> RayActor:
         """A shard on that machine; Ray gives nobody else what it takes.
 
@@ -169,6 +190,7 @@ class RayCluster:
             raise ClusterError(_first_line(error)) from None
         return RayActor(handle)
 
+    @_answers()
     def mark(self) -> RayActor:
         """The mark of this fleet, made on the front's machine, or on the head where that is none of the cluster's."""
         import ray
@@ -187,6 +209,7 @@ class RayCluster:
         ).remote(self._fleet)
         return RayActor(handle)
 
+    @_answers()
     def find(self, name: str) -> RayActor | None:
         """The actor of that name; None if there is none."""
         import ray
@@ -196,6 +219,7 @@ class RayCluster:
         except ValueError:
             return None
 
+    @_answers()
     def get(self, key: str) -> bytes | None:
         """What Ray's store has under a key of this fleet."""
         from ray.experimental import internal_kv
@@ -203,12 +227,14 @@ class RayCluster:
         found: bytes | None = internal_kv._internal_kv_get(self._key(key), namespace=NAMESPACE)
         return found
 
+    @_answers()
     def put(self, key: str, value: bytes) -> None:
         """Keep this under a key of this fleet."""
         from ray.experimental import internal_kv
 
         internal_kv._internal_kv_put(self._key(key), value, overwrite=True, namespace=NAMESPACE)
 
+    @_answers()
     def delete(self, key: str) -> None:
         """Forget a key."""
         from ray.experimental import internal_kv
