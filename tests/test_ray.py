@@ -16,6 +16,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import yaml
 
 from pipeline.config import load_fleet
 from pipeline.config.values import Fleet
@@ -193,7 +194,21 @@ def test_fleet_over_ray_is_run_and_asked_by_the_commands(
     with started(machines, "run", file, "--on", "ray", "--quiet") as it:
         wait_until_serving(within)
         ask_of_cameras(tmp_path)
+        swap_models(file)
         assert "the shards of the cluster" in end(it)
+
+
+def swap_models(file: Path) -> None:
+    """Another model on all machines, and one that they cannot load."""
+    whole = yaml.safe_load(file.read_text())
+    file.write_text(yaml.safe_dump({**whole, "model": {"backend": "stub", "options": {"a_ms": 3}}}))
+    done = camfleet("reload")
+    assert (done.returncode, done.stdout.strip()) == (0, "another model has taken over"), done.stderr
+    file.write_text(yaml.safe_dump({**whole, "model": {"backend": "stub", "options": {"speed": 3}}}))
+    done = camfleet("reload")
+    assert done.returncode == 2
+    assert "the model stays as it was on every machine: " in done.stderr
+    assert "speed" in done.stderr
 
 
 def ask_of_cameras(folder: Path) -> None:
