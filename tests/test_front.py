@@ -180,6 +180,41 @@ def test_front_that_comes_after_another_takes_up_the_cameras_in_their_sessions(
     assert cluster.kept == {}
 
 
+def test_front_that_comes_after_another_has_its_own_model_take_over_on_all_machines_or_on_none(
+    fleet: Fleet, runtime: Path, within: Callable, monkeypatch: pytest.MonkeyPatch
+):
+    cluster = ThreadCluster("a", "b")
+    first = Running(fleet, cluster)
+    try:
+        first.more_of(NAMES, within)
+    finally:
+        first.close(leave=True)
+    with monkeypatch.context() as patched:
+        patched.setattr(cluster.on["b"].shard, "prepare", refusing)
+        second = Running(with_boxes(fleet, 5), cluster)
+        try:
+            wait_until(within, lambda: not second.front.changing)
+            second.more_of(NAMES, within)
+            assert {len(second.books.frames[name][-1].tracks) for name in NAMES} == {3}
+            assert second.front.fleet.model == fleet.model
+        finally:
+            second.close(leave=True)
+    third = Running(with_boxes(fleet, 5), cluster)
+    try:
+        third.more_of(NAMES, within)
+        wait_until(within, lambda: all(len(third.books.frames[name][-1].tracks) == 5 for name in NAMES))
+    finally:
+        third.close()
+    for name in NAMES:
+        assert first.books.sessions(name) == second.books.sessions(name) == third.books.sessions(name)
+
+
+def with_boxes(fleet: Fleet, count: int) -> Fleet:
+    """With a model that sees so many."""
+    options = {"a_ms": 3, "boxes": count}
+    return fleet.model_copy(update={"model": fleet.model.model_copy(update={"options": options})})
+
+
 def test_second_proxy_is_another_endpoint_and_what_comes_by_both_is_heard_once(
     fleet: Fleet, runtime: Path, within: Callable
 ):
@@ -239,10 +274,8 @@ def test_front_pauses_a_camera_wherever_it_is_and_over_a_move_and_a_reload(
     assert it.books.unbalanced() == []
 
 
-def test_front_has_another_model_take_over_on_all_machines(
-    fleet: Fleet, fleet_file: Callable[..., Path], runtime: Path, within: Callable
-):
-    other = fleet.model_copy(update={"model": fleet.model.model_copy(update={"options": {"a_ms": 3, "boxes": 5}})})
+def test_front_has_another_model_take_over_on_all_machines(fleet: Fleet, runtime: Path, within: Callable):
+    other = with_boxes(fleet, 5)
     with running(fleet, "a", "b") as it:
         it.more_of(NAMES, within)
         assert it.front.submit(lambda front: front.apply(other)).result(DEADLINE_S).model
@@ -257,7 +290,7 @@ def test_front_has_another_model_take_over_on_all_machines(
 def test_front_of_which_one_machine_cannot_load_another_model_leaves_it_on_all(
     fleet: Fleet, runtime: Path, within: Callable, monkeypatch: pytest.MonkeyPatch
 ):
-    other = fleet.model_copy(update={"model": fleet.model.model_copy(update={"options": {"a_ms": 3, "boxes": 5}})})
+    other = with_boxes(fleet, 5)
     with running(fleet, "a", "b") as it:
         it.more_of(NAMES, within)
         monkeypatch.setattr(it.cluster.on["b"].shard, "prepare", refusing)

@@ -58,6 +58,27 @@ def test_voices_of_a_camera_that_leaves_the_fleet_say_so():
     assert voices.departed() == set()
 
 
+def test_voices_of_a_camera_that_leaves_the_fleet_before_the_proxy_knows_say_so_then():
+    voices = Voices()
+    voices.know({"gate": "a"}, ["a"])
+    assert heard(voices, "a", FRAME)
+    assert not heard(voices, "a", REMOVED)
+    assert voices.take_farewells() == []
+    voices.know({}, ["a"])
+    assert voices.take_farewells() == [("gate", REMOVED.topic, encode(REMOVED))]
+    assert voices.take_farewells() == []
+
+
+def test_voices_of_a_camera_that_comes_back_after_its_shard_let_go_of_it_keep_no_farewell():
+    voices = Voices()
+    voices.know({"gate": "a"}, ["a"])
+    assert heard(voices, "a", FRAME)
+    assert not heard(voices, "a", REMOVED)
+    assert heard(voices, "a", STATE)
+    voices.know({}, ["a"])
+    assert voices.take_farewells() == []
+
+
 def test_voices_of_a_camera_without_boxes_that_moves_are_the_new_shard_once_the_old_has_let_go():
     voices = Voices()
     voices.know({"gate": "a"}, ["a", "b"])

@@ -405,6 +405,7 @@ class Conductor:
             max_loss=self.fleet.slo.max_loss,
             drained=tuple(sorted(self._drained)),
             paused=tuple(sorted(self.paused)),
+            model=self.fleet.model.model_dump_json(),
         )
         if known != self._saved:
             self._store.write(known)

@@ -36,6 +36,11 @@ class Following:
         self._waiting: list[_Change] = []
         self._swapping: tuple[FleetSwap, _Change] | None = None
 
+    @property
+    def changing(self) -> bool:
+        """Whether shards still follow, or load another model."""
+        return bool(self._waiting) or self._swapping is not None
+
     def apply(self, fleet: Fleet, now_s: float) -> Future[Changes]:
         """Run as this fleet file says from now on; the answer waits until every shard does.
 

@@ -119,7 +119,9 @@ class Front:
         self._store = Store(cluster)
         between = keys_between(self._store)
         self._kept_keys = self._store.read_keys()
-        self._conductor = Conductor(fleet, cluster, between.of_shards, between.server_key)
+        known = self._store.read()
+        runs = fleet if known is None else known.as_it_runs(fleet)
+        self._conductor = Conductor(runs, cluster, between.of_shards, between.server_key)
         self._control = CameraControl(self._conductor)
         shown_at = f"ipc://{self.directory / GALLERY}"
         self._gallery = Gallery(shown_at, self._control.source, own_key=between.proxy)
@@ -131,6 +133,8 @@ class Front:
         self._shards: list[ShardStatus] = []
         self._settled = False
         self._following = Following(self._conductor, self._sinks)
+        if runs.model != fleet.model:
+            self._following.apply(fleet, self._now_s())
 
     def open(self) -> FrontReady:
         """Start the proxy, the sinks and the page, and the shards; returns once one of them serves.
@@ -204,6 +208,11 @@ class Front:
     def settled(self) -> bool:
         """Whether every camera was where it is to be a moment ago, and nowhere else; from any thread."""
         return self._settled
+
+    @property
+    def changing(self) -> bool:
+        """Whether a change of the fleet was under way a moment ago; from any thread."""
+        return self._following.changing
 
     def submit(self, change: Callable[[Front], Future[A]]) -> Future[A]:
         """Make this change soon, in the thread that runs the fleet; the answer comes when it is made."""

@@ -269,4 +269,6 @@ def _draining() -> set[str]:
 
 
 def _first_line(error: BaseException) -> str:
-    return redact(str(error).strip().partition("\n")[0])
+    """What is wrong; of one that only introduces what another process has said, the last line of that."""
+    first, *rest = str(error).strip().splitlines() or [""]
+    return redact(f"{first} {rest[-1].strip()}" if rest and first.endswith(":") else first)

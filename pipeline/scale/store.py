@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import msgspec
+from pydantic import ValidationError
 
+from pipeline.config.values import Fleet, Model
 from pipeline.foreign import UNREADABLE
 from pipeline.scale.cluster import Cluster
 
@@ -37,6 +39,7 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
         max_loss: Points of HOTA that a camera may lose; None where nothing is promised.
         drained: Machines that are to be empty.
         paused: Cameras that are paused.
+        model: The `model` section by which shards run, as JSON; empty where that is not known.
     """
 
     version: int
@@ -48,6 +51,14 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     max_loss: float | None = None
     drained: tuple[str, ...] = ()
     paused: tuple[str, ...] = ()
+    model: str = ""
+
+    def as_it_runs(self, fleet: Fleet) -> Fleet:
+        """A fleet file with the model by which shards run now: another takes over when all of them have loaded it."""
+        try:
+            return fleet.model_copy(update={"model": Model.model_validate_json(self.model)})
+        except ValidationError:
+            return fleet  # Another version of camfleet has written it.
 
 
 class KnownKeys(msgspec.Struct, frozen=True, kw_only=True):

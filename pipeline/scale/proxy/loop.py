@@ -125,6 +125,8 @@ class Proxy:
             if feeds.get(shard) != inlet.feed:
                 self._inlets.pop(shard).close()
         self._voices.know(orders.where, self._inlets, orders.leaving, orders.homeless)
+        for farewell in self._voices.take_farewells():
+            self._pass_on(*farewell)
         self._teller.whole.know(feeds)
         self._orders = orders
         for shard, feed in feeds.items():
@@ -172,7 +174,12 @@ class Proxy:
             self._teller.whole.hear(shard, state, self._now_s())
             return
         camera_id = camera_of(topic_bytes)
-        if not self._voices.hears(shard, topic_bytes, camera_id, body) or not self._all.hand_on(topic_bytes, body):
+        if self._voices.hears(shard, topic_bytes, camera_id, body):
+            self._pass_on(camera_id, topic_bytes, body)
+
+    def _pass_on(self, camera_id: str, topic_bytes: bytes, body: bytes) -> None:
+        """A message that is for subscribers."""
+        if not self._all.hand_on(topic_bytes, body):
             return
         if self._doors.inside is not None:
             self._passed.add(topic_bytes, body, self._now_s())

@@ -38,6 +38,7 @@ class Voices:
         self._homeless: frozenset[str] = frozenset()
         self._left: set[str] = set()
         self._unsaid: set[str] = set()
+        self._early: dict[str, tuple[bytes, bytes]] = {}
         self._speaks: dict[str, str] = {}
         self._ever: set[str] = set()
         self._passing: dict[bytes, str] = {}
@@ -76,7 +77,9 @@ class Voices:
             return False
         if camera_id not in self._left and self._is_in_fleet(camera_id) and _is_farewell(topic_bytes, body):
             self._let_go(camera_id, shard)
+            self._early[camera_id] = topic_bytes, body
             return False
+        self._early.pop(camera_id, None)
         self._speaks[camera_id] = shard
         self._ever.add(camera_id)
         if shard == self._wanted.get(camera_id) and not topic_bytes.startswith(_STATES):
@@ -87,6 +90,11 @@ class Voices:
         """Cameras that are to be heard and for which nobody speaks; whether somebody ever did."""
         return {camera_id: camera_id in self._ever for camera_id in self._wanted if camera_id not in self._speaks}
 
+    def take_farewells(self) -> list[tuple[str, bytes, bytes]]:
+        """Farewells, with their cameras and topics, that were heard before it was known that those leave the fleet."""
+        found = [(name, *self._early.pop(name)) for name in list(self._early) if name in self._unsaid]
+        return [one for one in found if one[0] not in self._speaks]
+
     def departed(self) -> set[str]:
         """Cameras that have left the fleet, and nobody has said so, or is there to say it."""
         return {camera_id for camera_id in self._unsaid if camera_id not in self._speaks}
@@ -96,6 +104,7 @@ class Voices:
         self._speaks.pop(camera_id, None)
         self._ever.discard(camera_id)
         self._unsaid.discard(camera_id)
+        self._early.pop(camera_id, None)
         self._passing = {
             topic: shard for topic, shard in self._passing.items() if f"/{camera_id}/".encode() not in topic
         }
