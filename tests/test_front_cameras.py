@@ -10,12 +10,15 @@ import av
 import pytest
 from websockets.sync.client import ClientConnection, connect
 
+from pipeline.cli.snapshot import snapshot
 from pipeline.clock import NS_PER_S
 from pipeline.config import load_fleet
-from pipeline.errors import ControlError
+from pipeline.errors import ControlError, PageError
 from pipeline.replay.options import Playback, ReplayOptions
 from pipeline.replay.process import serve_recordings
+from pipeline.supervise import control
 from pipeline.supervise.requests import Requests
+from pipeline.web import snapshot as taking
 from tests.test_front import NAMES, running
 from tests.test_page import heard, of
 from tests.waiting import wait_until
@@ -43,6 +46,21 @@ def test_page_of_the_front_shows_a_camera_of_another_machine_and_goes_on_when_it
             watch(tab, moving, "stills")
             found = heard(tab, lambda found: len(of("still", found)) > 3)
             assert next(data for head, data in found if head["t"] == "still").startswith(b"\xff\xd8")
+
+
+def test_snapshot_that_does_not_come_says_on_which_machine_its_camera_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def nothing(*asked: object, **how: object) -> bytes:
+        raise PageError("camera gate has shown no picture for 3 s")
+
+    shards = [{"machine": "abc 10.0.0.1", "cameras": ["yard"]}, {"machine": "def 10.0.0.2", "cameras": ["gate"]}]
+    status = {"cameras": ["gate", "yard"], "inside": "", "shards": shards}
+    monkeypatch.setattr(control, "ask", lambda *asked, **how: status)
+    monkeypatch.setattr(control, "find", lambda fleet: tmp_path)
+    monkeypatch.setattr(taking, "snapshot", nothing)
+    with pytest.raises(PageError, match=r"no picture for 3 s; it is on def 10\.0\.0\.2$"):
+        snapshot("gate", tmp_path / "gate.jpg")
 
 
 def test_clip_of_a_camera_of_another_machine_is_written_here(

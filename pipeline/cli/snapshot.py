@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -33,9 +33,18 @@ def snapshot(
     status = ask({"command": "status"}, fleet, timeout_s=STATUS_S)
     if name not in status["cameras"]:
         raise PageError(f"the fleet has no camera “{name}”; there is {', '.join(status['cameras'][:20])}")
-    jpeg = take(find(fleet), status["inside"], name, boxes=boxes)
+    try:
+        jpeg = take(find(fleet), status["inside"], name, boxes=boxes)
+    except PageError as error:
+        raise PageError(f"{error}{_where(status, name)}") from None
     try:
         out.write_bytes(jpeg)
     except OSError as error:
         raise PageError(f"{out} cannot be written: {error.strerror}") from None
     typer.echo(f"{out}: {len(jpeg) / 1000:.0f} kB")
+
+
+def _where(status: dict[str, Any], name: str) -> str:
+    """On which machine a camera is; empty of a fleet on a single one."""
+    machines = " and ".join(shard["machine"] for shard in status["shards"] if name in shard["cameras"])
+    return f"; it is on {machines}" if machines else ""
