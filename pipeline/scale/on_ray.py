@@ -29,6 +29,8 @@ HEAD_OPTIONS = {
 that is cut off says nothing, and has three times ten seconds."""
 WORDS = "ray://"
 _AUTO = "ray"
+_ON_THE_HEAD = {"node:__internal_head__": 0.001}
+"""What is there holds no machine that could be given back, and does not go with one that dies."""
 _CALLS_AT_ONCE = 16
 """Of a shard: one that loads a model, and clips that are cut, hold up nothing else."""
 _QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DEDUP_LOGS": "0"}
@@ -192,11 +194,7 @@ class RayCluster:
 
     @_answers()
     def mark(self) -> RayActor:
-        """The mark of this fleet, made on the front's machine, or on the head where that is none of the cluster's."""
-        import ray
-        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-        here: str = ray.get_runtime_context().get_node_id()
+        """The mark of this fleet, made where there is none."""
         handle = self._mark.options(
             name=called(self._fleet, MARK),
             namespace=NAMESPACE,
@@ -205,7 +203,7 @@ class RayCluster:
             num_cpus=0,
             max_restarts=0,
             max_concurrency=_CALLS_AT_ONCE,
-            scheduling_strategy=NodeAffinitySchedulingStrategy(here, soft=True),
+            resources=_ON_THE_HEAD,
         ).remote(self._fleet)
         return RayActor(handle)
 
