@@ -1,6 +1,12 @@
-"""A worker's results, on their way to the publisher, which hands them to whoever subscribes (`pipeline.relay`)."""
+"""A worker's results, on their way to the publisher, which hands them to whoever subscribes (`pipeline.relay`).
+
+What leaves in one turn of the worker goes as one parcel: handing something over to ZeroMQ, and waking whoever waits
+for it, costs as much as making a message.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import msgspec
 import structlog
@@ -15,8 +21,8 @@ FAREWELL_MS = 200
 """How long the last messages may take to reach the publisher."""
 RECONNECT_MS = 20
 """How soon a publisher that was started again is found."""
-INBOX_QUEUE = 10_000
-"""Messages that wait while there is no publisher: ten seconds of sixty cameras, 30 MB."""
+INBOX_QUEUE = 2_500
+"""Parcels that wait while there is no publisher: ten seconds of sixty cameras, 30 MB."""
 QUEUE_TOPIC = b"queue"
 """Not for subscribers: the body says how many messages the publisher keeps for each of them."""
 ROSTER_TOPIC = b"roster"
@@ -55,6 +61,29 @@ class LanesInUse(msgspec.Struct, frozen=True, kw_only=True):
     busy: float
 
 
+class Letter(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One message in a parcel.
+
+    Attributes:
+        topic: What subscribers subscribe to.
+        body: The message, encoded.
+        receipt: What the publisher notes in the camera's ledger; empty for nothing.
+    """
+
+    topic: bytes
+    body: bytes
+    receipt: bytes = b""
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(list[Letter])
+
+
+def open_parcel(parcel: bytes) -> list[Letter]:
+    """What a `Publisher` has sent at once, in order."""
+    return _decoder.decode(parcel)
+
+
 class Publisher:
     """One PUSH socket: nothing is lost while the publisher is started again. Not thread-safe."""
 
@@ -66,29 +95,29 @@ class Publisher:
         self._socket.connect(inbox)
         self._full = False
 
-    def publish(self, message: Message) -> None:
-        """Hand the message on; never blocks."""
-        self._send(message.topic, encode(message), _receipt(message) if isinstance(message, FrameResult) else b"")
+    def publish(self, *messages: Message) -> None:
+        """Hand messages on, in this order; never blocks."""
+        self._send([Letter(message.topic, encode(message), _receipt(message)) for message in messages])
 
     def resize(self, queue: int) -> None:
         """The publisher is to keep so many messages for each subscriber from now on."""
-        self._send(QUEUE_TOPIC, b"%d" % queue, b"")
+        self._send([Letter(QUEUE_TOPIC, b"%d" % queue)])
 
     def tell(self, roster: Roster) -> None:
         """Say who belongs to the fleet."""
-        self._send(ROSTER_TOPIC, msgspec.msgpack.encode(roster), b"")
+        self._send([Letter(ROSTER_TOPIC, _encoder.encode(roster))])
 
     def tell_lanes(self, use: LanesInUse) -> None:
         """Say how much of the detector is used."""
-        self._send(LANES_TOPIC, msgspec.msgpack.encode(use), b"")
+        self._send([Letter(LANES_TOPIC, _encoder.encode(use))])
 
     def close(self) -> None:
         """Leave; messages that are still queued have a moment to go out."""
         self._socket.close(linger=FAREWELL_MS)
 
-    def _send(self, topic: bytes, body: bytes, receipt: bytes) -> None:
+    def _send(self, letters: Sequence[Letter]) -> None:
         try:
-            self._socket.send_multipart([topic, body, receipt], zmq.NOBLOCK, copy=True)
+            self._socket.send(_encoder.encode(letters), zmq.NOBLOCK, copy=True)
             self._full = False
         except zmq.Again:
             if not self._full:
@@ -96,5 +125,8 @@ class Publisher:
             self._full = True
 
 
-def _receipt(result: FrameResult) -> bytes:
-    return ledger.receipt(result.session, first_frame_of(result.session_id) + result.frame_id)
+def _receipt(message: Message) -> bytes:
+    """What is noted of a frame; nothing of others."""
+    if not isinstance(message, FrameResult):
+        return b""
+    return ledger.receipt(message.session, first_frame_of(message.session_id) + message.frame_id)

@@ -77,6 +77,16 @@ def test_the_publisher_notes_what_it_has_received_of_every_camera(tmp_path: Path
     publisher.close()
 
 
+def test_the_publisher_notes_the_last_frame_of_each_camera_in_a_parcel(
+    tmp_path: Path, inbox: str, within: Callable
+) -> None:
+    ledgers = {camera_id: FileLedger(tmp_path / camera_id) for camera_id in ("gate", "yard")}
+    publisher = Publisher(inbox)
+    publisher.publish(*(frame(name, session=SESSION, frame_id=number) for number in range(5) for name in ledgers))
+    wait_until(within, lambda: [ledger.next_frame(SESSION) for ledger in ledgers.values()] == [5, 5])
+    publisher.close()
+
+
 def test_the_publisher_notes_frames_by_the_cameras_count_where_a_second_worker_counts_anew(
     tmp_path: Path, inbox: str, within: Callable
 ) -> None:

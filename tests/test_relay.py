@@ -83,6 +83,19 @@ def test_newcomer_gets_the_newest_frame_and_state_of_each_camera_though_nothing_
     assert heard["FrameResult", "gate"].frame_id == heard["FrameResult", "yard"].frame_id == 2
 
 
+def test_messages_of_one_turn_go_in_one_parcel_and_arrive_each_in_order(publisher: Running):
+    with Subscriber(publisher.relay.endpoint, timeout_s=DEADLINE_S) as results:
+        publisher.worker.publish(frame("gate", 0))
+        assert results.receive().frame_id == 0
+        publisher.worker.publish(frame("gate", 1), frame("yard", 7), STATE, frame("gate", 2))
+        heard = numbered(results, 3)
+    assert [(one.camera_id, one.frame_id, one.number) for one in heard] == [
+        ("gate", 1, 2),
+        ("yard", 7, 1),
+        ("gate", 2, 3),
+    ]
+
+
 def test_repeat_for_a_newcomer_is_left_out_by_those_who_know_it(publisher: Running):
     with Subscriber(publisher.relay.endpoint, timeout_s=DEADLINE_S) as known:
         publisher.worker.publish(frame("gate", 0))

@@ -28,7 +28,9 @@ from pipeline.publish import (
     QUEUE_TOPIC,
     ROSTER_TOPIC,
     LanesInUse,
+    Letter,
     Roster,
+    open_parcel,
 )
 from pipeline.relay.audience import Audience
 from pipeline.relay.doors import Doors, RelayReady
@@ -42,8 +44,8 @@ REFUSED = 2
 COME_BACK_MS = 250
 """Subscribers that lost their connection are back within 0.2 s (ZeroMQ's RECONNECT_IVL). Until then messages wait."""
 TURN_MS = 250
-MOST_AT_ONCE = 1000
-"""Messages that are handed on before the heart beats again."""
+MOST_AT_ONCE = 300
+"""Parcels that are handed on before the heart beats again."""
 QUIET_MS = 20
 """When it ends: no message for so long means that the workers, which ended before, have said all."""
 
@@ -216,27 +218,32 @@ class Relay:
         received: dict[bytes, bytes] = {}
         for _ in range(MOST_AT_ONCE):
             try:
-                topic, body, receipt = self._inbox.recv_multipart(zmq.NOBLOCK)
+                parcel = self._inbox.recv(zmq.NOBLOCK)
             except zmq.Again:
                 break
-            if topic == QUEUE_TOPIC:
-                for outlet in (self._doors.public, *self._doors.limited.values()):
-                    outlet.resize(int(body))
-            elif topic == ROSTER_TOPIC:
-                roster = msgspec.msgpack.decode(body, type=Roster)
-                for audience in self._audiences:
-                    audience.know(roster)
-            elif topic == LANES_TOPIC:
-                use = msgspec.msgpack.decode(body, type=LanesInUse)
-                for audience in self._audiences:
-                    audience.use(use, self._now_s())
-            else:
-                for audience in self._audiences:
-                    audience.publish(topic, body, self._now_s())
-                if receipt:
-                    received[topic] = receipt
+            for letter in open_parcel(parcel):
+                self._take(letter)
+                if letter.receipt:
+                    received[letter.topic] = letter.receipt
         for topic, receipt in received.items():
             ledger.note(self._ledgers / camera_of(topic), receipt)
+
+    def _take(self, letter: Letter) -> None:
+        """Publish a message, or do what is said to the publisher itself."""
+        if letter.topic == QUEUE_TOPIC:
+            for outlet in (self._doors.public, *self._doors.limited.values()):
+                outlet.resize(int(letter.body))
+        elif letter.topic == ROSTER_TOPIC:
+            roster = msgspec.msgpack.decode(letter.body, type=Roster)
+            for audience in self._audiences:
+                audience.know(roster)
+        elif letter.topic == LANES_TOPIC:
+            use = msgspec.msgpack.decode(letter.body, type=LanesInUse)
+            for audience in self._audiences:
+                audience.use(use, self._now_s())
+        else:
+            for audience in self._audiences:
+                audience.publish(letter.topic, letter.body, self._now_s())
 
     def _tell(self) -> None:
         """Once a second: how the fleet is."""

@@ -241,8 +241,8 @@ class Worker:
     def _send(self) -> None:
         """Everything that the core has to say."""
         outbox = self._core.outbox
-        for message in outbox.messages:
-            self._publisher.publish(message)
+        if outbox.messages:
+            self._publisher.publish(*outbox.messages)
         for name, reply in outbox.replies:
             self._link.send(name, reply)
         outbox.messages.clear()
