@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -63,57 +64,98 @@ class Detections:
 
 @dataclass(frozen=True, slots=True)
 class Tracks:
-    """N tracked objects on one frame.
+    """N tracked objects on one frame, or on several, one behind the other.
+
+    What is known lies in two tables, a column an object: so taking some and joining many costs two copies and not nine.
 
     Attributes:
-        track_id: (N,) int64, from 1, never used again within a (camera, session).
-        xyxy: (N, 4) float32, source-frame pixels, clipped to the picture.
-        score: (N,) float32 in 0..1, of the last detection.
-        class_id: (N,) int32.
-        origin: (N,) uint8 of `Origin`.
-        since_detected_s: (N,) float32, seconds since the object was last detected; 0 where it was in this frame.
-        uncertainty_px: (N,) float32, one standard deviation of the box centre by the filter.
-        velocity_px_s: (N, 4) float32, how fast each edge of `xyxy` moves, px/s, by the filter.
-        uncertainty_px_s: (N,) float32, one standard deviation of that.
+        names: (3, N) int64: `track_id`, `class_id`, `origin`.
+        figures: (12, N) float32: `xyxy`, `score`, `since_detected_s`, `uncertainty_px`, `uncertainty_px_s`,
+            `velocity_px_s`.
     """
 
-    track_id: NDArray[np.int64]
-    xyxy: Boxes
-    score: NDArray[np.float32]
-    class_id: NDArray[np.int32]
-    origin: NDArray[np.uint8]
-    since_detected_s: NDArray[np.float32]
-    uncertainty_px: NDArray[np.float32]
-    velocity_px_s: Boxes
-    uncertainty_px_s: NDArray[np.float32]
+    names: NDArray[np.int64]
+    figures: NDArray[np.float32]
 
     def __len__(self) -> int:
-        return len(self.track_id)
+        return self.names.shape[1]
 
-    def __getitem__(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> Tracks:
-        return Tracks(
-            self.track_id[rows],
-            self.xyxy[rows],
-            self.score[rows],
-            self.class_id[rows],
-            self.origin[rows],
-            self.since_detected_s[rows],
-            self.uncertainty_px[rows],
-            self.velocity_px_s[rows],
-            self.uncertainty_px_s[rows],
-        )
+    def __getitem__(self, columns: NDArray[np.bool_] | NDArray[np.intp] | slice) -> Tracks:
+        return Tracks(self.names[:, columns], self.figures[:, columns])
+
+    @property
+    def track_id(self) -> NDArray[np.int64]:
+        """(N,) int64, from 1, never used again within a (camera, session)."""
+        return self.names[0]
+
+    @property
+    def class_id(self) -> NDArray[np.int64]:
+        """(N,) int64, index into the model's class names."""
+        return self.names[1]
+
+    @property
+    def origin(self) -> NDArray[np.int64]:
+        """(N,) int64 of `Origin`."""
+        return self.names[2]
+
+    @property
+    def xyxy(self) -> Boxes:
+        """(N, 4) float32, source-frame pixels, clipped to the picture."""
+        return self.figures[:4].T
+
+    @property
+    def score(self) -> NDArray[np.float32]:
+        """(N,) float32 in 0..1, of the last detection."""
+        return self.figures[4]
+
+    @property
+    def since_detected_s(self) -> NDArray[np.float32]:
+        """(N,) float32, seconds since the object was last detected; 0 where it was in this frame."""
+        return self.figures[5]
+
+    @property
+    def uncertainty_px(self) -> NDArray[np.float32]:
+        """(N,) float32, one standard deviation of the box centre by the filter."""
+        return self.figures[6]
+
+    @property
+    def uncertainty_px_s(self) -> NDArray[np.float32]:
+        """(N,) float32, one standard deviation of its velocity."""
+        return self.figures[7]
+
+    @property
+    def velocity_px_s(self) -> Boxes:
+        """(N, 4) float32, how fast each edge of `xyxy` moves, px/s, by the filter."""
+        return self.figures[8:].T
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        track_id: NDArray[np.integer],
+        xyxy: Boxes,
+        score: NDArray[np.floating],
+        class_id: NDArray[np.integer],
+        origin: NDArray[np.integer],
+        since_detected_s: NDArray[np.floating],
+        uncertainty_px: NDArray[np.floating],
+        velocity_px_s: Boxes,
+        uncertainty_px_s: NDArray[np.floating],
+    ) -> Tracks:
+        """Of one array a property; copies."""
+        names = np.array([track_id, class_id, origin], np.int64)
+        rows = [*np.asarray(xyxy).T, score, since_detected_s, uncertainty_px, uncertainty_px_s, *velocity_px_s.T]
+        return cls(names, np.array(rows, np.float32))
+
+    @classmethod
+    def together(cls, some: Sequence[Tracks]) -> Tracks:
+        """The objects of all of them, one behind the other; at least one is needed."""
+        if len(some) == 1:
+            return some[0]
+        names, figures = [one.names for one in some], [one.figures for one in some]
+        return cls(np.concatenate(names, axis=1), np.concatenate(figures, axis=1))
 
     @classmethod
     def empty(cls) -> Tracks:
         """No objects."""
-        return cls(
-            np.zeros(0, np.int64),
-            np.zeros((0, 4), np.float32),
-            np.zeros(0, np.float32),
-            np.zeros(0, np.int32),
-            np.zeros(0, np.uint8),
-            np.zeros(0, np.float32),
-            np.zeros(0, np.float32),
-            np.zeros((0, 4), np.float32),
-            np.zeros(0, np.float32),
-        )
+        return cls(np.zeros((3, 0), np.int64), np.zeros((12, 0), np.float32))

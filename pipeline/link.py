@@ -300,11 +300,7 @@ class WorkerLink:
 
         What is no message is passed over, and its sender named once.
         """
-        while True:
-            try:
-                parts = self.socket.recv_multipart(zmq.NOBLOCK)
-            except zmq.Again:
-                return None
+        while (parts := self._receive()) is not None:
             try:
                 name, message = to_worker(*parts)
             except WireError as error:
@@ -313,6 +309,7 @@ class WorkerLink:
             if not isinstance(message, Ping):
                 return name, message
             self.send(name, Pong(message.number))
+        return None
 
     def send(self, name: str, message: FromWorker | Pong) -> None:
         """Tell a camera or the supervisor; without effect on one that is not connected."""
@@ -321,6 +318,16 @@ class WorkerLink:
     def close(self) -> None:
         """Leave; unsent messages are dropped."""
         self.socket.close(linger=0)
+
+    def _receive(self) -> list[bytes] | None:
+        """The parts of a message, as `recv_multipart` has them, which asks for more after each: that costs as much."""
+        try:
+            parts = [self.socket.recv(zmq.NOBLOCK), self.socket.recv(zmq.NOBLOCK)]
+        except zmq.Again:
+            return None
+        if self.socket.getsockopt(zmq.RCVMORE):
+            parts += self.socket.recv_multipart(zmq.NOBLOCK)
+        return parts
 
     def _tell_once(self, sender: bytes, error: WireError) -> None:
         if sender not in self._told and len(self._told) < MOST_TOLD:

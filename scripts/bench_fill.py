@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import fields
 
 import numpy as np
 from footage import data_folder
@@ -61,15 +60,11 @@ def scored(sequences: list[Sequence], stride: int) -> dict[str, float]:
 
 def _placed(predicted: Tracks, between: Tracks) -> Tracks:
     known = np.isin(predicted.track_id, between.track_id)
-    return _both(predicted[~known], between[np.isin(between.track_id, predicted.track_id)])
+    return Tracks.together([predicted[~known], between[np.isin(between.track_id, predicted.track_id)]])
 
 
 def _there(predicted: Tracks, between: Tracks) -> Tracks:
-    return _both(predicted, between[~np.isin(between.track_id, predicted.track_id)])
-
-
-def _both(some: Tracks, others: Tracks) -> Tracks:
-    return Tracks(*(np.concatenate([getattr(some, one.name), getattr(others, one.name)]) for one in fields(Tracks)))
+    return Tracks.together([predicted, between[~np.isin(between.track_id, predicted.track_id)]])
 
 
 if __name__ == "__main__":

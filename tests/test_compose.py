@@ -8,7 +8,7 @@ from pipeline.geometry import Letterbox
 from pipeline.link import Tick
 from pipeline.track.fill import Filled, FillMode, filling
 from pipeline.track.tracker import Tracker, TrackerConfig
-from pipeline.worker.compose import Composer
+from pipeline.worker.compose import Composer, Leaving, compose
 from pipeline.worker.stream import FillReason, Frame, SessionStart, Stream
 
 WH = (640, 360)
@@ -26,7 +26,8 @@ def composed(*, job: bool, done: bool, reason: FillReason | None):
             stream.finish(frame.job, Detections.empty(), DONE_MS * NS_PER_MS)
     origin = Origin.DETECTED if done else Origin.PREDICTED
     composer = Composer("town", "gate", ("person",), VirtualClock(start_s=NOW_MS / 1000))
-    return composer.compose(Filled(frame, Tracks.empty(), origin), stream, stride=3)
+    [result] = compose([Leaving(composer, stream, Filled(frame, Tracks.empty(), origin), stride=3)])
+    return result
 
 
 @pytest.mark.parametrize(

@@ -59,9 +59,20 @@ def as_tracks(sequence: Sequence, swap_from: int = FRAMES) -> list[Tracks]:
         if frame >= swap_from:
             ids = np.array([{1: 2, 2: 1}.get(i, i) for i in ids.tolist()], np.int64)
         xyxy = np.concatenate([truth.ltwh[:, :2], truth.ltwh[:, :2] + truth.ltwh[:, 2:]], axis=1).astype(np.float32)
-        count, zeros = len(ids), np.zeros(len(ids), np.float32)
-        origin = np.full(count, Origin.DETECTED, np.uint8)
-        answers.append(Tracks(ids, xyxy, zeros + 0.9, np.zeros(count, np.int32), origin, zeros, zeros, xyxy * 0, zeros))
+        zeros = np.zeros(len(ids), np.float32)
+        answers.append(
+            Tracks.of(
+                track_id=ids,
+                xyxy=xyxy,
+                score=zeros + 0.9,
+                class_id=np.zeros(len(ids), np.int32),
+                origin=np.full(len(ids), Origin.DETECTED, np.uint8),
+                since_detected_s=zeros,
+                uncertainty_px=zeros,
+                velocity_px_s=xyxy * 0,
+                uncertainty_px_s=zeros,
+            )
+        )
     return answers
 
 

@@ -14,7 +14,7 @@ BOX = (100.0, 100.0, 140.0, 200.0)
 
 def tracks(boxes: dict[int, tuple[float, float, float, float]], since_s: float = 0.0) -> Tracks:
     count = len(boxes)
-    return Tracks(
+    return Tracks.of(
         track_id=np.array(list(boxes), np.int64),
         xyxy=np.array(list(boxes.values()), np.float32).reshape(-1, 4),
         score=np.ones(count, np.float32),

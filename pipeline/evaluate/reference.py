@@ -59,7 +59,7 @@ class ReferenceTracker:
         found = _Results(detections.xyxy, detections.score, detections.class_id)
         rows = np.asarray(self._tracker.update(found), np.float32).reshape(-1, 8)
         count = len(rows)
-        return Tracks(
+        return Tracks.of(
             track_id=rows[:, 4].astype(np.int64),
             xyxy=rows[:, :4].copy(),
             score=rows[:, 5].copy(),

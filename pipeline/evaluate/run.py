@@ -112,7 +112,7 @@ def published_tracks(ground: GroundTruth, results: list[FrameResult]) -> list[Tr
 def as_tracks(published: Sequence[TrackedBox], numbers: Mapping[str, int]) -> Tracks:
     """The boxes whose class has a number, with that as `class_id`."""
     boxes = [box for box in published if box.class_name in numbers]
-    return Tracks(
+    return Tracks.of(
         track_id=np.array([box.track_id for box in boxes], np.int64),
         xyxy=np.array([box.xyxy for box in boxes], np.float32).reshape(-1, 4),
         score=np.array([box.score for box in boxes], np.float32),

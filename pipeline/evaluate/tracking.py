@@ -98,7 +98,7 @@ def track_reference(sequence: Sequence, setup: Setup) -> Tracked:
 
 def _between(last: Tracks, after: Tracks, share: float) -> Tracks:
     _, a, b = np.intersect1d(last.track_id, after.track_id, return_indices=True)
-    return Tracks(
+    return Tracks.of(
         track_id=last.track_id[a],
         xyxy=((1 - share) * last.xyxy[a] + share * after.xyxy[b]).astype(np.float32),
         score=last.score[a],

@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Generic, Protocol, TypeVar
 
 from pipeline.detections import Detections, Origin, Tracks
+from pipeline.track.outlook import Ahead, foreseen
 from pipeline.track.tracker import Tracker
 
 F = TypeVar("F")
@@ -32,15 +33,20 @@ class Filled(Generic[F]):
 
     Attributes:
         frame: Which.
-        tracks: Its boxes.
+        shown: Its boxes, or where to find them: those of many frames are best worked out together.
         origin: The frame's: a detected frame may carry predicted boxes and stays DETECTED.
         unseen_s: Stream time since the newest detected frame before it that its boxes know of; infinite without one.
     """
 
     frame: F
-    tracks: Tracks
+    shown: Tracks | Ahead
     origin: Origin
     unseen_s: float = 0.0
+
+    @property
+    def tracks(self) -> Tracks:
+        """Its boxes."""
+        return foreseen([self.shown])[0] if isinstance(self.shown, Ahead) else self.shown
 
 
 class Filling(Protocol[F]):
@@ -121,7 +127,7 @@ class Prompt(Generic[F]):
     def skipped(self, frame: F, at_s: float, now_s: float) -> list[Filled[F]]:
         """The frame itself."""
         if self._predicts and self._seen.stands_behind(at_s):
-            return [Filled(frame, self._tracker.predict(at_s), Origin.PREDICTED, self._seen.unseen_s(at_s))]
+            return [Filled(frame, self._tracker.ahead(at_s), Origin.PREDICTED, self._seen.unseen_s(at_s))]
         return [Filled(frame, Tracks.empty(), Origin.SKIPPED, self._seen.unseen_s(at_s))]
 
     def learn(self, detections: Detections, at_s: float) -> None:
@@ -213,4 +219,4 @@ class Interpolating(Generic[F]):
         if not self._seen.stands_behind(held.at_s):
             return Filled(held.frame, Tracks.empty(), Origin.SKIPPED, self._seen.unseen_s(held.at_s))
         unseen_s = self._seen.unseen_s(held.at_s)
-        return Filled(held.frame, self._tracker.predict(held.at_s), Origin.PREDICTED, unseen_s)
+        return Filled(held.frame, self._tracker.ahead(held.at_s), Origin.PREDICTED, unseen_s)

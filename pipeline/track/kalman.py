@@ -39,9 +39,9 @@ def measurement_var(height: Floats, score: NDArray[np.floating]) -> Floats:
 
 
 def first_covariance(height: Floats) -> Floats:
-    """(3, N) px², px²/s, px²/s²: position, mixed and velocity variance of a new track."""
+    """(3, N) px²/s, px², px²/s²: mixed, position and velocity variance of a new track."""
     out = np.zeros((3, len(height)))
-    out[0] = np.square(2 * MEASUREMENT_NOISE * height)
+    out[1] = np.square(2 * MEASUREMENT_NOISE * height)
     out[2] = np.square(FIRST_VELOCITY_STD * height)
     return out
 
@@ -54,29 +54,28 @@ def advance(covariance: Floats, height: Floats, elapsed_s: float) -> Floats:
     return out
 
 
-def position_var(covariance: Floats, height: Floats, elapsed_s: float) -> Floats:
-    """(N,) px²: the position's variance alone, `elapsed_s` ≥ 0 later."""
-    step, noise = _transition(elapsed_s)
-    out: Floats = step[0] @ covariance
-    out += noise[0] * (height * height)
-    return out
+def position_course(covariance: Floats, height: Floats) -> Floats:
+    """(4, N): how the position's variance, px², goes on from now: the factors of 1, t, t² and t³ for t seconds."""
+    mixed, position, velocity = covariance
+    wander = height * height
+    return np.stack([position, 2.0 * mixed + POSITION_NOISE**2 * wander, velocity, (VELOCITY_NOISE**2 / 3.0) * wander])
 
 
 @lru_cache(maxsize=64)
 def _transition(t: float) -> tuple[Floats, Floats]:
     """What becomes of a covariance in `t` seconds, (3, 3), and what is added for each squared px of height, (3, 1)."""
     wander = VELOCITY_NOISE**2 * t
-    step = np.array([[1.0, 2 * t, t * t], [0.0, 1.0, t], [0.0, 0.0, 1.0]])
-    return step, np.array([[POSITION_NOISE**2 * t + wander * t * t / 3], [wander * t / 2], [wander]])
+    step = np.array([[1.0, 0.0, t], [2 * t, 1.0, t * t], [0.0, 0.0, 1.0]])
+    return step, np.array([[wander * t / 2], [POSITION_NOISE**2 * t + wander * t * t / 3], [wander]])
 
 
 def correct(covariance: Floats, noise: Floats) -> tuple[Floats, Floats]:
     """What a surprise of 1 px changes: (N,) px and (N,) px/s; `covariance` is made that after the measurement."""
-    var, cov, velocity_var = covariance
-    total = var + noise
-    gain, velocity_gain = var / total, cov / total
-    velocity_var -= velocity_gain * cov
+    mixed, position, velocity = covariance
+    total = position + noise
+    gain, velocity_gain = position / total, mixed / total
+    velocity -= velocity_gain * mixed
     rest = noise / total
-    var *= rest
-    cov *= rest
+    position *= rest
+    mixed *= rest
     return gain, velocity_gain

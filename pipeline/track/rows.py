@@ -15,10 +15,13 @@ Floats = NDArray[np.float64]
 LARGEST_VOTE = 5.0
 """Summed score that a class can gather: after that many clear detections of another one the track changes."""
 
-_MEAN, _VELOCITY, _COVARIANCE = slice(0, 4), slice(4, 8), slice(8, 11)
-_SEEN, _BEFORE = slice(11, 16), slice(16, 21)
-_NOW = slice(21, 25)
-_SCORE, _VOTE, _SURE, _LINES = 25, 26, 27, 28
+# The first twelve lines lie as in `Tracks.figures`, so that these are one copy.
+_NOW, _SCORE, _COVARIANCE, _VELOCITY, _MEAN = slice(0, 4), 4, slice(5, 8), slice(8, 12), slice(12, 16)
+_SEEN, _SEEN_BOX, _SEEN_AT = slice(16, 21), slice(16, 20), 20
+_BEFORE, _BEFORE_BOX, _BEFORE_AT = slice(21, 26), slice(21, 25), 25
+_VOTE, _SURE, _LINES = 26, 27, 28
+_SHOWN = slice(0, 12)
+_SINCE, _STANDARD_DEVIATIONS = 5, slice(6, 8)
 
 
 @dataclass(slots=True)
@@ -30,33 +33,28 @@ class Rows:
 
     Attributes:
         table: (28, N) float64.
-        track_id: (N,) int64.
-        class_id: (N,) int32.
+        names: (2, N) int64: track and class.
         confirmed: (N,) bool, seen more than once.
         ended: (N,) bool, kept for one more interpolation.
     """
 
     table: Floats
-    track_id: NDArray[np.int64]
-    class_id: NDArray[np.int32]
+    names: NDArray[np.int64]
     confirmed: NDArray[np.bool_]
     ended: NDArray[np.bool_]
 
     def __len__(self) -> int:
-        return len(self.track_id)
+        return self.table.shape[1]
 
     def __getitem__(self, which: NDArray[np.bool_]) -> Rows:
         """A copy of some."""
-        return Rows(
-            self.table[:, which], self.track_id[which], self.class_id[which], self.confirmed[which], self.ended[which]
-        )
+        return Rows(self.table[:, which], self.names[:, which], self.confirmed[which], self.ended[which])
 
     def __add__(self, other: Rows) -> Rows:
         """A copy of both."""
         return Rows(
             np.concatenate([self.table, other.table], axis=1),
-            np.concatenate([self.track_id, other.track_id]),
-            np.concatenate([self.class_id, other.class_id]),
+            np.concatenate([self.names, other.names], axis=1),
             np.concatenate([self.confirmed, other.confirmed]),
             np.concatenate([self.ended, other.ended]),
         )
@@ -66,13 +64,18 @@ class Rows:
         """A track a detection, with ids from `first_id`; `velocity_xy` is (2, 1) or (2, N) px/s."""
         count = len(found)
         table = np.zeros((_LINES, count))
-        table[_SEEN][:4] = table[_BEFORE][:4] = table[_NOW] = table[_MEAN] = found.xyxy.T
-        table[_SEEN][4] = table[_BEFORE][4] = at_s
+        table[_SEEN_BOX] = table[_BEFORE_BOX] = table[_NOW] = table[_MEAN] = found.xyxy.T
+        table[_SEEN_AT] = table[_BEFORE_AT] = at_s
         table[_VELOCITY] = np.concatenate([velocity_xy, velocity_xy])
         table[_COVARIANCE] = kalman.first_covariance(_height(table[_MEAN]))
         table[_SCORE] = table[_VOTE] = found.score
-        ids = np.arange(first_id, first_id + count, dtype=np.int64)
-        return cls(table, ids, found.class_id.copy(), np.zeros(count, np.bool_), np.zeros(count, np.bool_))
+        names = np.array([np.arange(first_id, first_id + count), found.class_id], np.int64)
+        return cls(table, names, np.zeros(count, np.bool_), np.zeros(count, np.bool_))
+
+    @property
+    def class_id(self) -> NDArray[np.int64]:
+        """(N,): the class that most of its detections were of."""
+        return self.names[1]
 
     @property
     def mean(self) -> Floats:
@@ -92,23 +95,23 @@ class Rows:
     @property
     def seen(self) -> Floats:
         """(4, N): the last detected box, xyxy px."""
-        return self.table[_SEEN][:4]
+        return self.table[_SEEN_BOX]
 
     @property
     def seen_at(self) -> Floats:
         """(N,): when it was, s."""
-        line: Floats = self.table[_SEEN][4]
+        line: Floats = self.table[_SEEN_AT]
         return line
 
     @property
     def before(self) -> Floats:
         """(4, N): the last but one detected box, xyxy px; the same for a new track."""
-        return self.table[_BEFORE][:4]
+        return self.table[_BEFORE_BOX]
 
     @property
     def before_at(self) -> Floats:
         """(N,): when it was, s."""
-        line: Floats = self.table[_BEFORE][4]
+        line: Floats = self.table[_BEFORE_AT]
         return line
 
     @property
@@ -117,16 +120,18 @@ class Rows:
         return self.table[_NOW]
 
     @property
-    def score(self) -> Floats:
-        """(N,): of the last detection."""
-        line: Floats = self.table[_SCORE]
-        return line
-
-    @property
     def shown(self) -> NDArray[np.bool_]:
         """(N,): what has boxes: seen more than once, or sure to be there."""
         shown: NDArray[np.bool_] = self.confirmed | (self.table[_SURE] > 0)
         return shown
+
+    def figures(self, since_s: Floats) -> NDArray[np.float32]:
+        """(12, N): as `Tracks` has them, of the last update; `since_s` is (N,), how long ago each was detected."""
+        figures = self.table[_SHOWN].astype(np.float32)
+        figures[_SINCE] = since_s
+        deviations = figures[_STANDARD_DEVIATIONS]
+        np.sqrt(deviations, out=deviations)
+        return figures
 
     def be_sure(self, which: NDArray[np.bool_]) -> None:
         """(N,): these have boxes although they were seen only once."""
@@ -153,8 +158,8 @@ class Rows:
         table[_BEFORE] = table[_SEEN]
         box = table[_NOW]
         box[:] = found.xyxy.T
-        table[_SEEN][:4] = box
-        table[_SEEN][4] = at_s
+        table[_SEEN_BOX] = box
+        table[_SEEN_AT] = at_s
         noise = kalman.measurement_var(_height(box), found.score)
         mean, velocity = table[_MEAN], table[_VELOCITY]
         surprise = box - mean
@@ -168,12 +173,12 @@ class Rows:
     def _vote(self, index: NDArray[np.intp], table: Floats, found: Detections) -> None:
         """A track changes its class only when another one has gathered more score."""
         table[_SCORE] = found.score
-        other = self.class_id[index] != found.class_id
-        vote = table[_VOTE]
+        class_id, vote = self.class_id, table[_VOTE]
+        other = class_id[index] != found.class_id
         if other.any():
             vote += np.where(other, -found.score, found.score)
             changed = vote < 0
-            self.class_id[index[changed]] = found.class_id[changed]
+            class_id[index[changed]] = found.class_id[changed]
             np.abs(vote, out=vote)
         else:
             vote += found.score

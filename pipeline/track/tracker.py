@@ -24,15 +24,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.detections import Detections, Origin, Tracks
-from pipeline.geometry import clip, iou_matrix
+from pipeline.geometry import iou_matrix
 from pipeline.track.association import LEAST_SHIFT_PAIRS, assign, common_shift
-from pipeline.track.outlook import Outlook
+from pipeline.track.outlook import Ahead, Outlook, foreseen
 from pipeline.track.rows import Floats, Rows
 
 SHIFT_TO_VELOCITY = 0.5
@@ -89,6 +88,7 @@ class Tracker:
         self._config = config
         self._picture_wh = picture_wh
         self._limits = np.array(picture_wh, np.float32)
+        self._edges = np.array([[*picture_wh, *picture_wh]], np.float32).T
         self._rows = Rows.born(Detections.empty(), 0.0, 1, np.zeros((2, 1)))
         self._at_s: float | None = None
         self._next_id = 1
@@ -119,13 +119,18 @@ class Tracker:
 
     def predict(self, at_s: float) -> Tracks:
         """Objects on a frame captured at `at_s` ≥ the last `update`, on which the detector did not run."""
+        found = self.ahead(at_s)
+        return foreseen([found])[0] if isinstance(found, Ahead) else found
+
+    def ahead(self, at_s: float) -> Ahead | Tracks:
+        """As `predict`, but for what is to be worked out together with the frames of other cameras (`foreseen`)."""
         if self._at_s is None:
             return Tracks.empty()
         if at_s <= self._at_s:
             return self._now()
         if self._outlook is None:
             self._outlook = self._look_ahead(self._at_s)
-        return self._outlook.at(at_s)
+        return Ahead(self._outlook, at_s)
 
     @property
     def config(self) -> TrackerConfig:
@@ -163,7 +168,9 @@ class Tracker:
         velocity = np.where(follows, (rows.seen - rows.before) / span_s, rows.velocity)
         origin = np.where(exact, Origin.DETECTED, np.where(follows, Origin.INTERPOLATED, Origin.PREDICTED))
         keep = follows | exact | ((since_s <= self._longest_missed_s) & self._in_view(boxes) & ~rows.ended)
-        return self._packed(rows, boxes, velocity, origin, since_s)[keep]
+        figures = rows.figures(since_s)
+        figures[:4], figures[8:] = boxes, velocity
+        return self._tracks(rows, figures, origin)[keep]
 
     def compensate(self, affine: NDArray[np.float32]) -> None:
         """Take note of how the camera moved from the picture of the last `update` to that of the next one.
@@ -295,7 +302,7 @@ class Tracker:
         assert self._at_s is not None
         since_s = self._at_s - rows.seen_at
         keep = rows.shown & ~rows.ended & (since_s <= self._longest_missed_s)
-        tracks = self._packed(rows, rows.now, rows.velocity, since_s > 0, since_s)
+        tracks = self._tracks(rows, rows.figures(since_s), since_s > 0)
         return tracks if keep.all() else tracks[keep]
 
     def _look_ahead(self, at_s: float) -> Outlook:
@@ -305,16 +312,11 @@ class Tracker:
         until_s = rows.seen_at + limit_s + SAME_MOMENT_S
         return Outlook.of(rows, at_s, until_s, self._picture_wh, clip=self._config.clip)
 
-    def _packed(self, rows: Rows, boxes: Floats, velocity: Floats, origin: NDArray[Any], since_s: Floats) -> Tracks:
-        xyxy = boxes.T.astype(np.float32)
-        return Tracks(
-            track_id=rows.track_id.copy(),
-            xyxy=clip(xyxy, self._picture_wh) if self._config.clip else xyxy,
-            score=rows.score.astype(np.float32),
-            class_id=rows.class_id.copy(),
-            origin=origin.astype(np.uint8),
-            since_detected_s=since_s.astype(np.float32),
-            uncertainty_px=np.sqrt(rows.covariance[0]).astype(np.float32),
-            velocity_px_s=velocity.T.astype(np.float32),
-            uncertainty_px_s=np.sqrt(rows.covariance[2]).astype(np.float32),
-        )
+    def _tracks(self, rows: Rows, figures: NDArray[np.float32], origin: NDArray[np.integer]) -> Tracks:
+        """All rows; the boxes in `figures` are cut off at the picture's edges."""
+        names = np.empty((3, len(rows)), np.int64)
+        names[:2], names[2] = rows.names, origin
+        if self._config.clip:
+            boxes = figures[:4]
+            np.minimum(np.maximum(boxes, 0.0, out=boxes), self._edges, out=boxes)
+        return Tracks(names, figures)

@@ -20,8 +20,8 @@ from pipeline.track.drift import WatchedTracker
 from pipeline.track.fill import Filled, FillMode, filling
 from pipeline.track.loss import LossCurve
 from pipeline.track.tracker import Tracker, TrackerConfig
-from pipeline.wire import FrameResult, name_session
-from pipeline.worker.compose import Composer
+from pipeline.wire import name_session
+from pipeline.worker.compose import Composer, Leaving
 from pipeline.worker.lanes import Picture
 from pipeline.worker.patience import Patience, pace
 from pipeline.worker.stream import Frame, Job, Motion, SessionStart, Stream
@@ -142,13 +142,13 @@ class Channel:
             return None
         return self._tracker.loss.curve(FillMode(self.plan.fill), self.plan.max_delay_s)
 
-    def hear(self, tick: Tick, now_ns: int) -> tuple[bool, list[FrameResult]]:
+    def hear(self, tick: Tick, now_ns: int) -> tuple[bool, list[Leaving]]:
         """Note a decoded frame; a tick of another session ends the one before.
 
         Returns:
-            Whether the frame's picture waits in the slot, and the last messages of a session that ended here.
+            Whether the frame's picture waits in the slot, and the last frames of a session that ended here.
         """
-        ended: list[FrameResult] = []
+        ended: list[Leaving] = []
         if self._stream is None or self._stream.session != tick.session:
             ended = self.end(now_ns)
             self._stream = self._open(tick)
@@ -193,20 +193,20 @@ class Channel:
         self._stream.give_up(frame, "stale")
         return True
 
-    def leave(self, now_ns: int) -> list[FrameResult]:
-        """Messages of all frames that are settled, in order."""
-        return self._compose(self._stream, self._stream.leave(now_ns)) if self._stream else []
+    def leave(self, now_ns: int) -> list[Leaving]:
+        """All frames that are settled, in order."""
+        return self._leaving(self._stream, self._stream.leave(now_ns)) if self._stream else []
 
-    def end(self, now_ns: int) -> list[FrameResult]:
-        """Messages of all frames that have not left; the session is over."""
+    def end(self, now_ns: int) -> list[Leaving]:
+        """All frames that have not left; the session is over."""
         stream, self._stream, self._tracker = self._stream, None, None
         if stream is None:
             return []
-        results = self._compose(stream, stream.end(now_ns))
+        leaving = self._leaving(stream, stream.end(now_ns))
         self._ledger.hand_over(stream.session, self._following)
         if untold := stream.lost_last:
             log.warning("frames lost at the end of a session", camera_id=self.plan.camera_id, lost=untold)
-        return results
+        return leaving
 
     def due_s(self, of_fleet: Patience) -> float | None:
         """When this camera needs attention even if nothing happens, s of the monotonic clock."""
@@ -257,14 +257,12 @@ class Channel:
 
         return CameraMotion(tracker, source_width)
 
-    def _compose(self, stream: Stream, finished: list[Filled[Frame]]) -> list[FrameResult]:
-        results = []
+    def _leaving(self, stream: Stream, finished: list[Filled[Frame]]) -> list[Leaving]:
         for filled in finished:
-            results.append(self._composer.compose(filled, stream, self.admission.stride))
             if self._is_judged and self._tracker is not None:
                 self._tracker.loss.show(filled.origin, filled.unseen_s)
             self._following = filled.frame.tick.frame_id + 1
-        return results
+        return [Leaving(self._composer, stream, filled, self.admission.stride) for filled in finished]
 
 
 def tracker_config(plan: CameraPlan) -> TrackerConfig:

@@ -1,23 +1,25 @@
-"""A finished frame as the message that subscribers get."""
+"""Finished frames as the messages that subscribers get."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
-from pipeline.clock import NS_PER_MS, Clock
+from pipeline.clock import Clock
 from pipeline.detections import Origin, Tracks
 from pipeline.track.fill import Filled
+from pipeline.track.outlook import Ahead, foreseen
 from pipeline.wire import BoxOrigin, FrameOrigin, FrameResult, TrackedBox
 from pipeline.worker.stream import Frame, Stream
 
 _FRAME_ORIGINS: tuple[FrameOrigin, ...] = ("detected", "predicted", "interpolated", "skipped")
-_UNITS = np.array([10, 10, 10, 10, 1000, 10, 100], np.float64)
+_UNITS = np.array([[10, 10, 10, 10, 1000, 10, 100]], np.float64).T
 """What xyxy, score, milliseconds and uncertainty of a box are rounded to, as parts of one; velocities to whole px/s,
 which are a quarter as long on the wire."""
-_TO_UNITS = _UNITS * [1, 1, 1, 1, 1, 1000, 1]
+_TO_UNITS = _UNITS * [[1], [1], [1], [1], [1], [1000], [1]]
 """The same, with seconds to milliseconds."""
 _BOX_ORIGINS: tuple[BoxOrigin, ...] = ("detected", "predicted", "interpolated")
 
@@ -31,15 +33,17 @@ class Composer:
     class_names: Sequence[str]
     clock: Clock
 
-    def compose(self, filled: Filled[Frame], stream: Stream, stride: int) -> FrameResult:
-        """The message of a frame that leaves now; the stream's account is charged with it."""
-        frame, tick = filled.frame, filled.frame.tick
+    def compose(self, leaving: Leaving, boxes: tuple[TrackedBox, ...]) -> FrameResult:
+        """The message of a frame that leaves now; its stream's account is charged with it."""
+        filled, stream = leaving.filled, leaving.stream
+        frame, tick, account = filled.frame, filled.frame.tick, stream.account
         frame_id = tick.frame_id - stream.first_frame_id
-        stream.account.lose(frame.lost_before)
-        if filled.origin is Origin.DETECTED:
-            stream.account.detect()
+        detected = filled.origin is Origin.DETECTED
+        account.lose(frame.lost_before)
+        if detected:
+            account.detect()
         else:
-            stream.account.fill(frame.reason or "ended")
+            account.fill(frame.reason or "ended")
         now_ns = self.clock.monotonic_ns()
         return FrameResult(
             fleet=self.fleet,
@@ -54,14 +58,46 @@ class Composer:
             age_ms=_ms(now_ns - tick.captured_ns),
             frame_wh=tick.frame_wh,
             origin=_FRAME_ORIGINS[filled.origin],
-            filled_because=None if filled.origin is Origin.DETECTED else frame.reason,
+            filled_because=None if detected else frame.reason,
             detection_age_ms=None if stream.detected_ns is None else _ms(now_ns - stream.detected_ns),
-            stride=stride,
-            lost=stream.account.lost_since(),
-            counts=stream.account.counts(decoded=frame_id + 1),
+            stride=leaving.stride,
+            lost=account.lost_since(),
+            counts=account.counts(decoded=frame_id + 1),
             latency_ms=_latency_ms(frame, now_ns),
-            tracks=_boxes(filled.tracks, self.class_names),
+            tracks=boxes,
         )
+
+
+@dataclass(slots=True)
+class Leaving:
+    """A finished frame on its way out.
+
+    Attributes:
+        composer: Of its camera.
+        stream: Its session.
+        filled: The frame.
+        stride: Every how many frames one is wanted of its camera.
+    """
+
+    composer: Composer
+    stream: Stream
+    filled: Filled[Frame]
+    stride: int
+
+
+def compose(leaving: Sequence[Leaving]) -> list[FrameResult]:
+    """The messages of frames that leave now, in this order; boxes of all of them are worked out together."""
+    if not leaving:
+        return []
+    shown = _shown([frame.filled.shown for frame in leaving])
+    boxes = _boxes(shown, [frame.composer.class_names for frame in leaving])
+    return [frame.composer.compose(frame, found) for frame, found in zip(leaving, boxes, strict=True)]
+
+
+def _shown(frames: list[Tracks | Ahead]) -> list[Tracks]:
+    """The objects of each frame."""
+    found = iter(foreseen([frame for frame in frames if isinstance(frame, Ahead)]))
+    return [next(found) if isinstance(frame, Ahead) else frame for frame in frames]
 
 
 def _latency_ms(frame: Frame, now_ns: int) -> dict[str, float]:
@@ -71,49 +107,56 @@ def _latency_ms(frame: Frame, now_ns: int) -> dict[str, float]:
     slot. `slot`: until it was taken. `detect`: letterbox, inference, boxes. `publish`: waiting for the frames before
     it, tracking, filling. A frame that left without a detection has no `slot` and no `detect`.
     """
-    tick = frame.tick
-    stages = {"capture": tick.received_ns - tick.captured_ns, "decode": tick.decoded_ns - tick.received_ns}
-    if frame.job is None or not frame.job.done_ns:
-        return {name: _ms(ns) for name, ns in (stages | {"publish": now_ns - tick.decoded_ns}).items()}
-    stages["slot"] = frame.job.taken_ns - tick.decoded_ns
-    stages["detect"] = frame.job.done_ns - frame.job.taken_ns
-    stages["publish"] = now_ns - frame.job.done_ns
-    return {name: _ms(ns) for name, ns in stages.items()}
+    tick, job = frame.tick, frame.job
+    capture, decode = _ms(tick.received_ns - tick.captured_ns), _ms(tick.decoded_ns - tick.received_ns)
+    if job is None or not job.done_ns:
+        return {"capture": capture, "decode": decode, "publish": _ms(now_ns - tick.decoded_ns)}
+    return {
+        "capture": capture,
+        "decode": decode,
+        "slot": _ms(job.taken_ns - tick.decoded_ns),
+        "detect": _ms(job.done_ns - job.taken_ns),
+        "publish": _ms(now_ns - job.done_ns),
+    }
 
 
-def _boxes(tracks: Tracks, class_names: Sequence[str]) -> tuple[TrackedBox, ...]:
-    """One `TrackedBox` a row; rounded to what the figures are worth, which also keeps JSON readable."""
-    table = np.empty((len(tracks), 7))
-    table[:, :4] = tracks.xyxy
-    table[:, 4] = tracks.score
-    table[:, 5] = tracks.since_detected_s
-    table[:, 6] = tracks.uncertainty_px
-    table *= _TO_UNITS
-    figures = (np.rint(table) / _UNITS).tolist()
-    moves = np.rint(np.column_stack([tracks.velocity_px_s, tracks.uncertainty_px_s])).astype(np.int64).tolist()
-    words = zip(tracks.track_id.tolist(), tracks.class_id.tolist(), tracks.origin.tolist(), figures, moves, strict=True)
-    return tuple(
-        TrackedBox(
-            track_id=track_id,
-            class_id=class_id,
-            class_name=class_names[class_id],
-            score=score,
-            xyxy=(left, top, right, bottom),
-            origin=_BOX_ORIGINS[origin],
-            since_detected_ms=since_ms,
-            uncertainty_px=uncertainty_px,
-            velocity_px_s=(to_left, to_top, to_right, to_bottom),
-            uncertainty_px_s=uncertainty_px_s,
+def _boxes(shown: list[Tracks], class_names: list[Sequence[str]]) -> list[tuple[TrackedBox, ...]]:
+    """A `TrackedBox` for each object of each frame, rounded to what the figures are worth.
+
+    That also keeps JSON readable. `class_names` are those of each frame.
+    """
+    tracks = Tracks.together(shown)
+    figures = (np.rint(tracks.figures[:7] * _TO_UNITS) / _UNITS).T.tolist()
+    moves = np.rint(tracks.figures[7:].T).astype(np.int64).tolist()
+    rows = zip(*tracks.names.tolist(), figures, moves, strict=True)
+    return [
+        tuple(
+            [
+                TrackedBox(
+                    track_id=track_id,
+                    class_id=class_id,
+                    class_name=names[class_id],
+                    score=score,
+                    xyxy=(left, top, right, bottom),
+                    origin=_BOX_ORIGINS[origin],
+                    since_detected_ms=since_ms,
+                    uncertainty_px=uncertainty_px,
+                    velocity_px_s=(to_left, to_top, to_right, to_bottom),
+                    uncertainty_px_s=uncertainty_px_s,
+                )
+                for (
+                    track_id,
+                    class_id,
+                    origin,
+                    (left, top, right, bottom, score, since_ms, uncertainty_px),
+                    (uncertainty_px_s, to_left, to_top, to_right, to_bottom),
+                ) in islice(rows, len(one))
+            ]
         )
-        for (
-            track_id,
-            class_id,
-            origin,
-            (left, top, right, bottom, score, since_ms, uncertainty_px),
-            (to_left, to_top, to_right, to_bottom, uncertainty_px_s),
-        ) in words
-    )
+        for one, names in zip(shown, class_names, strict=True)
+    ]
 
 
 def _ms(ns: int) -> float:
-    return round(ns / NS_PER_MS, 3)
+    """Milliseconds, rounded to thousandths."""
+    return (ns + 500) // 1000 / 1000

@@ -20,10 +20,10 @@ from pipeline.detections import Detections
 from pipeline.geometry import WidthHeight
 from pipeline.link import Admission, Announce, FromCamera, FromWorker, Hello, Introduce, Settings, State, Tick
 from pipeline.plan import CameraPlan
-from pipeline.wire import SEEING, CameraState, FrameResult, Message
+from pipeline.wire import SEEING, CameraState, Message
 from pipeline.worker.channel import Channel, Ledger, Slot
 from pipeline.worker.channels import Channels
-from pipeline.worker.compose import Composer
+from pipeline.worker.compose import Composer, Leaving, compose
 from pipeline.worker.concurrency import LaneLimit, ServiceTime
 from pipeline.worker.health import Health, Limits
 from pipeline.worker.lanes import Picture
@@ -233,8 +233,7 @@ class Core:
     def decide(self) -> None:
         """Publish what is settled; four times a second reconsider what the load allows, and twice how cameras are."""
         now_ns = self._clock.monotonic_ns()
-        for channel in self._active:
-            self._publish(channel, channel.leave(now_ns))
+        self._publish([frame for channel in self._active for frame in channel.leave(now_ns)])
         self._active = {channel for channel in self._active if not channel.idle}
         for camera_id in [name for name in self._leaving if self._channels[name].idle]:
             self._farewell(camera_id)
@@ -247,8 +246,8 @@ class Core:
 
     def end(self) -> None:
         """Publish everything that is left."""
-        for channel in self._channels:
-            self._publish(channel, channel.end(self._clock.monotonic_ns()))
+        now_ns = self._clock.monotonic_ns()
+        self._publish([frame for channel in self._channels for frame in channel.end(now_ns)])
 
     def close(self) -> None:
         """Leave every slot."""
@@ -284,7 +283,7 @@ class Core:
     def _farewell(self, camera_id: str) -> None:
         """Forget a camera that has left, once its last frame has."""
         channel = self._channels[camera_id]
-        self._publish(channel, channel.end(self._clock.monotonic_ns()))
+        self._publish(channel.end(self._clock.monotonic_ns()))
         self._active.discard(channel)
         self._leaving.discard(camera_id)
         self._channels.close(camera_id)
@@ -307,7 +306,7 @@ class Core:
         self._active.add(channel)
         if channel.pace.promised:
             self._meter.heard(channel.plan.camera_id, tick)
-        self._publish(channel, ended)
+        self._publish(ended)
         if waits:
             self._scheduler.offer(channel.plan.camera_id, now_ns / NS_PER_S)
 
@@ -339,11 +338,11 @@ class Core:
             if state is not None and (state.state != health.told or overdue):
                 self._tell_state(channel)
 
-    def _publish(self, channel: Channel, results: list[FrameResult]) -> None:
+    def _publish(self, leaving: list[Leaving]) -> None:
         now_ns = self._clock.monotonic_ns()
-        for result in results:
+        for result in compose(leaving):
             self.outbox.messages.append(result)
-            self._health[channel.plan.camera_id].note(result, now_ns)
+            self._health[result.camera_id].note(result, now_ns)
 
     def _reconsider_strides(self, now_s: float) -> None:
         measured, fps = self._meter.read(self._limit.lanes, self._patience().window_s, now_s)

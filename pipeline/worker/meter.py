@@ -43,7 +43,9 @@ class Meter:
     def heard(self, camera_id: str, tick: Tick) -> None:
         """A camera has decoded a frame, or left it out for want of a processor."""
         self._starved_s.append(self.deadline_s if tick.admitted == "behind" else tick.starved_ns / NS_PER_S)
-        self._rates.setdefault(camera_id, _Rate()).note(tick)
+        if (rate := self._rates.get(camera_id)) is None:
+            rate = self._rates[camera_id] = _Rate()
+        rate.note(tick)
 
     def remove(self, camera_id: str) -> None:
         """The camera has left."""

@@ -127,7 +127,7 @@ def _tracks(held: Held | None, moment_ns: int | None) -> Tracks:
     if ahead_s > LONGEST_S:
         return Tracks.empty()
     boxes, count = held.boxes, len(held.boxes)
-    return Tracks(
+    return Tracks.of(
         track_id=boxes[:, TRACK_ID].astype(np.int64),
         xyxy=(boxes[:, :4] + held.speeds * ahead_s).astype(np.float32),
         score=boxes[:, 4].astype(np.float32),
