@@ -78,7 +78,8 @@ class Tracks:
     figures: NDArray[np.float32]
 
     def __len__(self) -> int:
-        return self.names.shape[1]
+        count: int = self.names.shape[1]
+        return count
 
     def __getitem__(self, columns: NDArray[np.bool_] | NDArray[np.intp] | slice) -> Tracks:
         return Tracks(self.names[:, columns], self.figures[:, columns])
@@ -86,17 +87,20 @@ class Tracks:
     @property
     def track_id(self) -> NDArray[np.int64]:
         """(N,) int64, from 1, never used again within a (camera, session)."""
-        return self.names[0]
+        line: NDArray[np.int64] = self.names[0]
+        return line
 
     @property
-    def class_id(self) -> NDArray[np.int64]:
-        """(N,) int64, index into the model's class names."""
-        return self.names[1]
+    def class_id(self) -> NDArray[np.int32]:
+        """(N,) int32, index into the model's class names; a copy."""
+        line: NDArray[np.int32] = self.names[1].astype(np.int32)
+        return line
 
     @property
     def origin(self) -> NDArray[np.int64]:
         """(N,) int64 of `Origin`."""
-        return self.names[2]
+        line: NDArray[np.int64] = self.names[2]
+        return line
 
     @property
     def xyxy(self) -> Boxes:
@@ -106,22 +110,26 @@ class Tracks:
     @property
     def score(self) -> NDArray[np.float32]:
         """(N,) float32 in 0..1, of the last detection."""
-        return self.figures[4]
+        line: NDArray[np.float32] = self.figures[4]
+        return line
 
     @property
     def since_detected_s(self) -> NDArray[np.float32]:
         """(N,) float32, seconds since the object was last detected; 0 where it was in this frame."""
-        return self.figures[5]
+        line: NDArray[np.float32] = self.figures[5]
+        return line
 
     @property
     def uncertainty_px(self) -> NDArray[np.float32]:
         """(N,) float32, one standard deviation of the box centre by the filter."""
-        return self.figures[6]
+        line: NDArray[np.float32] = self.figures[6]
+        return line
 
     @property
     def uncertainty_px_s(self) -> NDArray[np.float32]:
         """(N,) float32, one standard deviation of its velocity."""
-        return self.figures[7]
+        line: NDArray[np.float32] = self.figures[7]
+        return line
 
     @property
     def velocity_px_s(self) -> Boxes:

@@ -75,26 +75,29 @@ def clip(xyxy: Boxes, picture_wh: WidthHeight) -> Boxes:
 
 def areas(xyxy: Boxes) -> NDArray[np.float32]:
     """(N,) float32, px²; a box whose right lies left of its left has area 0."""
-    sides = np.maximum(xyxy[:, 2:] - xyxy[:, :2], 0.0)
-    return np.asarray(sides[:, 0] * sides[:, 1], np.float32)
+    return _areas(xyxy.T)
 
 
 def iou_matrix(a: Boxes, b: Boxes) -> NDArray[np.float32]:
     """(N, M) float32 in 0..1: intersection over union of each box of `a` with each of `b`; 0 where both are empty."""
     # One array a coordinate and results in place: six times faster at 200 × 200 than broadcasting pairs of corners.
     lines, lines_b = np.ascontiguousarray(a.T), np.ascontiguousarray(b.T)
-    left, top, right, bottom = lines
-    left_b, top_b, right_b, bottom_b = lines_b
-    overlap = np.minimum.outer(right, right_b)
-    overlap -= np.maximum.outer(left, left_b)
-    height = np.minimum.outer(bottom, bottom_b)
-    height -= np.maximum.outer(top, top_b)
-    np.maximum(overlap, 0.0, out=overlap)
-    np.maximum(height, 0.0, out=height)
-    overlap *= height
-    sides, sides_b = np.maximum(lines[2:] - lines[:2], 0.0), np.maximum(lines_b[2:] - lines_b[:2], 0.0)
-    union = np.add.outer(sides[0] * sides[1], sides_b[0] * sides_b[1])
+    sides = np.minimum(lines[2:, :, None], lines_b[2:, None])
+    sides -= np.maximum(lines[:2, :, None], lines_b[:2, None])
+    np.maximum(sides, 0.0, out=sides)
+    overlap: NDArray[np.float32] = sides[0]
+    overlap *= sides[1]
+    union = _areas(lines)[:, None] + _areas(lines_b)
     union -= overlap
     np.maximum(union, 1e-9, out=union)
     overlap /= union
-    return np.asarray(overlap, np.float32)
+    return overlap
+
+
+def _areas(lines: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(N,) float32, px², of boxes (4, N)."""
+    sides = lines[2:] - lines[:2]
+    np.maximum(sides, 0.0, out=sides)
+    area: NDArray[np.float32] = sides[0]
+    area *= sides[1]
+    return area

@@ -1,4 +1,8 @@
-"""Who is who: the assignment of detections to tracks that is best for all together, and their common shift."""
+"""Who is who: the assignment of detections to tracks that is best for all together, and their common shift.
+
+Arrays for few boxes, too. In plain floats, five against five took 36 instead of 31 µs for the shift and 11 instead of
+23 for the IoU, eight against eight 59 instead of 28 and 23 instead of 22.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +25,8 @@ LEAST_SHIFT_PAIRS = 3
 SHIFT_DOUBT = 1.0
 """Standard errors of the median that a shift has to exceed to count at all. 0 and 1 are alike, 2 costs 0.7 points; a
 camera that stands still, as most do, gains 0.3 by it."""
+_PLACE = np.array([[0.5, 0, 0.5, 0], [0, 0.5, 0, 0.5], [0, -1, 0, 1]], np.float32)
+"""Makes centre and height of a box."""
 SHIFT_NOISE = 0.01
 """Heights of a box; smaller shifts are the detector's noise and not worth moving all tracks."""
 
@@ -34,10 +40,10 @@ def assign(similarity: NDArray[np.floating], least: float) -> Pairs:
     """
     height, width = similarity.shape
     rows, columns = np.divmod((similarity >= least).ravel().nonzero()[0], max(width, 1))
+    if len(set(rows.tolist())) == len(rows) == len(set(columns.tolist())):
+        return rows, columns
     per_row, per_column = np.bincount(rows, minlength=height), np.bincount(columns, minlength=width)
     alone = (per_row[rows] == 1) & (per_column[columns] == 1)
-    if alone.all():
-        return rows, columns
     per_row[rows[alone]] = 0
     per_column[columns[alone]] = 0
     rest_rows, rest_columns = per_row.nonzero()[0], per_column.nonzero()[0]
@@ -68,24 +74,19 @@ def common_shift(predicted: Boxes, found: Boxes) -> NDArray[np.float64]:
     still = np.zeros(2)
     if min(len(predicted), len(found)) < LEAST_SHIFT_PAIRS:
         return still
-    height = predicted[:, 3] - predicted[:, 1]
-    centres = (predicted[:, :2] + predicted[:, 2:]) * 0.5
-    found_centres = (found[:, :2] + found[:, 2:]) * 0.5
-    apart = np.subtract.outer(height, found[:, 3] - found[:, 1])
-    np.abs(apart, out=apart)
-    for axis in (0, 1):
-        offset = np.subtract.outer(centres[:, axis], found_centres[:, axis])
-        apart += np.abs(offset, out=offset)
-    best = apart.argmin(axis=1)
-    every = np.arange(len(best))
+    places, found_places = _PLACE @ predicted.T, _PLACE @ found.T
+    apart = places[:, :, None] - found_places[:, None]
+    apart = np.add.reduce(np.abs(apart, out=apart), axis=0)
+    height, best, every = places[2], apart.argmin(axis=1), np.arange(len(predicted))
     pairs = ((apart.argmin(axis=0)[best] == every) & (apart[every, best] <= SHIFT_REACH * height)).nonzero()[0]
     count = len(pairs)
     if count < LEAST_SHIFT_PAIRS:
         return still
-    beside = found_centres[best[pairs]] - centres[pairs]
-    shift = np.sort(beside, axis=0)[count // 2]
-    if max(abs(shift.item(0)), abs(shift.item(1))) < SHIFT_NOISE * height.item(pairs.item(count // 2)):
+    beside = found_places[:2, best[pairs]] - places[:2, pairs]
+    middle = [sorted(axis)[count // 2] for axis in beside.tolist()]
+    if max(map(abs, middle)) < SHIFT_NOISE * height.item(pairs.item(count // 2)):
         return still
+    shift, beside = np.array(middle), beside.T
     spread = np.sort(np.abs(beside - shift), axis=0)[count // 2]
     doubt = SHIFT_DOUBT * 1.48 * spread / math.sqrt(count)
     trust = 1.0 - np.square(doubt / np.maximum(np.abs(shift), 1e-6))

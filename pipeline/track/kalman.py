@@ -54,11 +54,12 @@ def advance(covariance: Floats, height: Floats, elapsed_s: float) -> Floats:
     return out
 
 
-def position_course(covariance: Floats, height: Floats) -> Floats:
-    """(4, N): how the position's variance, px², goes on from now: the factors of 1, t, t² and t³ for t seconds."""
+def position_var(covariance: Floats, height: Floats, elapsed_s: Floats) -> Floats:
+    """(N,) px²: the position's variance alone, `elapsed_s` ≥ 0 later, each track by a time of its own."""
     mixed, position, velocity = covariance
-    wander = height * height
-    return np.stack([position, 2.0 * mixed + POSITION_NOISE**2 * wander, velocity, (VELOCITY_NOISE**2 / 3.0) * wander])
+    wander = POSITION_NOISE**2 + (VELOCITY_NOISE**2 / 3.0) * elapsed_s * elapsed_s
+    out: Floats = position + elapsed_s * (2.0 * mixed + elapsed_s * velocity + wander * (height * height))
+    return out
 
 
 @lru_cache(maxsize=64)
@@ -69,13 +70,12 @@ def _transition(t: float) -> tuple[Floats, Floats]:
     return step, np.array([[wander * t / 2], [POSITION_NOISE**2 * t + wander * t * t / 3], [wander]])
 
 
-def correct(covariance: Floats, noise: Floats) -> tuple[Floats, Floats]:
-    """What a surprise of 1 px changes: (N,) px and (N,) px/s; `covariance` is made that after the measurement."""
+def correct(covariance: Floats, noise: Floats) -> Floats:
+    """(2, N): what a surprise of 1 px changes, px/s and px; `covariance` is made that after the measurement."""
     mixed, position, velocity = covariance
     total = position + noise
-    gain, velocity_gain = position / total, mixed / total
-    velocity -= velocity_gain * mixed
-    rest = noise / total
-    position *= rest
-    mixed *= rest
-    return gain, velocity_gain
+    gains: Floats = covariance[:2] / total
+    velocity -= gains[0] * mixed
+    known = covariance[:2]
+    known *= noise / total
+    return gains

@@ -16,12 +16,10 @@ from numpy.typing import NDArray
 from pipeline.detections import Origin, Tracks
 from pipeline.geometry import WidthHeight
 from pipeline.track import kalman
-from pipeline.track.rows import Floats, Rows
+from pipeline.track.rows import COVARIANCE, KNOWN, MEAN, SEEN_AT, VELOCITY, Floats, Rows, figures_of
 
-# The first twelve lines are as in `Tracks.figures`.
-_BOX, _SINCE, _UNCERTAINTY, _VELOCITY, _SHOWN = slice(0, 4), 5, 6, slice(8, 12), slice(0, 12)
-_MEAN, _COURSE, _LIMITS = slice(12, 16), slice(16, 20), slice(20, 24)
-_FROM, _SEEN_AT, _UNTIL, _LINES = 24, 25, 26, 27
+# Behind what is known of the tracks.
+_LIMITS, _FROM, _UNTIL, _LINES = slice(KNOWN.stop, KNOWN.stop + 4), KNOWN.stop + 4, KNOWN.stop + 5, KNOWN.stop + 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +27,8 @@ class Outlook:
     """N tracks, of one camera or of several, that may have boxes after their last update.
 
     Attributes:
-        table: (27, N) float64: what is shown and does not change, the boxes at the update, how their variance goes on,
-            the picture's edges, the time of the update, when a track was detected last, and until when it is shown.
+        table: (27, N) float64: what was known of them then, the picture's right and lower edge, twice, the time of the
+            update, and until when each is shown.
         names: (3, N) int64, as in `Tracks`.
         clip: Whether to cut boxes off at the picture's edges.
     """
@@ -40,7 +38,8 @@ class Outlook:
     clip: bool
 
     def __len__(self) -> int:
-        return self.table.shape[1]
+        count: int = self.table.shape[1]
+        return count
 
     @classmethod
     def of(cls, rows: Rows, at_s: float, until_s: Floats, picture_wh: WidthHeight, *, clip: bool) -> Outlook:
@@ -54,24 +53,19 @@ class Outlook:
             clip: Whether to cut boxes off at its edges.
         """
         shown = rows.shown & ~rows.ended
-        if not shown.all():
+        if np.count_nonzero(shown) < len(shown):
             rows, until_s = rows[shown], until_s[shown]
         table = np.empty((_LINES, len(rows)))
-        mean = rows.mean
-        table[_SHOWN] = rows.figures(rows.seen_at)
-        table[_MEAN], table[_VELOCITY] = mean, rows.velocity
-        table[_COURSE] = kalman.position_course(rows.covariance, mean[3] - mean[1])
-        table[_LIMITS] = np.array((*picture_wh, *picture_wh), np.float64)[:, None]
-        table[_FROM], table[_SEEN_AT], table[_UNTIL] = at_s, rows.seen_at, until_s
+        table[KNOWN] = rows.table[KNOWN]
+        table[_LIMITS] = np.array([[*picture_wh, *picture_wh]]).T
+        table[_FROM], table[_UNTIL] = at_s, until_s
         names = np.full((3, len(rows)), Origin.PREDICTED, np.int64)
         names[:2] = rows.names
         return cls(table, names, clip)
 
     @classmethod
     def together(cls, some: Sequence[Outlook]) -> Outlook:
-        """All of them, one behind the other; all clip, or none."""
-        if len(some) == 1:
-            return some[0]
+        """A copy of all of them, one behind the other; all clip, or none."""
         table = np.concatenate([one.table for one in some], axis=1)
         return cls(table, np.concatenate([one.names for one in some], axis=1), some[0].clip)
 
@@ -81,20 +75,17 @@ class Outlook:
         Those that have left the picture have none, and those that have not been seen for too long.
         """
         table = self.table
-        ahead_s = at_s - table[_FROM]
-        boxes = table[_VELOCITY] * ahead_s
-        boxes += table[_MEAN]
+        ahead_s, mean = at_s - table[_FROM], table[MEAN]
+        boxes = table[VELOCITY] * ahead_s
+        boxes += mean
         inside = np.minimum(np.maximum(boxes, 0.0), table[_LIMITS])
         extends = inside[2:] > inside[:2]
         shown = extends[0] & extends[1]
         shown &= table[_UNTIL] >= at_s
-        var, linear, square, cube = table[_COURSE]
-        var = var + ahead_s * (linear + ahead_s * (square + ahead_s * cube))
-        figures = table[_SHOWN].astype(np.float32)
-        figures[_BOX] = inside if self.clip else boxes
-        figures[_SINCE] = at_s - table[_SEEN_AT]
-        figures[_UNCERTAINTY] = np.sqrt(var)
-        return Tracks(self.names.copy(), figures), shown
+        var = kalman.position_var(table[COVARIANCE], mean[3] - mean[1], ahead_s)
+        figures = figures_of(table, var, at_s - table[SEEN_AT])
+        figures[:4] = inside if self.clip else boxes
+        return Tracks(self.names, figures), shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +102,9 @@ def foreseen(frames: Sequence[Ahead]) -> list[Tracks]:
     ends = list(accumulate(counts))
     if not ends or not ends[-1]:
         return [Tracks.empty() for _ in frames]
-    at_s = np.repeat(np.array([frame.at_s for frame in frames]), counts)
+    at_s = np.repeat([frame.at_s for frame in frames], counts)
     tracks, shown = Outlook.together([frame.outlook for frame in frames]).at(at_s)
-    if not shown.all():
+    if np.count_nonzero(shown) < len(shown):
         tracks = tracks[shown]
         ends = [0, *shown.cumsum().tolist()]
         ends = [ends[end] for end in accumulate(counts)]

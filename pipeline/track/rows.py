@@ -15,13 +15,13 @@ Floats = NDArray[np.float64]
 LARGEST_VOTE = 5.0
 """Summed score that a class can gather: after that many clear detections of another one the track changes."""
 
-# The first twelve lines lie as in `Tracks.figures`, so that these are one copy.
-_NOW, _SCORE, _COVARIANCE, _VELOCITY, _MEAN = slice(0, 4), 4, slice(5, 8), slice(8, 12), slice(12, 16)
-_SEEN, _SEEN_BOX, _SEEN_AT = slice(16, 21), slice(16, 20), 20
+# The lines of the table. The first twelve lie as in `Tracks.figures`, so that these are one copy.
+NOW, SCORE, COVARIANCE, VELOCITY, MEAN = slice(0, 4), 4, slice(5, 8), slice(8, 12), slice(12, 16)
+SHOWN, KNOWN = slice(0, 12), slice(0, 21)
+_MOVEMENT = slice(VELOCITY.start, MEAN.stop)
+_SEEN, _SEEN_BOX, SEEN_AT = slice(16, 21), slice(16, 20), 20
 _BEFORE, _BEFORE_BOX, _BEFORE_AT = slice(21, 26), slice(21, 25), 25
 _VOTE, _SURE, _LINES = 26, 27, 28
-_SHOWN = slice(0, 12)
-_SINCE, _STANDARD_DEVIATIONS = 5, slice(6, 8)
 
 
 @dataclass(slots=True)
@@ -44,7 +44,7 @@ class Rows:
     ended: NDArray[np.bool_]
 
     def __len__(self) -> int:
-        return self.table.shape[1]
+        return len(self.confirmed)
 
     def __getitem__(self, which: NDArray[np.bool_]) -> Rows:
         """A copy of some."""
@@ -64,33 +64,34 @@ class Rows:
         """A track a detection, with ids from `first_id`; `velocity_xy` is (2, 1) or (2, N) px/s."""
         count = len(found)
         table = np.zeros((_LINES, count))
-        table[_SEEN_BOX] = table[_BEFORE_BOX] = table[_NOW] = table[_MEAN] = found.xyxy.T
-        table[_SEEN_AT] = table[_BEFORE_AT] = at_s
-        table[_VELOCITY] = np.concatenate([velocity_xy, velocity_xy])
-        table[_COVARIANCE] = kalman.first_covariance(_height(table[_MEAN]))
-        table[_SCORE] = table[_VOTE] = found.score
+        table[_SEEN_BOX] = table[_BEFORE_BOX] = table[NOW] = table[MEAN] = found.xyxy.T
+        table[SEEN_AT] = table[_BEFORE_AT] = at_s
+        table[VELOCITY] = np.concatenate([velocity_xy, velocity_xy])
+        table[COVARIANCE] = kalman.first_covariance(_height(table[MEAN]))
+        table[SCORE] = table[_VOTE] = found.score
         names = np.array([np.arange(first_id, first_id + count), found.class_id], np.int64)
         return cls(table, names, np.zeros(count, np.bool_), np.zeros(count, np.bool_))
 
     @property
     def class_id(self) -> NDArray[np.int64]:
         """(N,): the class that most of its detections were of."""
-        return self.names[1]
+        line: NDArray[np.int64] = self.names[1]
+        return line
 
     @property
     def mean(self) -> Floats:
         """(4, N): the filtered box, xyxy px, at the last update."""
-        return self.table[_MEAN]
+        return self.table[MEAN]
 
     @property
     def velocity(self) -> Floats:
         """(4, N): how the mean changes, px/s."""
-        return self.table[_VELOCITY]
+        return self.table[VELOCITY]
 
     @property
     def covariance(self) -> Floats:
         """(3, N), see `kalman`."""
-        return self.table[_COVARIANCE]
+        return self.table[COVARIANCE]
 
     @property
     def seen(self) -> Floats:
@@ -100,7 +101,7 @@ class Rows:
     @property
     def seen_at(self) -> Floats:
         """(N,): when it was, s."""
-        line: Floats = self.table[_SEEN_AT]
+        line: Floats = self.table[SEEN_AT]
         return line
 
     @property
@@ -117,7 +118,7 @@ class Rows:
     @property
     def now(self) -> Floats:
         """(4, N): the box at the last update, xyxy px; the detected one for what was seen there."""
-        return self.table[_NOW]
+        return self.table[NOW]
 
     @property
     def shown(self) -> NDArray[np.bool_]:
@@ -127,11 +128,7 @@ class Rows:
 
     def figures(self, since_s: Floats) -> NDArray[np.float32]:
         """(12, N): as `Tracks` has them, of the last update; `since_s` is (N,), how long ago each was detected."""
-        figures = self.table[_SHOWN].astype(np.float32)
-        figures[_SINCE] = since_s
-        deviations = figures[_STANDARD_DEVIATIONS]
-        np.sqrt(deviations, out=deviations)
-        return figures
+        return figures_of(self.table, self.table[COVARIANCE][1], since_s)
 
     def be_sure(self, which: NDArray[np.bool_]) -> None:
         """(N,): these have boxes although they were seen only once."""
@@ -139,10 +136,10 @@ class Rows:
 
     def advance(self, elapsed_s: float) -> None:
         """Carry all on by `elapsed_s` ≥ 0."""
-        mean = self.table[_MEAN]
-        self.table[_COVARIANCE] = kalman.advance(self.table[_COVARIANCE], _height(mean), elapsed_s)
-        mean += self.table[_VELOCITY] * elapsed_s
-        self.table[_NOW] = mean
+        mean = self.table[MEAN]
+        self.table[COVARIANCE] = kalman.advance(self.table[COVARIANCE], _height(mean), elapsed_s)
+        mean += self.table[VELOCITY] * elapsed_s
+        self.table[NOW] = mean
 
     def shift(self, by: Floats, faster: Floats) -> None:
         """Move all by (2, 1) or (2, N) px and make them faster by px/s."""
@@ -156,26 +153,24 @@ class Rows:
         """The tracks at `index` were seen at `at_s` as `found`, one each; that confirms them."""
         table = self.table[:, index]
         table[_BEFORE] = table[_SEEN]
-        box = table[_NOW]
+        box = table[NOW]
         box[:] = found.xyxy.T
         table[_SEEN_BOX] = box
-        table[_SEEN_AT] = at_s
+        table[SEEN_AT] = at_s
         noise = kalman.measurement_var(_height(box), found.score)
-        mean, velocity = table[_MEAN], table[_VELOCITY]
-        surprise = box - mean
-        gain, velocity_gain = kalman.correct(table[_COVARIANCE], noise)
-        mean += gain * surprise
-        velocity += velocity_gain * surprise
+        gains = kalman.correct(table[COVARIANCE], noise)
+        movement = table[_MOVEMENT].reshape(2, 4, -1)
+        movement += gains[:, None] * (box - table[MEAN])
         self._vote(index, table, found)
         self.table[:, index] = table
         self.confirmed[index] = True
 
     def _vote(self, index: NDArray[np.intp], table: Floats, found: Detections) -> None:
         """A track changes its class only when another one has gathered more score."""
-        table[_SCORE] = found.score
+        table[SCORE] = found.score
         class_id, vote = self.class_id, table[_VOTE]
         other = class_id[index] != found.class_id
-        if other.any():
+        if np.count_nonzero(other):
             vote += np.where(other, -found.score, found.score)
             changed = vote < 0
             class_id[index[changed]] = found.class_id[changed]
@@ -188,3 +183,20 @@ class Rows:
 def _height(xyxy: Floats) -> Floats:
     height: Floats = xyxy[3] - xyxy[1]
     return height
+
+
+def figures_of(table: Floats, position_var: Floats, since_s: Floats) -> NDArray[np.float32]:
+    """(12, N): the lines `SHOWN` of a table as `Tracks.figures`.
+
+    Variances become standard deviations; the mixed one, which nobody is shown, gives its place to the age.
+
+    Args:
+        table: (12 or more, N).
+        position_var: (N,) px²: how uncertain the boxes are.
+        since_s: (N,) s: how long ago each was detected.
+    """
+    figures = table[SHOWN].astype(np.float32)
+    figures[5], figures[6] = since_s, position_var
+    deviations = figures[6:8]
+    np.sqrt(deviations, out=deviations)
+    return figures

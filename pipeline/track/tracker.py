@@ -106,7 +106,7 @@ class Tracker:
         self._outlook = None
         elapsed_s = 0.0 if self._at_s is None else max(0.0, at_s - self._at_s)
         self._at_s = at_s = at_s if self._at_s is None else max(at_s, self._at_s)
-        if self._rows.ended.any():
+        if np.count_nonzero(self._rows.ended):
             self._rows = self._rows[~self._rows.ended]
         self._rows.advance(elapsed_s)
         self._apply_compensation(elapsed_s)
@@ -114,7 +114,8 @@ class Tracker:
         self._follow_camera(found, high, elapsed_s)
         unmatched = self._associate(found, high, at_s)
         self._end(at_s)
-        self._give_birth(found, unmatched, confirmed=first, sure_score=self._sure_score(elapsed_s))
+        if np.count_nonzero(unmatched):
+            self._give_birth(found, unmatched, confirmed=first, sure_score=self._sure_score(elapsed_s))
         return self._now()
 
     def predict(self, at_s: float) -> Tracks:
@@ -186,7 +187,7 @@ class Tracker:
         inside = np.minimum(xyxy[:, 2:], self._limits) > np.maximum(xyxy[:, :2], 0.0)
         sound = inside[:, 0] & inside[:, 1] & (score >= self._config.low_score)
         sound &= np.abs(xyxy) @ EDGES < LONGEST_PX
-        if not sound.all():
+        if np.count_nonzero(sound) < len(sound):
             detections = detections[sound]
         high = detections.score >= self._config.high_score
         count = int(np.count_nonzero(high))
@@ -215,9 +216,10 @@ class Tracker:
         """Move all tracks by what their detections have in common."""
         rows = self._rows
         if elapsed_s > 0:
-            boxes = rows.now if rows.confirmed.all() else rows.now[:, rows.confirmed]
+            known = np.count_nonzero(rows.confirmed) == len(rows)
+            boxes = rows.now if known else rows.now[:, rows.confirmed]
             shift = common_shift(boxes.T.astype(np.float32), found.xyxy[:high])[:, None]
-            if shift.any():
+            if np.count_nonzero(shift):
                 rows.shift(shift, shift * (SHIFT_TO_VELOCITY / elapsed_s))
 
     def _associate(self, found: Detections, high: int, at_s: float) -> NDArray[np.bool_]:
@@ -227,17 +229,19 @@ class Tracker:
         if not len(rows) or not len(found):
             return owner < 0
         iou = iou_matrix(rows.now.T.astype(np.float32), found.xyxy)
-        if (rows.class_id != found.class_id[0]).any() or (found.class_id != found.class_id[0]).any():
+        if len({*rows.class_id.tolist(), *found.class_id.tolist()}) > 1:
             other = rows.class_id[:, None] != found.class_id
             iou[other & (iou < config.other_class_iou)] = 0.0
         fused = iou[:, :high] * found.score[:high]
         lone = rows.confirmed.copy()
         self._match(fused, lone, owner[:high], config.match_similarity)
-        lone &= rows.seen_at >= rows.seen_at.max()
-        self._match(iou[:, high:], lone, owner[high:], config.low_match_iou)
-        self._match(fused, ~rows.confirmed, owner[:high], config.tentative_similarity)
+        if high < len(found):
+            lone &= rows.seen_at >= rows.seen_at.max()
+            self._match(iou[:, high:], lone, owner[high:], config.low_match_iou)
+        if np.count_nonzero(rows.confirmed) < len(rows):
+            self._match(fused, ~rows.confirmed, owner[:high], config.tentative_similarity)
         left = owner < 0
-        if left.any():
+        if np.count_nonzero(left):
             rows.correct(owner[~left], found[~left], at_s)
         else:
             rows.correct(owner, found, at_s)
@@ -261,7 +265,7 @@ class Tracker:
         """Mark what is over; it stays for one more interpolation."""
         rows = self._rows
         unseen_s = at_s - rows.seen_at
-        if unseen_s.any():
+        if np.count_nonzero(unseen_s):
             limit_s = np.where(rows.confirmed, self._config.lost_s, 0.0)
             rows.ended = (unseen_s > limit_s) | ((unseen_s > 0) & ~self._in_view(rows.now))
 
@@ -274,7 +278,7 @@ class Tracker:
     ) -> None:
         """Start a track for each detection that is good enough, moving as the others do."""
         begins = unmatched & (found.score >= self._config.birth_score)
-        if not begins.any():
+        if not np.count_nonzero(begins):
             return
         rows = self._rows
         known = rows.velocity[:2, rows.confirmed]
@@ -303,7 +307,7 @@ class Tracker:
         since_s = self._at_s - rows.seen_at
         keep = rows.shown & ~rows.ended & (since_s <= self._longest_missed_s)
         tracks = self._tracks(rows, rows.figures(since_s), since_s > 0)
-        return tracks if keep.all() else tracks[keep]
+        return tracks if np.count_nonzero(keep) == len(keep) else tracks[keep]
 
     def _look_ahead(self, at_s: float) -> Outlook:
         """The objects after the last update, which was at `at_s`."""
@@ -312,7 +316,9 @@ class Tracker:
         until_s = rows.seen_at + limit_s + SAME_MOMENT_S
         return Outlook.of(rows, at_s, until_s, self._picture_wh, clip=self._config.clip)
 
-    def _tracks(self, rows: Rows, figures: NDArray[np.float32], origin: NDArray[np.integer]) -> Tracks:
+    def _tracks(
+        self, rows: Rows, figures: NDArray[np.float32], origin: NDArray[np.integer] | NDArray[np.bool_]
+    ) -> Tracks:
         """All rows; the boxes in `figures` are cut off at the picture's edges."""
         names = np.empty((3, len(rows)), np.int64)
         names[:2], names[2] = rows.names, origin

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import numpy as np
@@ -215,7 +215,7 @@ class Stream:
         If the frame could not wait for it and has left, the tracker still learns from it: what is predicted from then
         on starts at a detection that is late but newer than any before.
         """
-        detections = replace(in_model, xyxy=job.letterbox.to_source(in_model.xyxy))
+        detections = Detections(job.letterbox.to_source(in_model.xyxy), in_model.score, in_model.class_id)
         job.done_ns, job.detections = now_ns, detections
         self.detected_ns = max(self.detected_ns or 0, job.captured_ns or job.taken_ns)
         if job.overdue_pts_s is not None and job.overdue_pts_s > self._learned_pts_s:
@@ -225,7 +225,10 @@ class Stream:
 
     def waiting(self) -> Frame | None:
         """The frame whose picture is in the slot, or None."""
-        return next((frame for frame in reversed(self._frames) if frame.job is None and frame.reason is None), None)
+        for frame in reversed(self._frames):
+            if frame.job is None and frame.reason is None:
+                return frame
+        return None
 
     def give_up(self, frame: Frame, reason: FillReason) -> None:
         """Do not detect this frame."""
@@ -258,8 +261,10 @@ class Stream:
 
         One that waits in the slot may be older than any detection is waited for; it has a time of its own.
         """
-        in_detection = (frame for frame in self._frames if frame.job is not None and not frame.settled)
-        return next((frame.judged_from_ns for frame in in_detection), None)
+        for frame in self._frames:
+            if frame.job is not None and not frame.settled:
+                return frame.judged_from_ns
+        return None
 
     def leave(self, now_ns: int) -> list[Filled[Frame]]:
         """Frames that can be published now, in order, with their boxes."""
