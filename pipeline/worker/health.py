@@ -87,13 +87,25 @@ class _Seen:
     because: Counter[str] = field(default_factory=Counter)
     lost: Counter[str] = field(default_factory=Counter)
 
-    def add(self, other: _Seen) -> None:
-        """Take in those of another time."""
-        self.frames += other.frames
-        self.detected += other.detected
-        self.late_in.update(other.late_in)
-        self.because.update(other.because)
-        self.lost.update(other.lost)
+    def take_off(self, other: _Seen) -> None:
+        """Forget those of another time."""
+        self.frames -= other.frames
+        self.detected -= other.detected
+        self.late_in -= other.late_in
+        self.because -= other.because
+        self.lost -= other.lost
+
+    def add(self, result: FrameResult, *, late: bool) -> None:
+        """Take in one more frame."""
+        self.frames += 1
+        if late:
+            self.late_in[max(result.latency_ms, key=lambda stage: result.latency_ms[stage])] += 1
+        if result.filled_because is None:
+            self.detected += 1
+        else:
+            self.because[result.filled_because] += 1
+        if result.lost:
+            self.lost.update(result.lost)
 
 
 class Health:
@@ -112,6 +124,7 @@ class Health:
         self._heard_ns = now_ns
         self.told_ns = now_ns
         self._buckets: deque[_Seen] = deque()
+        self._seen = _Seen()
         self._frame_ns: int | None = None
         self._gap_s, self._stride = 0.0, 1
         self._live_ns: int | None = None
@@ -141,16 +154,9 @@ class Health:
         self._frame_ns, self._stride = now_ns, result.stride
         if not self._buckets or now_ns - self._buckets[-1].began_ns > BUCKET_S * NS_PER_S:
             self._buckets.append(_Seen(now_ns))
-        bucket = self._buckets[-1]
-        bucket.frames += 1
-        if result.age_ms > 1000 * self.limits.deadline_s:
-            bucket.late_in[max(result.latency_ms, key=lambda stage: result.latency_ms[stage])] += 1
-        if result.filled_because is None:
-            bucket.detected += 1
-        else:
-            bucket.because[result.filled_because] += 1
-        if result.lost:
-            bucket.lost.update(result.lost)
+        late = result.age_ms > 1000 * self.limits.deadline_s
+        self._buckets[-1].add(result, late=late)
+        self._seen.add(result, late=late)
 
     def state(self, detected_ns: int | None, now_ns: int, wall_ns: int, away: str = "") -> CameraState | None:
         """How it is now; None before its process has said a word.
@@ -162,7 +168,7 @@ class Health:
             away: Why nothing is detected of any camera; empty while detections come back.
         """
         while self._buckets and now_ns - self._buckets[0].began_ns > WINDOW_S * NS_PER_S:
-            self._buckets.popleft()
+            self._seen.take_off(self._buckets.popleft())
         if self._heard is None:
             return None
         # A session that has just begun has none of its own yet.
@@ -191,7 +197,7 @@ class Health:
             )
         if told.state != "live":
             return told.state, told.detail
-        seen = self._seen()
+        seen = self._seen
         if (blind := self._blind(detected_ns, now_ns)) is not None:
             return "blind", f"{blind}: {away or self._why(seen)}"
         return ("degraded", trouble) if (trouble := self._trouble(seen)) else ("live", told.detail)
@@ -245,13 +251,6 @@ class Health:
         if now_ns - self._well_ns >= CALM_S * NS_PER_S:
             return state, detail
         return "degraded", "it has just come back"
-
-    def _seen(self) -> _Seen:
-        """What became of the frames of the window."""
-        seen = _Seen()
-        for bucket in self._buckets:
-            seen.add(bucket)
-        return seen
 
     def _span_s(self) -> float:
         """The time that the window's frames stand for."""
