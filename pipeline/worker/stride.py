@@ -33,7 +33,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from pipeline.plan import StrideBounds
@@ -97,6 +97,18 @@ class Measured:
     def capacity_hz(self) -> float:
         """Frames a second if the lanes were always busy; 0 if they were and nothing came back."""
         return self.detected / self.interval_s / max(self.utilisation, 1e-6)
+
+
+@dataclass(frozen=True, slots=True)
+class _Budget:
+    """What all cameras together are to offer: no more than `most_hz`, but not less than `least_hz`."""
+
+    most_hz: float
+    least_hz: float = 0.0
+
+    def kept(self, asked_hz: float, given_hz: float) -> bool:
+        """Whether `asked_hz` will do, as it is little enough, or `given_hz` less would be too little."""
+        return asked_hz <= self.most_hz or asked_hz - given_hz < self.least_hz
 
 
 class StrideController:
@@ -173,11 +185,11 @@ class StrideController:
         capacity_hz = math.inf if self._capacity_hz is None else self._capacity_hz
         self._worths = self._weigh(wrong_hz or {}, fps)
         self._accuracy.update({name: curve for name, curve in (losses or {}).items() if name in fps})
-        due = self._fit(capacity_hz * DUE, fps)
         fresh_hz = min(OFFERS_IN_WINDOW / measured.window_s, MOST_FRESH * capacity_hz)
         most_hz = min(max(MOST_OFFERED * capacity_hz, fresh_hz), self._spared_hz)
         least_hz = min(max(LEAST_OFFERED * capacity_hz, fresh_hz), self._spared_hz)
-        tight, loose = self._fit(most_hz, fps), self._fit(least_hz, fps, least_hz)
+        budgets = _Budget(capacity_hz * DUE), _Budget(most_hz), _Budget(least_hz, least_hz)
+        due, tight, loose = self._fit(fps, *budgets)
         if self._asked_hz(loose, fps) > most_hz:
             loose = tight
         changed = {}
@@ -233,23 +245,37 @@ class StrideController:
             return loose
         return stride
 
-    def _fit(self, budget_hz: float, fps: Mapping[str, float], least_hz: float = 0.0) -> dict[str, int]:
-        """The smallest strides that together offer no more than the budget, but never less than `least_hz`."""
-        strides = {camera_id: self._least(camera_id, fps[camera_id]) for camera_id in fps}
+    def _fit(self, fps: Mapping[str, float], *budgets: _Budget) -> list[Mapping[str, int]]:
+        """For each budget the smallest strides that together keep it; they all lie on one way."""
+        strides = {camera_id: self._least(camera_id, hz) for camera_id, hz in fps.items()}
         asked_hz = self._asked_hz(strides, fps)
-        giving = [self._reluctance(camera_id, fps, strides) for camera_id in fps]
-        heapq.heapify(giving)
-        while asked_hz > budget_hz and giving:
-            camera_id = heapq.heappop(giving)[-1]
-            if strides[camera_id] >= self._ceiling(camera_id, fps):
-                continue
-            given_hz = fps[camera_id] / strides[camera_id] - fps[camera_id] / (strides[camera_id] + 1)
-            if asked_hz - given_hz < least_hz:
+        fitting: dict[_Budget, Mapping[str, int]] = {}
+        left = set(budgets)
+        for given_hz in self._give_way(strides, fps):
+            for budget in [one for one in left if one.kept(asked_hz, given_hz)]:
+                left.remove(budget)
+                fitting[budget] = dict(strides)
+            if not left:
                 break
             asked_hz -= given_hz
-            strides[camera_id] += 1
-            heapq.heappush(giving, self._reluctance(camera_id, fps, strides))
-        return strides
+        return [fitting.get(budget, strides) for budget in budgets]
+
+    def _give_way(self, strides: dict[str, int], fps: Mapping[str, float]) -> Iterator[float]:
+        """Raise strides one by one; each step is taken when the next is asked for.
+
+        Yields:
+            How much less the next step offers, detections a second.
+        """
+        ceilings = {camera_id: self._ceiling(camera_id, fps) for camera_id in fps}
+        giving = [self._reluctance(camera_id, fps, strides) for camera_id in fps]
+        heapq.heapify(giving)
+        while giving:
+            camera_id = heapq.heappop(giving)[-1]
+            stride, hz = strides[camera_id], fps[camera_id]
+            if stride < ceilings[camera_id]:
+                yield hz / stride - hz / (stride + 1)
+                strides[camera_id] += 1
+                heapq.heappush(giving, self._reluctance(camera_id, fps, strides))
 
     def _weigh(self, wrong_hz: Mapping[str, float], fps: Mapping[str, float]) -> dict[str, float]:
         """What a detection is worth at the cameras that share by content, each among its equals of priority."""
@@ -277,10 +303,10 @@ class StrideController:
     ) -> tuple[bool, int, float, float, str]:
         """Smallest for the camera that is to give way next; the name makes it the same one every time."""
         bound = self._bounds[camera_id]
-        weight = bound.weight * self._worths.get(camera_id, 1.0)
-        habit = HABIT if strides[camera_id] < self.strides[camera_id] else 1.0
-        excess = self._accuracy.excess(camera_id, strides[camera_id] + 1, fps[camera_id]) / habit
-        share = habit * fps[camera_id] / strides[camera_id] / weight
+        stride, weight = strides[camera_id], bound.weight * self._worths.get(camera_id, 1.0)
+        habit = HABIT if stride < self.strides[camera_id] else 1.0
+        excess = self._accuracy.excess(camera_id, stride + 1, fps[camera_id]) / habit
+        share = habit * fps[camera_id] / stride / weight
         return excess > 0, bound.rank, excess, -share, camera_id
 
 
