@@ -234,13 +234,15 @@ class SlotReader:
             SlotError: `MAX_HELD` frames are out already.
         """
         # One at most, but after a writer was killed and started again there may be one of each.
-        samples = sorted(self._receive(), key=lambda sample: int(sample.user_header().contents.sent_ns))
-        if not samples:
+        received = [(sample.user_header().contents, sample) for sample in self._receive()]
+        if len(received) > 1:
+            received.sort(key=lambda one: int(one[0].sent_ns))
+        if not received:
             return None
-        replaced = sum(self._count_unseen(sample.user_header().contents) for sample in samples)
-        for older in samples[:-1]:
+        replaced = sum(self._count_unseen(header) for header, _ in received)
+        for _, older in received[:-1]:
             older.delete()
-        return _frame(samples[-1], replaced + len(samples) - 1)
+        return _frame(*received[-1], replaced + len(received) - 1)
 
     def close(self) -> None:
         """Leave the slot; may be called again. Frames that are out stay valid until released."""
@@ -276,8 +278,7 @@ class SlotReader:
         return int(header.sequence) if header.writer_ns > self._since_ns else 0
 
 
-def _frame(sample: iox.Sample, replaced: int) -> SlotFrame:
-    header = sample.user_header().contents
+def _frame(header: _Header, sample: iox.Sample, replaced: int) -> SlotFrame:
     pixels = _view(sample, (header.width, header.height))
     pixels.flags.writeable = False
     return SlotFrame(

@@ -140,14 +140,14 @@ def test_split_camera_whose_steps_nobody_knows_is_told_as_one():
 @pytest.mark.parametrize(
     ("parts", "inference", "after"),
     [
-        pytest.param({"main": 0.3, "lane": 0.05, "detector": 1.2}, 1.2, 0.05, id="a library with threads of its own"),
-        pytest.param({"main": 0.3, "lane": 1.2, "detector": 0.1}, 1.3, 0.0, id="lanes that compute themselves"),
+        pytest.param({"main": 0.3, "lane": 0.05, "detector": 1.2}, 1.2, 0.044, id="a library with threads of its own"),
+        pytest.param({"main": 0.3, "lane": 1.2, "detector": 0.1}, 1.294, 0.0, id="lanes that compute themselves"),
     ],
 )
 def test_split_worker_lanes(parts: dict, inference: float, after: float):
     stages = split_worker(Use("worker", 1.6, parts), Rates(150, 150, 60, 60), ALONE)
     assert (stages["inference"], stages["after"]) == pytest.approx((inference, after))
-    assert stages["track"] == pytest.approx(0.069)
+    assert (stages["track"], stages["slot"]) == pytest.approx((0.069, 0.006))
     assert sum(stages.values()) == pytest.approx(sum(parts.values()))
 
 

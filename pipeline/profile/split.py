@@ -82,11 +82,13 @@ def split_worker(use: Use, rates: Rates, alone: Alone) -> Stages:
     steps: Stages = {
         "track": (alone.update_ms * rates.detected + alone.predict_ms * (rates.published - rates.detected)) / 1000,
         "encode": alone.encode_ms * rates.published / 1000,
-        "slot": alone.lay_ms * rates.detected / 1000,
     }
-    lane = use.parts.get("lane", 0.0)
+    lanes = use.parts.get("lane", 0.0)
+    laying = min(lanes, alone.lay_ms * rates.detected / 1000)
+    lane = lanes - laying
     after = lane if computes_elsewhere(use.parts) else 0.0
     beside: Stages = {
+        "slot": laying,
         "inference": use.parts.get("detector", 0.0) + use.parts.get("other", 0.0) + lane - after,
         "after": after,
         "publish": use.parts.get("sockets", 0.0),

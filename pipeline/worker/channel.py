@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 
 import msgspec
 import structlog
@@ -30,7 +29,7 @@ log = structlog.get_logger()
 
 
 class Taken(Protocol):
-    """A picture out of a slot, given back when its `with` ends; `pipeline.slot.SlotFrame` is one."""
+    """A picture out of a slot; `pipeline.slot.SlotFrame` is one."""
 
     @property
     def session(self) -> int:
@@ -44,10 +43,8 @@ class Taken(Protocol):
     def pixels(self) -> Pixels:
         """(H, W, 3) uint8, RGB; not to be written to, nor kept."""
 
-    def __enter__(self) -> Self: ...
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        """Give it back."""
+    def release(self) -> None:
+        """Give it back; from any thread."""
 
 
 class Slot(Protocol):
@@ -155,25 +152,26 @@ class Channel:
         return self._stream.add(tick, now_ns), ended
 
     def start(self, now_ns: int, lay: Callable[[Picture], None]) -> Job | None:
-        """Hand the newest picture of the slot to `lay`, which copies it; None if there is none to detect."""
+        """Hand the newest picture of the slot to `lay`, whose it is then; None if there is none to detect."""
         frame = self._slot.take()
         if frame is None:
             return None
-        with frame:
-            if self._stream is None or frame.session != self._stream.session:
-                return None
-            letterbox = Letterbox.fit(self._stream.frame_wh, self.admission.input_wh)
-            if frame.pixels.shape[1::-1] != letterbox.content_wh:
-                return None
-            lay(Picture(frame.pixels, letterbox))
-            self.admission = msgspec.structs.replace(self.admission, taken=(frame.session, frame.frame_id))
-            job = self._stream.start(frame.frame_id, letterbox, now_ns)
-            job.camera_id = self.plan.camera_id
-            if self.plan.gmc:
-                from pipeline.track.gmc import shrink
+        if self._stream is None or frame.session != self._stream.session:
+            frame.release()
+            return None
+        letterbox = Letterbox.fit(self._stream.frame_wh, self.admission.input_wh)
+        if frame.pixels.shape[1::-1] != letterbox.content_wh:
+            frame.release()
+            return None
+        self.admission = msgspec.structs.replace(self.admission, taken=(frame.session, frame.frame_id))
+        job = self._stream.start(frame.frame_id, letterbox, now_ns)
+        job.camera_id = self.plan.camera_id
+        if self.plan.gmc:
+            from pipeline.track.gmc import shrink
 
-                job.small = shrink(frame.pixels)
-            return job
+            job.small = shrink(frame.pixels)
+        lay(Picture(frame.pixels, letterbox, frame.release))
+        return job
 
     def give_up(self, now_ns: int, of_fleet: Patience, free_s: float) -> bool:
         """Fill frames that cannot wait any longer, or would in vain; True if the one in the slot is among them.

@@ -216,7 +216,7 @@ class Core:
                 self._scheduler.withdraw(camera_id)
 
     def next_batch(self, lay: Callable[[int, Picture], None]) -> list[Job]:
-        """The frames that the lane which is free is to detect; `lay` copies each picture into a row of its input."""
+        """The frames that the lane which is free is to detect; `lay` brings each picture into a row of its input."""
         while cameras := self._scheduler.next_batch(self._now_s()):
             jobs: list[Job] = []
             for camera_id in cameras:
