@@ -53,8 +53,8 @@ class Judge:
         events = [event for one in heard for event in self._judge(one)]
         # What was missed has the events of its frames behind them, so all is heard before anything is published.
         new = [event for event in events if self._is_new(event)]
-        for event in new:
-            self._publisher.publish(event)
+        if new:
+            self._publisher.publish(*new)
         if new or self._clock.monotonic_ns() - self._kept_ns >= KEEP_S * NS_PER_S:
             self.keep()
         return bool(heard)
