@@ -198,6 +198,8 @@ class Pong(msgspec.Struct, frozen=True, array_like=True, tag="pong"):
 FromCamera = Hello | Tick | State | Bye
 FromSupervisor = Announce | Settings | LoadModel | UseModel | DropModel
 FromWorker = Admission | Introduce | ModelLoaded
+_READABLE, _AT_ONCE = int(zmq.POLLIN), int(zmq.NOBLOCK)
+"""As numbers: flags of Python's enumerations are slow."""
 _encoder = msgspec.msgpack.Encoder()
 _to_worker = msgspec.msgpack.Decoder(FromCamera | FromSupervisor | Ping)
 _from_worker = msgspec.msgpack.Decoder(FromWorker | Pong)
@@ -231,6 +233,15 @@ def from_worker(body: bytes) -> FromWorker | Pong:
     return message
 
 
+def has_message(socket: zmq.Socket[bytes]) -> bool:
+    """Whether there is something to receive; does not block.
+
+    To be asked where most often there is nothing: 0.7 µs; 1.5 by a poller that is made for one question, and 2.5 where
+    an exception is the answer.
+    """
+    return bool(zmq.zmq_poll([(socket, _READABLE)], 0))
+
+
 class Link:
     """An end that connects to a worker: a camera's, or the supervisor's. Not thread-safe."""
 
@@ -248,7 +259,7 @@ class Link:
         if timeout_ms and not self._socket.poll(timeout_ms, zmq.POLLOUT):
             return False
         try:
-            self._socket.send(_encoder.encode(message), zmq.NOBLOCK)
+            self._socket.send(_encoder.encode(message), _AT_ONCE)
         except zmq.Again:
             return False
         return True
@@ -256,7 +267,9 @@ class Link:
     def receive(self, timeout_ms: int = 0) -> list[FromWorker]:
         """What the worker has said since the last call, oldest first; waits up to `timeout_ms` for the first."""
         messages: list[FromWorker] = []
-        while self._socket.poll(0 if messages else timeout_ms, zmq.POLLIN):
+        if timeout_ms and not has_message(self._socket):
+            self._socket.poll(timeout_ms, zmq.POLLIN)
+        while has_message(self._socket):
             message = from_worker(self._socket.recv(zmq.NOBLOCK))
             if not isinstance(message, Pong):
                 messages.append(message)

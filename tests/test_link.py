@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import zmq
 
-from pipeline.link import TICK_QUEUE, Admission, Link, State, Tick, WorkerLink
+from pipeline.link import TICK_QUEUE, Admission, Link, State, Tick, WorkerLink, has_message
 from pipeline.wire import CameraState
 
 DEADLINE_MS = 10_000
@@ -178,3 +178,12 @@ def test_link_rubbish_of_one_camera_is_passed_over_and_the_next_message_heard(
         assert heard(worker, 1) == [tick(0)]
     finally:
         rogue.close(linger=0)
+
+
+def test_link_has_message_only_once_something_was_said(worker: WorkerLink, camera: Link):
+    assert not has_message(worker.socket)
+    camera.send(tick(0))
+    assert worker.socket.poll(DEADLINE_MS)
+    assert has_message(worker.socket)
+    assert worker.receive() == ("gate", tick(0))
+    assert not has_message(worker.socket)

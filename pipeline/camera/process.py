@@ -47,6 +47,8 @@ TOLD = 128 + signal.SIGTERM
 """Exit code of a process that was told to end, as a shell has it; by the supervisor, or it is started again."""
 
 _ASK_MS = 250
+_LOOK_NS = NS_PER_S // 5
+"""How often it is looked at whether a camera that shows pictures is still as it was reported."""
 _FROZEN = "its pictures do not change: the camera hangs behind a stream that goes on; restart the camera"
 _LEAVING_MS = 200
 """How long the last word of a camera that was told to end may take to be read."""
@@ -148,6 +150,7 @@ class _CameraLoop:
         self._orders, self._plan = orders, camera_plan(spec.camera)
         self._sandbox = sandbox
         self._obeyed_ns = 0
+        self._looked_ns = self._session = 0
         self._backoff = Backoff(self._camera.reconnect.initial_s, self._camera.reconnect.max_s)
         self._rng = random.Random()
         self._keeper = EvidenceKeeper(self._camera, clock) if self._camera.evidence_url is not None else None
@@ -272,7 +275,7 @@ class _CameraLoop:
                 if picture is not None and tick is not None:
                     self._send(tick)
                     self._viewers.see(picture, tick, source.description, self._frames.orientation)
-                    self._report(source, frozen=frozen.see(picture.frame) if picture.frame is not None else None)
+                    self._look(source, tick, frozen.see(picture.frame) if picture.frame is not None else None)
                 if not self._reporter.go_on():
                     return
         finally:
@@ -307,10 +310,23 @@ class _CameraLoop:
             if wish is not None and wish.taken >= (tick.session, tick.frame_id):
                 return
 
-    def _report(self, source: Source, *, frozen: bool | None) -> None:
-        """That pictures come, and whether they change; `frozen` is None where this one does not tell."""
+    def _look(self, source: Source, tick: Tick, frozen: bool | None) -> None:
+        """Report the first picture of a session at once, and a few times a second what has changed since.
+
+        Args:
+            source: Where the picture comes from.
+            tick: The picture's.
+            frozen: Whether the pictures change no more; None where this one does not tell.
+        """
         if frozen is not None:
             self._is_frozen = frozen and self._camera.url.kind == "network"
+        if tick.session == self._session and tick.decoded_ns - self._looked_ns < _LOOK_NS:
+            return
+        self._session, self._looked_ns = tick.session, tick.decoded_ns
+        self._report(source)
+
+    def _report(self, source: Source) -> None:
+        """That pictures come, and whether they change."""
         if self._live_since_ns is None:
             self._live_since_ns = self._clock.monotonic_ns()
             self._reconnects += 1

@@ -18,6 +18,7 @@ from pipeline.wire import State as StateName
 log = structlog.get_logger()
 
 STATE_EVERY_S = 1.0
+_STATE_EVERY_NS = round(STATE_EVERY_S * NS_PER_S)
 FAREWELL_MS = 5000
 """How long the last words of a recording may wait for the worker, to be sent, and then to be read."""
 _TURN_S = 0.25
@@ -71,9 +72,9 @@ class Reporter:
     def go_on(self) -> bool:
         """Beat, and say how the camera is if that is due; False once the process was told to end."""
         now_ns = self._beat.value = self._clock.monotonic_ns()
-        if now_ns - self._sent_ns >= STATE_EVERY_S * NS_PER_S:
+        if now_ns - self._sent_ns >= _STATE_EVERY_NS:
             self._send()
-        if now_ns - self._told_ns >= STATE_EVERY_S * NS_PER_S:
+        if now_ns - self._told_ns >= _STATE_EVERY_NS:
             self._told_ns = now_ns
             tell_left_out()
         return not self._stop.is_set()

@@ -1,6 +1,6 @@
 """Pictures for those who look at the camera: as they came, which costs nothing to make, or as JPEG.
 
-Nothing is made, copied or kept while nobody looks: to know that, a socket is asked once a picture.
+Nothing is made, copied or kept while nobody looks: to know that, a socket is asked ten times a second.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pipeline.camera.resize import Resizer
 from pipeline.clock import NS_PER_S
 from pipeline.errors import SlotError
 from pipeline.geometry import Letterbox, WidthHeight
-from pipeline.link import Tick
+from pipeline.link import Tick, has_message
 from pipeline.runscope import RunScope
 from pipeline.viewing import FULL, STILLS, UNITS, Shown, Still, Unit, Word, pack, socket_of
 
@@ -30,6 +30,8 @@ STILLS_HZ = 10
 STILL_WH = (640, 360)
 """The largest still; its JPEG has about 40 KB."""
 STILL_QUALITY, FULL_QUALITY = 70, 90
+_ASK_NS = NS_PER_S // 10
+"""How often the socket is asked who looks: a viewer waits for so long at most, and then for a key frame anyway."""
 QUEUE = 500
 """Messages for each viewer: ten seconds; a viewer that does not read loses what is newer, and begins at a key frame."""
 
@@ -60,12 +62,14 @@ class Viewers:
         self._watching = {UNITS: 0, STILLS: 0}
         self._full = False
         self._resizer = Resizer()
-        self._still_ns = 0
+        self._still_ns = self._asked_ns = 0
         self._base = self._last = 0
 
     def see(self, picture: Picture, tick: Tick, description: Description, orientation: Orientation) -> None:
         """A picture has its number: whoever looks gets it. Never blocks."""
-        self._hear()
+        if tick.decoded_ns - self._asked_ns >= _ASK_NS:
+            self._asked_ns = tick.decoded_ns
+            self._hear()
         if self._watching[UNITS]:
             self._send_units(picture, tick, description, orientation)
         if picture.frame is None or picture.corrupt:
@@ -83,11 +87,8 @@ class Viewers:
 
     def _hear(self) -> None:
         """Who has come and who has left."""
-        while True:
-            try:
-                asked = self._socket.recv(zmq.NOBLOCK)
-            except zmq.Again:
-                return
+        while has_message(self._socket):
+            asked = self._socket.recv(zmq.NOBLOCK)
             topic, begins = asked[1:], asked[:1] == b"\x01"
             if topic == FULL:
                 self._full = self._full or begins
