@@ -16,12 +16,12 @@ good.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from itertools import takewhile
+from dataclasses import dataclass, field
 from typing import Any
 
 import av
+import msgspec
+from msgspec.structs import replace
 
 from pipeline.camera.capture import Arrival
 from pipeline.camera.decode import Stamp, reported_at_ns, stamp_of
@@ -43,8 +43,7 @@ PADDING = bytes(64)
 """AV_INPUT_BUFFER_PADDING_SIZE: FFmpeg's parsers may look beyond what they are given."""
 
 
-@dataclass(frozen=True, slots=True)
-class AccessUnit:
+class AccessUnit(msgspec.Struct, frozen=True):
     """One coded picture.
 
     Attributes:
@@ -72,8 +71,7 @@ def assembler(codec: str) -> Assembler | None:
     return Assembler("hevc" if codec == "hevc" else "h264") if is_assembled(codec) else None
 
 
-@dataclass(frozen=True, slots=True)
-class _Piece:
+class _Piece(msgspec.Struct, frozen=True):
     """What came with a piece; `end` is the stream's length with it, bytes."""
 
     end: int
@@ -110,38 +108,54 @@ class Assembler:
         self._recent = _Recent()
         self._sequences = _Sequences()
 
-    def assemble(self, packet: av.Packet[Any], arrival: Arrival) -> Iterator[AccessUnit]:
+    def assemble(self, packet: av.Packet[Any], arrival: Arrival) -> list[AccessUnit]:
         """The access units that are complete with this piece, which came at `arrival`.
 
         Raises:
             SourceLost: The picture has no end.
         """
-        data = bytes(packet)
+        data, pts = bytes(packet), packet.pts
         # An empty one would mean the stream's end to the parser, which is not made to go on after that.
-        if not data or self._is_orphan(data, packet.pts):
-            return
-        self._last_pts = packet.pts
+        if not data or self._is_orphan(data, pts):
+            return []
+        begins = self._length
         self._length += len(data)
         self._coming.data += data
-        self._pieces.append(_Piece(self._length, packet.pts, reported_at_ns(packet), arrival, packet.is_corrupt))
-        found = [self._as_key(unit, arrival.ns) for unit in self._scanner.scan(data)]
-        self._note(found, 1)
-        self._units.extend(found)
-        self._sequences.note(found, data, self._length - len(data))
+        self._pieces.append(_Piece(self._length, pts, self._reported_at_ns(packet, pts), arrival, packet.is_corrupt))
+        self._last_pts = pts
+        found = self._find(data, begins, arrival.ns)
+        complete: list[AccessUnit] = []
         for parsed in self._parser.parse(memoryview(data + PADDING)[: len(data)]):
-            yield from self._settle(parsed)
+            self._settle(parsed, complete)
         if self._length - self._parsed > MOST_BYTES:
             raise SourceLost(f"a picture of more than {MOST_BYTES >> 20} MB: it has no end")
-        begins_here = bool(found) and found[0].begins == self._length - len(data)
-        if self._guess(len(data), begins=len(found) if begins_here else 0):
+        if self._guess(len(data), begins=len(found) if found and found[0].begins == begins else 0):
             self._coming.guessed_end = self._length
             if self.early.holds_for(self._length - self._parsed):
-                yield self._give(self._length, key=self._keys > 0, marked=self._marked > 0)
+                complete.append(self._give(self._length, key=self._keys > 0, marked=self._marked > 0))
                 self._coming.given = True
+        return complete
 
     def _is_orphan(self, data: bytes, pts: int | None) -> bool:
         """Whether it is a fragment of a NAL unit whose beginning was lost; all fragments have one time stamp."""
-        return not data.startswith(STARTS) and (not self._length or pts != self._last_pts)
+        return (pts != self._last_pts or not self._length) and not data.startswith(STARTS)
+
+    def _reported_at_ns(self, packet: av.Packet[Any], pts: int | None) -> int | None:
+        """Of one time stamp, FFmpeg says the same with each piece."""
+        if pts is not None and pts == self._last_pts and self._pieces:
+            return self._pieces[-1].reported_at_ns
+        return reported_at_ns(packet)
+
+    def _find(self, data: bytes, begins: int, arrived_ns: int) -> list[NalUnit]:
+        """The NAL units whose headers end in a piece that begins at this offset of the stream."""
+        found = self._scanner.scan(data)
+        if not found:
+            return found
+        found = [self._as_key(unit, arrived_ns) for unit in found]
+        self._note(found, 1)
+        self._units.extend(found)
+        self._sequences.note(found, data, begins)
+        return found
 
     def _guess(self, size: int, *, begins: int) -> bool:
         ends_in_slice = bool(self._units) and self._units[-1].is_slice
@@ -150,17 +164,17 @@ class Assembler:
         )
         return seems_complete and self._coming.guessed_end is None and not self._sequences.has_changed
 
-    def _settle(self, parsed: av.Packet[Any]) -> Iterator[AccessUnit]:
+    def _settle(self, parsed: av.Packet[Any], complete: list[AccessUnit]) -> None:
         """A picture whose end is certain: give it, unless it was given, and learn from it."""
         end = self._parsed + parsed.size
-        units = list(takewhile(lambda unit: unit.begins < end, self._units))
-        marked = parsed.is_keyframe or any(_is_marked(unit) for unit in units)
-        key = marked or any(unit.is_key for unit in units)
-        slices = sum(unit.is_slice for unit in units)
+        units = self._units_before(end)
+        slices, keys, marks = _count(units)
+        marked = parsed.is_keyframe or marks > 0
+        key = marked or keys > 0
         guessed_end = self._coming.guessed_end
         right = None if guessed_end is None else abs(guessed_end - _slices_end(units, end)) <= 1
         if not self._coming.given:
-            yield self._give(end, key=key, marked=marked)
+            complete.append(self._give(end, key=key, marked=marked))
         elif not right:
             self._recent.mend(bytes(self._coming.data[: end - self._coming.begins]))
             del self._coming.data[: end - self._coming.begins]
@@ -174,16 +188,26 @@ class Assembler:
         self._coming.guessed_end, self._coming.given = None, False
         self._parsed = end
 
+    def _units_before(self, end: int) -> list[NalUnit]:
+        units: list[NalUnit] = []
+        for unit in self._units:
+            if unit.begins >= end:
+                break
+            units.append(unit)
+        return units
+
     def _as_key(self, unit: NalUnit, arrived_ns: int) -> NalUnit:
         """With parameter sets for a key frame where the camera has marked none for long."""
         if unit.is_key:
             self._marked_ns = arrived_ns
+        elif not unit.is_sequence:
+            return unit
         long_ago = self._marked_ns is None or arrived_ns - self._marked_ns > UNMARKED_S * NS_PER_S
         return replace(unit, is_key=True) if unit.is_sequence and long_ago else unit
 
     def _give(self, end: int, *, key: bool, marked: bool) -> AccessUnit:
         """Everything up to `end` that was not given yet."""
-        data = bytes(self._coming.data[: end - self._coming.begins])
+        data = bytes(memoryview(self._coming.data)[: end - self._coming.begins])
         stamp = self._stamp(end)
         del self._coming.data[: end - self._coming.begins]
         self._coming.begins = end
@@ -196,16 +220,23 @@ class Assembler:
     def _stamp(self, end: int) -> _Piece:
         """What came with the first slice of the picture that ends here, and when its last piece came."""
         slice_at = next((unit.begins for unit in self._units if unit.is_slice), 0)
-        own = [piece for piece in self._pieces if piece.end > slice_at]
-        first = own[0]
-        last = next((piece for piece in own if piece.end >= end), own[-1])
-        corrupt = any(piece.corrupt for piece in self._pieces if piece.end <= last.end)
-        return _Piece(end, first.pts, first.reported_at_ns, last.arrival, corrupt)
+        first: _Piece | None = None
+        corrupt = False
+        for piece in self._pieces:
+            corrupt = corrupt or piece.corrupt
+            if piece.end <= slice_at:
+                continue
+            first = first or piece
+            if piece.end >= end:
+                break
+        assert first is not None, "a picture has a piece"
+        return _Piece(end, first.pts, first.reported_at_ns, piece.arrival, corrupt)
 
     def _note(self, units: list[NalUnit], sign: int) -> None:
-        self._slices += sign * sum(unit.is_slice for unit in units)
-        self._keys += sign * sum(unit.is_key for unit in units)
-        self._marked += sign * sum(_is_marked(unit) for unit in units)
+        slices, keys, marks = _count(units)
+        self._slices += sign * slices
+        self._keys += sign * keys
+        self._marked += sign * marks
 
     def _forget(self, units: list[NalUnit], end: int) -> None:
         self._note(units, -1)
@@ -279,8 +310,14 @@ class _Sequences:
         return changed
 
 
-def _is_marked(unit: NalUnit) -> bool:
-    return unit.is_key and not unit.is_sequence
+def _count(units: list[NalUnit]) -> tuple[int, int, int]:
+    """How many are slices, how many say that decoding can begin, and how many of those are no parameter sets."""
+    slices = keys = marks = 0
+    for unit in units:
+        slices += unit.is_slice
+        keys += unit.is_key
+        marks += unit.is_key and not unit.is_sequence
+    return slices, keys, marks
 
 
 def _slices_end(units: list[NalUnit], end: int) -> int:

@@ -8,7 +8,7 @@ half minute tells the two apart: in all that time some frame came through at onc
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from pipeline.clock import NS_PER_S
 from pipeline.wire import CaptureClock
@@ -19,8 +19,7 @@ WINDOW_S = 15.0
 """The quickest frame is sought in this window and the one before, so that a clock set anew is noticed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Capture:
+class Capture(msgspec.Struct, frozen=True, gc=False):
     """One moment on two clocks.
 
     Attributes:
@@ -34,8 +33,7 @@ class Capture:
     clock: CaptureClock
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(msgspec.Struct, frozen=True, gc=False):
     """When a packet was received, before decoding.
 
     Attributes:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from typing import Any
 
 import av
+import msgspec
 import structlog
+from msgspec.structs import replace
 
 from pipeline.camera.capture import Arrival
 from pipeline.camera.hardware import HardwareError, OpenDevice, Processor, open_device
@@ -22,10 +23,11 @@ log = structlog.get_logger()
 
 _PRFT = struct.Struct("<qi")
 """AVProducerReferenceTime: wall clock in µs since 1970-01-01 UTC, and flags."""
+_REFERENCE_TIME = "Producer Reference Time"
+"""FFmpeg's name of it; PyAV goes through the list of all names where it is asked by its own."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stamp:
+class Stamp(msgspec.Struct, frozen=True):
     """What is known of a packet before it is decoded; travels through the decoder with it.
 
     Attributes:
@@ -43,8 +45,7 @@ class Stamp:
     unit: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Decoded:
+class Decoded(msgspec.Struct, frozen=True):
     """A picture, or the gap where one should be.
 
     Attributes:
@@ -193,7 +194,8 @@ def stamp_of(packet: av.Packet[Any], arrival: Arrival) -> Stamp:
 
 def reported_at_ns(packet: av.Packet[Any]) -> int | None:
     """Wall time of its capture by RTCP sender reports, ns since 1970-01-01 UTC; None without."""
-    if not packet.has_sidedata("prft"):
-        return None
-    wall_us: int = _PRFT.unpack_from(bytes(packet.get_sidedata("prft")))[0]
-    return wall_us * (NS_PER_S // 1_000_000)
+    for side in packet.iter_sidedata():
+        if side.data_desc == _REFERENCE_TIME:
+            wall_us: int = _PRFT.unpack_from(bytes(side))[0]
+            return wall_us * (NS_PER_S // 1_000_000)
+    return None

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from typing import Any
 
 import av
+from msgspec.structs import replace
 
 from pipeline.camera.access_unit import AccessUnit, assembler, whole
 from pipeline.camera.backlog import EMPTY_S, Backlog, waits_of_this_thread

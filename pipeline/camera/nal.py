@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 Codec = Literal["h264", "hevc"]
 
@@ -20,8 +20,7 @@ _RECOVERY_POINT = 6
 """Payload type of the SEI message: from here on, pictures become whole though none is an IDR picture."""
 
 
-@dataclass(frozen=True, slots=True)
-class NalUnit:
+class NalUnit(msgspec.Struct, frozen=True, gc=False):
     """Where a NAL unit begins.
 
     Attributes:
@@ -45,18 +44,20 @@ class NalScanner:
         self._carried = b""
         self._length = 0
 
-    def scan(self, piece: bytes) -> Iterator[NalUnit]:
+    def scan(self, piece: bytes) -> list[NalUnit]:
         """The NAL units whose headers end in this piece, which continues the stream."""
+        units: list[NalUnit] = []
         data = self._carried + piece
         offset = self._length - len(self._carried)
         at = data.find(_START)
         while 0 <= at < len(data) - len(_START):
             header = at + len(_START)
             long = at > 0 and data[at - 1] == 0
-            yield NalUnit(offset + at - long, *_kind(self._codec, data[header : header + 3]))
+            units.append(NalUnit(offset + at - long, *_kind(self._codec, data[header : header + 3])))
             at = data.find(_START, header)
         self._length += len(piece)
         self._carried = data[-_CARRIED:]
+        return units
 
 
 def _kind(codec: Codec, header: bytes) -> tuple[bool, bool, bool]:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import av
+import msgspec
 
 from pipeline.camera.capture import Arrival, Capture
 from pipeline.clock import Clock
 
 
-@dataclass(frozen=True, slots=True)
-class Coded:
+class Coded(msgspec.Struct, frozen=True):
     """A coded picture, as it went into the decoder.
 
     Attributes:
@@ -26,8 +25,7 @@ class Coded:
     packet: av.Packet[Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Picture:
+class Picture(msgspec.Struct, frozen=True):
     """A decoded frame, or the gap where one should be.
 
     Attributes:

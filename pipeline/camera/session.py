@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+
+import msgspec
 
 from pipeline.clock import NS_PER_S
 from pipeline.geometry import WidthHeight
@@ -12,8 +13,7 @@ BACKWARDS_S = 0.5
 """Stream time may step back by less (jitter of RTP time, frames out of order) without a new session."""
 
 
-@dataclass(frozen=True, slots=True)
-class StreamPoint:
+class StreamPoint(msgspec.Struct, frozen=True):
     """Where a stream is.
 
     Attributes:

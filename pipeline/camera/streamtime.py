@@ -15,6 +15,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import msgspec
+
 from pipeline.camera.session import BACKWARDS_S
 from pipeline.clock import NS_PER_S
 
@@ -25,8 +27,7 @@ MOST_ODD = 50
 """So many in a row that fit neither each other nor those before, and the clock is not believed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Placed:
+class Placed(msgspec.Struct, frozen=True, gc=False):
     """The time of a picture.
 
     Attributes:
