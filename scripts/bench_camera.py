@@ -2,13 +2,15 @@
 
     .venv/bin/python scripts/bench_camera.py
     .venv/bin/python scripts/bench_camera.py --footage street --transport udp --repeats 5 --json out.json
-    PYTHONPATH=../other .venv/bin/python scripts/bench_camera.py --only fleet
+    (cd ../other && PYTHONPATH=. ../camfleet/.venv/bin/python ../camfleet/scripts/bench_camera.py --only fleet)
 
 One camera by RTSP with the stub detector at stride 5, in a fleet as `camfleet run` starts it; times are CPU time by
 `/proc/PID/task/*/schedstat`, which counts nanoseconds. `parts` is the same camera's loop with a stopwatch around each
 part (`camera_parts`). Beside them, of the same recording in the same run: `ffmpeg -c copy`, PyAV receiving the same RTP
 pieces and nothing else, PyAV receiving and decoding, and PyAV decoding the file as fast as it goes, with warm caches.
-Medians over the repeats are printed, every run is in the JSON. `--server gstreamer` sends each packet by itself.
+Medians over the repeats are printed, every run is in the JSON. `--server gstreamer` sends each packet by itself. The
+last line measures another working tree: a fleet's processes are forked from one that imports what it finds in the
+current folder first.
 """
 
 from __future__ import annotations

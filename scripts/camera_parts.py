@@ -86,7 +86,7 @@ def measure_parts(camera: Camera, input_wh: tuple[int, int], stride: int, frames
         process = context.Process(target=_run, args=(spec, frames, theirs), daemon=True)
         process.start()
         try:
-            _be_worker(link, reader, ours, input_wh, stride, PATIENCE_S + frames / 5)
+            _be_worker(link, reader, ours, Admission(stride, 0, input_wh), PATIENCE_S + frames / 5)
             spent_s: dict[str, float] = ours.recv()
         finally:
             process.join(PATIENCE_S)
@@ -95,10 +95,8 @@ def measure_parts(camera: Camera, input_wh: tuple[int, int], stride: int, frames
     return {part: 1000 * spent_s.get(part, 0.0) / frames for part in PARTS}
 
 
-def _be_worker(
-    link: WorkerLink, reader: SlotReader, done: Connection, input_wh: tuple[int, int], stride: int, patience_s: float
-) -> None:
-    """Want every so manieth frame and take it, until the camera is done."""
+def _be_worker(link: WorkerLink, reader: SlotReader, done: Connection, wish: Admission, patience_s: float) -> None:
+    """Say what is wanted and take it, until the camera is done."""
     ends_s = time.monotonic() + patience_s
     while not done.poll():
         if time.monotonic() > ends_s:
@@ -107,7 +105,7 @@ def _be_worker(
         while (heard := link.receive()) is not None:
             name, message = heard
             if isinstance(message, Hello):
-                link.send(name, Admission(stride, 0, input_wh))
+                link.send(name, wish)
             elif isinstance(message, Tick) and message.admitted == "slot" and (frame := reader.take()) is not None:
                 frame.release()
 

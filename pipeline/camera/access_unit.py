@@ -28,15 +28,12 @@ from pipeline.camera.decode import Stamp, reported_at_ns, stamp_of
 from pipeline.camera.early import EarlyEnd
 from pipeline.camera.nal import STARTS, Codec, NalScanner, NalUnit
 from pipeline.camera.opening import is_assembled
+from pipeline.camera.recent import Recent
 from pipeline.clock import NS_PER_S
 from pipeline.errors import SourceLost
 
 MOST_BYTES = 32 << 20
 """Of one coded picture; more is no picture, and must not fill the memory."""
-MOST_AGAIN = 8 << 20
-"""Of the pictures that are kept to be decoded once more, bytes; where there are more, damage stays to the key frame."""
-
-
 UNMARKED_S = 10.0
 """After so long without a marked key frame, parameter sets count as one: some cameras mark nothing."""
 PADDING = bytes(64)
@@ -105,7 +102,7 @@ class Assembler:
         self._coming = _Coming()
         self._length = self._parsed = 0
         self._last_pts: int | None = None
-        self._recent = _Recent()
+        self._recent = Recent()
         self._sequences = _Sequences()
 
     def assemble(self, packet: av.Packet[Any], arrival: Arrival) -> list[AccessUnit]:
@@ -244,41 +241,6 @@ class Assembler:
             self._units.popleft()
         while self._pieces and self._pieces[0].end <= end:
             self._pieces.popleft()
-
-
-class _Recent:
-    """The coded pictures since the last key frame, for the case that they must be decoded once more."""
-
-    def __init__(self) -> None:
-        self.damaged = False
-        self._pictures: list[bytes] | None = None
-        self._size = 0
-        self._wrong = False
-
-    def add(self, data: bytes, *, key: bool) -> tuple[bytes, ...]:
-        """A picture is given; returns those that must be decoded once more before it."""
-        if key:
-            self._pictures, self._size, self._wrong, self.damaged = [], 0, False, False
-        again: tuple[bytes, ...] = ()
-        if self._wrong and self._pictures is not None:
-            again, self._wrong = tuple(self._pictures), False
-        self._keep(data)
-        return again
-
-    def mend(self, rest: bytes) -> None:
-        """The picture that was given last has this rest, too."""
-        if self._pictures:
-            self._pictures[-1] += rest
-            self._wrong = True
-        else:
-            self.damaged = True
-
-    def _keep(self, data: bytes) -> None:
-        self._size += len(data)
-        if self._size > MOST_AGAIN:
-            self._pictures = None
-        if self._pictures is not None:
-            self._pictures.append(data)
 
 
 class _Sequences:

@@ -48,8 +48,8 @@ Said = list[tuple[int, str, str]]
 class watched:  # noqa: N801 - used as a function is.
     """Around one call of FFmpeg: whatever it raises or keeps to itself, a limit that was met is told.
 
-    Gives what FFmpeg says meanwhile. A class, as it is entered for every picture: a function that yields takes three
-    times as long.
+    Gives what FFmpeg says meanwhile. A class, as it is entered for every picture: 0.6 µs, and 1.4 by a function that
+    yields.
 
     Raises:
         SourceError: The camera has met one of its limits; the message names the key that sets it.
