@@ -65,7 +65,7 @@ class watched:  # noqa: N801 - used as a function is.
         return said
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._capture.__exit__(kind, error, at)
+        self._capture.__exit__(None, None, None)
         said: Said = self._capture.logs
         if isinstance(error, MemoryError):
             raise _too_large(self._camera, said) or out_of_memory(self._camera) from None
