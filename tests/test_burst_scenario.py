@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from pipeline.burst.load import load_scenario
 from pipeline.burst.scenario import OUR_FAULTS, Scenario
+from pipeline.burst.schema import scenario_schema
 from pipeline.errors import ConfigError
 from pipeline.replay.faults import FAULT_NAMES
 
@@ -241,3 +245,23 @@ def test_scenario_keys_are_all_described():
         if "description" not in key
     ]
     assert undescribed == []
+
+
+def test_scenario_schema_committed_copy_is_current():
+    committed = json.loads((SHIPPED.parent / "scenario.schema.json").read_text("utf-8"))
+    assert committed == scenario_schema(), "run: camfleet schema scenario --output configs/scenario.schema.json"
+
+
+def test_scenario_schema_spells_bounds_as_editors_know_them_and_needs_no_name():
+    schema = scenario_schema()
+    assert schema["properties"]["cameras"]["anyOf"][0] == {"maximum": 1000, "minimum": 1, "type": "integer"}
+    assert schema["required"] == ["recordings", "phases"]
+    assert not re.search(r'"(gt|ge|lt|le)":', json.dumps(schema))
+
+
+@pytest.mark.parametrize("file", sorted(SHIPPED.glob("*.yaml")), ids=lambda file: file.stem)
+def test_shipped_scenario_is_right_by_the_schema_that_it_names(file: Path):
+    validator = pytest.importorskip("jsonschema").Draft202012Validator(scenario_schema())
+    text = file.read_text("utf-8")
+    assert text.startswith("# yaml-language-server: $schema=../scenario.schema.json\n")
+    assert [error.message for error in validator.iter_errors(yaml.safe_load(text))] == []

@@ -6,7 +6,6 @@ import difflib
 import os
 import re
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -14,12 +13,13 @@ from pydantic_core import ErrorDetails
 
 from pipeline.burst.plan import Plan, name_cameras
 from pipeline.burst.scenario import FAULT_ONLY, FaultPlan, Scenario
+from pipeline.burst.schema import scenario_schema
 from pipeline.config import Fleet, load_fleet
 from pipeline.config.files import look_up, resolve_files
 from pipeline.config.load import told
 from pipeline.config.locate import Document, KeyPath, read_document
 from pipeline.config.variables import substitute
-from pipeline.config.wording import Schema, describe
+from pipeline.config.wording import describe
 from pipeline.errors import ConfigError
 
 _KIND, _NEEDS = "scenario file", "“recordings”, “phases”, and “fleet” or “model”"
@@ -84,18 +84,11 @@ def _scenario(document: Document) -> Scenario | None:
 def _report(error: ErrorDetails, document: Document) -> None:
     path: KeyPath = error["loc"]
     place = document.places.get(path)
-    schema = _schema()
     if error["type"] == "too_short":
         document.report(path, "is empty; give at least one")
         return
-    text = describe(error, path, place.text if place else None, schema)
+    text = describe(error, path, place.text if place else None, scenario_schema())
     document.report(path, text, at_key=error["type"] == "extra_forbidden")
-
-
-@cache
-def _schema() -> Schema:
-    """What a scenario file may hold; made once, as making it takes longer than reading a file."""
-    return Scenario.model_json_schema()
 
 
 def _recordings(scenario: Scenario, document: Document) -> tuple[Path, ...]:

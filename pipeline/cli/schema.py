@@ -1,4 +1,4 @@
-"""`camfleet schema`: the JSON Schema of fleet files, and of messages."""
+"""`camfleet schema`: the JSON Schema of fleet files, of scenarios, and of messages."""
 
 from __future__ import annotations
 
@@ -7,20 +7,24 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+What = Literal["fleet", "scenario", "simulate", "messages"]
+
 
 def schema(
     what: Annotated[
-        Literal["fleet", "messages", "simulate"],
-        typer.Argument(help="Of fleet files, of the messages on the wire, or of scenarios to simulate."),
+        What,
+        typer.Argument(
+            help="Of fleet files, of scenarios of `burst`, of days to `simulate`, or of the messages on the wire."
+        ),
     ] = "fleet",
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write to this file instead of printing.")
     ] = None,
 ) -> None:
-    """Print the JSON Schema of fleet files, so that an editor completes and explains their keys, or of messages.
+    """Print the JSON Schema of fleet files or scenarios, so that an editor completes and explains keys, or of messages.
 
     Editors with yaml-language-server (VS Code, Neovim, Helix, …) use it
-    where a fleet file begins with
+    where a file begins with
 
         # yaml-language-server: $schema=fleet.schema.json
 
@@ -42,7 +46,11 @@ def schema(
         raise ConfigError(f"{output}: cannot be written: {error.strerror}") from error
 
 
-def _schema(what: Literal["fleet", "messages", "simulate"]) -> dict[str, Any]:
+def _schema(what: What) -> dict[str, Any]:
+    if what == "scenario":
+        from pipeline.burst.schema import scenario_schema
+
+        return scenario_schema()
     if what == "simulate":
         from pipeline.scale.simulate.scenario import Scenario
 

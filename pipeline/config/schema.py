@@ -7,6 +7,7 @@ from typing import Any
 
 from pipeline.config.values import Fleet
 
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _BOUNDS = {"gt": "exclusiveMinimum", "ge": "minimum", "lt": "exclusiveMaximum", "le": "maximum"}
 """Pydantic writes its own names of bounds where a number may be left out and something is checked before it."""
 
@@ -19,7 +20,7 @@ def json_schema() -> dict[str, Any]:
     `# yaml-language-server: $schema=fleet.schema.json`. It is made once, as that takes ten times as long as checking a
     file; nobody changes it.
     """
-    schema = _spelled(Fleet.model_json_schema())
+    schema = spelled(Fleet.model_json_schema())
     camera = schema["$defs"]["Camera"]
     # The file's key and the file's own name stand for these two.
     del camera["properties"]["camera_id"]
@@ -28,17 +29,17 @@ def json_schema() -> dict[str, Any]:
     for named in ("cameras", "sinks"):
         schema["properties"][named]["additionalProperties"] = False
     return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$schema": DIALECT,
         **schema,
         "title": "camfleet fleet file",
     }
 
 
-def _spelled(node: Any) -> Any:
+def spelled(node: Any) -> Any:
     """`node` with the bounds of numbers as JSON Schema calls them, which editors and our messages know."""
     if isinstance(node, list):
-        return [_spelled(one) for one in node]
+        return [spelled(one) for one in node]
     if not isinstance(node, dict):
         return node
     number = node.get("type") in ("number", "integer")
-    return {_BOUNDS.get(key, key) if number else key: _spelled(value) for key, value in node.items()}
+    return {_BOUNDS.get(key, key) if number else key: spelled(value) for key, value in node.items()}
