@@ -7,7 +7,7 @@ VENV     := .venv
 BIN      := $(VENV)/bin
 READY    := $(VENV)/.ready
 
-.PHONY: help setup demo test check chaos soak fuzz format clean
+.PHONY: help setup demo test check docs chaos soak fuzz format clean
 
 help:
 	@echo "make demo [DURATION=30]  six recordings as RTSP cameras, one fleet, a live table (0: until Ctrl-C)"
@@ -16,6 +16,7 @@ help:
 	@echo "make soak [DURATION=1h]  a fleet for an hour: nothing may grow; writes soak.html"
 	@echo "make fuzz                a million hostile inputs for all that reads bytes of strangers; CASES=… for more"
 	@echo "make check               linting, types and import rules alone"
+	@echo "make docs                the manual, into docs/_build/html; read and searched without a network"
 	@echo "make format              format the code"
 	@echo "make setup               the environment in $(VENV)"
 	@echo "make clean               remove it"
@@ -56,6 +57,12 @@ check: setup
 	@$(BIN)/ruff format --quiet --check .
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/lint-imports --no-logo 2>&1 | tail -n 4
+
+docs: setup
+	@$(BIN)/python -c 'import furo, myst_parser' 2>/dev/null || $(BIN)/pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	@rm -rf docs/_build
+	@$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going docs docs/_build/html
+	@echo "The manual: docs/_build/html/index.html"
 
 format: setup
 	@$(BIN)/ruff check --quiet --fix .

@@ -1,4 +1,4 @@
-"""What a worker decides, on a virtual clock: README's "Under load", rule by rule."""
+"""What a worker decides, on a virtual clock: the manual's "Under load", rule by rule."""
 
 from __future__ import annotations
 

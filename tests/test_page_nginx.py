@@ -1,4 +1,4 @@
-"""The page behind nginx with TLS, by the README's own example."""
+"""The page behind nginx with TLS, by the manual's own example."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from websockets.sync.client import ClientConnection, connect
 from pipeline import Fleet
 from tests.servers import nginx
 
-README = Path(__file__).parent.parent / "README.md"
+GUIDE = Path(__file__).parent.parent / "docs" / "guides" / "watch.md"
 TOKEN = "correct-horse-battery"
 
 
@@ -51,7 +51,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, recording: Path) -> Iterator[
     }
     file = folder / "fleet.yaml"
     file.write_text(json.dumps(body))
-    (example,) = re.findall(r"```nginx\n(.*?)```", README.read_text(), re.DOTALL)
+    (example,) = re.findall(r"```nginx\n(.*?)```", GUIDE.read_text("utf-8"), re.DOTALL)
     with Fleet(file) as fleet:
         location = example.replace("http://127.0.0.1:8080", fleet.page.rstrip("/"))
         with nginx(folder, location) as (server, cert):

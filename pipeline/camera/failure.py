@@ -12,7 +12,7 @@ from pipeline.camera.unauthorized import DEFAULT_PORTS, why_unauthorized
 from pipeline.config.camera import Camera
 from pipeline.redact import redact
 
-_REASONS: tuple[tuple[type[Exception], str], ...] = (
+REASONS: tuple[tuple[type[Exception], str], ...] = (
     (av.HTTPUnauthorizedError, "it wants another user or password (401); check those in the address"),
     (av.HTTPForbiddenError, "it refuses access (403); check what this user may see"),
     (av.HTTPNotFoundError, "it has no such stream (404); check the path in the address"),
@@ -33,6 +33,7 @@ _REASONS: tuple[tuple[type[Exception], str], ...] = (
     (av.DecoderNotFoundError, "this FFmpeg cannot decode its codec"),
     (av.EOFError, "it ends before there is a picture"),
 )
+"""FFmpeg's errors, in words; the first that fits is told."""
 
 
 _TIMEOUTS = (TimeoutError, av.ExitError)
@@ -91,7 +92,7 @@ def why_lost(camera: Camera, error: Exception, *, ever_came: bool) -> str:
 
 
 def _known(error: Exception) -> str | None:
-    return next((words for kind, words in _REASONS if isinstance(error, kind)), None)
+    return next((words for kind, words in REASONS if isinstance(error, kind)), None)
 
 
 def _is_io_error(error: Exception) -> bool:

@@ -16,7 +16,7 @@ A detector of your own is a class with these members and a function that makes o
         def warm_up(self): self.detect(0, 4)
         def close(self): self.pictures = None
 
-    def make(model): return Brightest()                # model: {backend: "my_package.my_detector:make", path: ""}
+    def make(model): return Brightest()                # model: {backend: "my_package.my_detector:make", path: none}
 """
 
 from __future__ import annotations

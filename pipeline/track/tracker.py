@@ -17,7 +17,7 @@ momentum and re-update of OC-SORT (−0.3 each), height-modulated IoU (0), a pen
 scores for tracks unseen for longer (0), births confirmed by low scores (−0.2), a similarity transform or a robust mean
 for the camera instead of the median (−2, −1). These figures are of
 YOLOX-x with `high_score` 0.55 and `birth_score` 0.6, best there. The defaults are lower, because small models see most
-objects with lower scores: what that gains and costs is in the README, by `scripts/bench_scores.py`.
+objects with lower scores: what that gains and costs is in README.md beside, by `scripts/bench_scores.py`.
 """
 
 from __future__ import annotations

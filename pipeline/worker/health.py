@@ -39,7 +39,7 @@ FLOOR_SHARE = 0.7
 CALM_S = 1.0
 """How long a camera must do well before it is called live again."""
 
-_WHY = {
+WHY = {
     "behind": "decoding falls behind; lower its resolution or frame rate, or take its second stream",
     "corrupt": "its pictures arrive damaged; check network and transport",
     "stale": "the detector serves others first; raise its priority or weight, or give the fleet a faster model",
@@ -51,11 +51,11 @@ _WHY = {
     "link": "its frames do not reach the worker; the machine is overloaded",
 }
 """By what became of most of its frames: why, and what to do."""
-_SLOW = {
+SLOW = {
     "capture": "by the camera's own clock they arrive late; check that clock, and the network",
     "decode": "decoding holds them back; switch B-frames off, or lower resolution or frame rate",
-    "slot": _WHY["stale"],
-    "detect": _WHY["overdue"],
+    "slot": WHY["stale"],
+    "detect": WHY["overdue"],
     "publish": "they wait in the worker; fill: interpolate holds them back, or the machine is overloaded",
 }
 """By the longest part of a late frame's way: why, and what to do."""
@@ -223,7 +223,7 @@ class Health:
         if len(reasons) > 1:
             del reasons["stride"]
         most = reasons.most_common(1)[0][0]
-        return _WHY.get(most, most)
+        return WHY.get(most, most)
 
     def _trouble(self, seen: _Seen) -> str:
         """What is worse than asked for; empty where nothing is."""
@@ -233,9 +233,9 @@ class Health:
         left_out = seen.lost + Counter({cause: seen.because[cause] for cause in ("behind", "corrupt")})
         if left_out.total() > LEFT_OUT_SHARE * everything:
             cause = left_out.most_common(1)[0][0]
-            return f"{100 * left_out.total() / everything:.0f} % of its pictures are left out: {_WHY.get(cause, cause)}"
+            return f"{100 * left_out.total() / everything:.0f} % of its pictures are left out: {WHY.get(cause, cause)}"
         if (late := seen.late_in.total()) > LATE_SHARE * everything:
-            why, deadline_ms = _SLOW[seen.late_in.most_common(1)[0][0]], 1000 * self.limits.deadline_s
+            why, deadline_ms = SLOW[seen.late_in.most_common(1)[0][0]], 1000 * self.limits.deadline_s
             return f"{100 * late / everything:.0f} % of its frames are older than {deadline_ms:.0f} ms: {why}"
         floor_hz, found_hz = self.limits.min_detect_hz, seen.detected / self._span_s()
         if floor_hz and found_hz < FLOOR_SHARE * floor_hz:

@@ -32,6 +32,8 @@ FillReason = Literal["stride", "replaced", "stale", "overdue", "corrupt", "behin
 """Why a frame was not detected: not its turn; a newer one took its place in the slot; it grew too old there; its
 detection was not back in time (it still corrects the tracker); it was damaged; it was not even decoded, because
 decoding had fallen behind; nobody had asked for frames yet; its session ended."""
+LostCause = Literal["link", "late"]
+"""Why a frame was never published: its tick never reached the worker, or reached it seconds late."""
 
 
 @dataclass(slots=True)
@@ -168,12 +170,12 @@ class Stream:
         Frames before it that were never heard of are lost (`link`), as is one that comes too late (`late`).
         """
         if gap := tick.frame_id - self._next_frame_id:
-            self._lost["link"] += gap
+            self._lose("link", gap)
         self._next_frame_id = tick.frame_id + 1
         for missed in [frame_id for frame_id in self._jobs if frame_id < tick.frame_id]:
             del self._jobs[missed]
         if now_ns - tick.captured_ns > self._late_s * NS_PER_S:
-            self._lost["late"] += 1
+            self._lose("late", 1)
             self._jobs.pop(tick.frame_id, None)
             return False
         frame = Frame(tick, now_ns, _NOTHING)
@@ -305,6 +307,9 @@ class Stream:
     @staticmethod
     def _belongs(job: Job, tick: Tick) -> None:
         job.captured_ns = max(tick.captured_ns, tick.received_ns - CLOCK_SLACK_NS)
+
+    def _lose(self, cause: LostCause, frames: int) -> None:
+        self._lost[cause] += frames
 
     def _see(self, job: Job) -> None:
         """Before the tracker learns of a detection: how the camera moved since the one before."""
