@@ -6,7 +6,7 @@
         for box in result.tracks:
             print(result.frame_id, box.track_id, box.class_name, box.xyxy, box.origin)
 
-`Fleet` starts a fleet, changes it while it runs, and ends it.
+`Fleet` starts a fleet, changes it while it runs, and ends it. `__version__` is the installed version.
 
 Names are loaded when they are first used, so that importing the package costs nothing.
 """
@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from pipeline.overlay import Trails, draw
     from pipeline.supervise.changes import Changes
     from pipeline.wire import CameraState, Counts, Event, FleetState, FrameResult, TrackedBox
+
+    __version__: str
 
 __all__ = [
     "AsyncSubscriber",
@@ -98,6 +100,8 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
+    if name == "__version__":
+        return import_module("pipeline.installed").version()
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOMES.get(name, 'errors')}"), name)

@@ -32,14 +32,19 @@ def hide_others(requirements: Iterable[str], folder: Path) -> set[str]:
         requirements: As in a requirements file.
         folder: Gets `sitecustomize.py`, which each Python reads at its start, those of a fleet's processes too.
     """
-    there = {_normal(name) for name in _BASE} | _brought(map(Requirement, requirements))
+    there = {_normal(name) for name in _BASE} | brought(map(Requirement, requirements))
     modules = importlib.metadata.packages_distributions()
     hidden = {module for module, owners in modules.items() if there.isdisjoint(map(_normal, owners))}
-    (folder / "sitecustomize.py").write_text(_HIDES.format(hidden=sorted(hidden)))
+    hide(hidden, folder)
     return hidden
 
 
-def _brought(requirements: Iterable[Requirement]) -> set[str]:
+def hide(modules: Iterable[str], folder: Path) -> None:
+    """Make such a module that hides these, whatever is installed."""
+    (folder / "sitecustomize.py").write_text(_HIDES.format(hidden=sorted(modules)))
+
+
+def brought(requirements: Iterable[Requirement]) -> set[str]:
     """The distributions that these bring, with all that those need."""
     found: set[tuple[str, str]] = set()
     waiting = list(requirements)

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -25,6 +25,19 @@ def free_port() -> int:
     """A port that nothing listens on, a moment ago at least."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return probe.getsockname()[1]
+
+
+@contextmanager
+def usual_ports_taken() -> Iterator[None]:
+    """Somebody has the ports that `camfleet demo` takes where it can; several tests at once may have them so."""
+    with ExitStack() as holders:
+        for port in (8554, 5555, 8080):
+            holder = holders.enter_context(socket.socket())
+            holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            with suppress(OSError):  # A stranger has it, which is as good.
+                holder.bind(("127.0.0.1", port))
+                holder.listen()
+        yield
 
 
 def program(name: str) -> str:

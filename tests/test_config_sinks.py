@@ -93,7 +93,7 @@ def test_sink_that_is_wrong_is_told_with_its_place(content: str, expected: str, 
 
 
 def test_sink_whose_library_is_not_installed_is_told_with_the_command_that_brings_it(tmp_path: Path):
-    with patch("pipeline.config.sinks.choice.find_spec", lambda name: None if name == "pyarrow" else find_spec(name)):
+    with patch("pipeline.extras.find_spec", lambda name: None if name == "pyarrow" else find_spec(name)):
         _, line = told_of(sink("{kind: file, path: out, format: parquet}"), tmp_path)
         assert line == (
             "fleet.yaml:4:16: sinks.keep.kind: “file” needs pyarrow, which is not installed: "

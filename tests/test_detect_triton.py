@@ -480,7 +480,7 @@ def test_triton_calls_of_connecting_share_one_deadline(monkeypatch: pytest.Monke
 
 
 def test_triton_without_its_library_says_what_brings_it(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(triton_client, "find_spec", lambda name: None)
+    monkeypatch.setattr("pipeline.extras.find_spec", lambda name: None)
     model = Model(backend="triton", path="tiny", url=f"grpc://127.0.0.1:{free_port()}")
     with pytest.raises(DetectorError, match=r"pip install 'camfleet\[triton\]'"):
         load_detector(model, None)

@@ -23,6 +23,7 @@ from pipeline.cli import app
 from pipeline.config import load_fleet
 from pipeline.discover import survey
 from pipeline.discover.search import GROUP, Heard
+from tests.image_modules import hide
 from tests.onvif_device import MAIN, SUB, Habits, OnvifDevice, Stream, network
 from tests.waiting import wait_until
 
@@ -176,7 +177,7 @@ def test_discover_on_a_card_that_is_not_there_says_so():
 
 
 def test_discover_without_its_extra_says_how_to_get_it(tmp_path: Path):
-    (tmp_path / "onvif.py").write_text("raise ModuleNotFoundError(\"No module named 'onvif'\")")
+    hide(["onvif"], tmp_path)
     found = ended("-a", "127.0.0.1:9", env={"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"})
     assert found.returncode == 2
     assert "pip install 'camfleet[discover]'" in found.stderr

@@ -354,7 +354,7 @@ def _answers(address: str) -> bool:
 def test_fleet_with_a_page_whose_libraries_are_missing_says_what_to_install(
     fleet_file: Callable[..., Path], recording: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("pipeline.config.page.find_spec", lambda name: None)
+    monkeypatch.setattr("pipeline.extras.find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r"pip install 'camfleet\[page\]'"):
         Fleet(fleet_file({"gate": str(recording)}, page={"port": 0}))
 

@@ -298,7 +298,7 @@ def test_kept_names_with_quotes_are_asked_for_as_they_are(
 def test_kept_missing_library_is_told_with_the_extra(
     source: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.results.open.find_spec", lambda module: None)
+    monkeypatch.setattr("pipeline.extras.find_spec", lambda module: None)
     (tmp_path / source.rpartition("/")[2]).touch()
     with (
         pytest.raises(SinkError, match=rf"{told}.*pip install 'camfleet\[sinks\]'"),

@@ -121,7 +121,7 @@ def account(source: str, **options: Any) -> Account:
 
 @pytest.fixture
 def without_duckdb(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.results.open.find_spec", lambda module: None)
+    monkeypatch.setattr("pipeline.extras.find_spec", lambda module: None)
 
 
 KINDS = ["sqlite", "duckdb", "postgresql", "jsonl", "csv", "parquet"]
@@ -167,7 +167,7 @@ def test_results_folder_of_files_is_one_and_half_a_line_of_the_open_one_is_left_
     kind: str, duckdb_there: bool, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not duckdb_there:
-        monkeypatch.setattr("pipeline.results.open.find_spec", lambda module: None)
+        monkeypatch.setattr("pipeline.extras.find_spec", lambda module: None)
     for number in range(3):
         part = Path(written_as(kind, [frame(number), frame(number + 1)], tmp_path, request))
         part.rename(tmp_path / f"{number}.{kind}")
@@ -222,7 +222,7 @@ def test_results_foreign_or_damaged_text_is_told(
     name: str, content: bytes, told: str, duckdb_there: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not duckdb_there:
-        monkeypatch.setattr("pipeline.results.open.find_spec", lambda module: None)
+        monkeypatch.setattr("pipeline.extras.find_spec", lambda module: None)
     (tmp_path / name).write_bytes(content)
     with pytest.raises(SinkError, match=told) as caught:
         account(str(tmp_path / name))

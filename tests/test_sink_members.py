@@ -186,7 +186,7 @@ def test_sink_whose_library_is_missing_is_told_before_anything_starts(write: Cal
 
     fleet = load_fleet(write(keep={"kind": "file", "path": "out", "format": "parquet"}))
     with (
-        patch("pipeline.config.sinks.choice.find_spec", lambda name: None if name == "pyarrow" else find_spec(name)),
+        patch("pipeline.extras.find_spec", lambda name: None if name == "pyarrow" else find_spec(name)),
         pytest.raises(ConfigError, match=r"sink “keep”: “file” needs pyarrow.* pip install 'camfleet\[sinks\]'"),
     ):
         Fleet(fleet)

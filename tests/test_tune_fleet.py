@@ -133,8 +133,8 @@ def test_tune_mistakes_are_told_before_any_run(file: Path, options: dict[str, An
 
 
 def test_tune_without_optuna_says_so_before_any_run(file: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(ConfigError, match=r"needs Optuna, which is not installed: pip install 'camfleet\[tune\]'"):
+    monkeypatch.setattr("pipeline.extras.find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"tune needs optuna, .* not installed: pip install 'camfleet\[tune\]'"):
         prepared(file)
 
 

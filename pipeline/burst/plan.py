@@ -9,6 +9,7 @@ from pathlib import Path
 from pipeline.burst.scenario import WHOLE_FLEET, FaultPlan, Phase, Scenario
 from pipeline.config import Camera, CameraSettings, CameraUrl, Fleet, Publish
 from pipeline.config.base import Value
+from pipeline.config.values import Model
 from pipeline.replay.options import plan_cameras
 
 FREE_PORT = "tcp://127.0.0.1:0"
@@ -43,6 +44,13 @@ class Plan:
         """The camera that a fault happens to; None where it happens to the whole fleet."""
         return None if fault.name in WHOLE_FLEET else fault.camera or self.camera_ids[0]
 
+    @property
+    def model(self) -> Model:
+        """What detects: the scenario's own, else that of the fleet file."""
+        model = self.scenario.model or (self.tested.model if self.tested is not None else None)
+        assert model is not None, "a scenario has a fleet file or a model"
+        return model
+
     def fleet(self, urls: Mapping[str, str]) -> Fleet:
         """The fleet that watches the served recordings.
 
@@ -64,11 +72,9 @@ class Plan:
             for camera_id in self.camera_ids
             if camera_id in urls
         }
-        model = scenario.model or (tested.model if tested is not None else None)
-        assert model is not None, "a scenario has a fleet file or a model"
         return Fleet(
             name=scenario.name,
-            model=model,
+            model=self.model,
             publish=Publish(bind=FREE_PORT),
             worker=type(scenario.worker).model_validate(_laid_over(tested and tested.worker, scenario.worker)),
             slo=type(scenario.slo).model_validate(_laid_over(tested and tested.slo, scenario.slo)),

@@ -14,7 +14,10 @@ from pipeline.burst.result import Surroundings
 from pipeline.config import Fleet, to_yaml
 from pipeline.redact import redact
 
-_PACKAGES = ("camfleet", "ultralytics", "openvino", "torch", "av", "numpy", "opencv-python", "iceoryx2", "pyzmq")
+_PACKAGES = (
+    *("camfleet", "ultralytics", "openvino", "torch", "av", "numpy"),
+    *("opencv-python-headless", "iceoryx2", "pyzmq"),
+)
 LOG_LINES = 200
 """Of the fleet's log, the last ones."""
 

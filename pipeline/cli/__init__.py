@@ -20,11 +20,13 @@ from pipeline.cli import (
     check,
     clip,
     control,
+    demo,
     discover,
     doctor,
     evaluate,
     events,
     export,
+    init,
     keys,
     levers,
     man,
@@ -48,6 +50,7 @@ from pipeline.cli.argv import Discreet, mask_arguments
 from pipeline.cli.exits import FAULT, MISTAKE, NO, TERMINATED, name_exit_codes
 from pipeline.cli.paragraphs import join_lines
 from pipeline.errors import PipelineError
+from pipeline.extras import opencv_trouble
 from pipeline.redact import redact
 from pipeline.stderr import make_stderr_lossy, make_stdout_forgiving
 
@@ -60,6 +63,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command(cls=run.RunCommand)(run.run)
+app.command()(demo.demo)
+app.command()(init.init)
 app.command()(control.status)
 app.command()(control.reload)
 app.command()(control.drain)
@@ -119,6 +124,8 @@ def _run() -> int:
     except Exception as error:  # noqa: BLE001 - the outermost call: Python's own exit code, 1, would say no
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             return _failed("the disk is full")
+        if isinstance(error, ImportError) and (words := opencv_trouble(error)):
+            return _failed(words)
         return _faulty()
     return 0
 
@@ -153,12 +160,9 @@ def _faulty() -> int:
 
 def _version(asked: bool) -> None:
     if asked:
-        from importlib.metadata import PackageNotFoundError, version
+        from pipeline import installed
 
-        try:
-            print(f"camfleet {version('camfleet')}")
-        except PackageNotFoundError:
-            print("camfleet, not installed: run “make setup” for a version")
+        print(f"camfleet {installed.version()}")
         raise typer.Exit
 
 

@@ -45,7 +45,12 @@ def burst() -> None:
 def run(
     scenario: Annotated[Path, typer.Argument(metavar="SCENARIO.yaml", help="What is to happen, and what must hold.")],
     report: Annotated[
-        Path | None, typer.Option("--report", metavar="DIR", help="Write report.html, report.json and the log here.")
+        Path | None,
+        typer.Option(
+            "--report",
+            metavar="DIR",
+            help="Write report.html, report.json and the log here; needs pip install 'camfleet\\[report]'.",
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the verdict and all figures as JSON.")] = False,
 ) -> None:
@@ -58,8 +63,13 @@ def run(
     from rich.console import Console
 
     from pipeline.burst.load import load_scenario
+    from pipeline.detect.load import require_library
+    from pipeline.extras import require
 
+    if report is not None:
+        require("report", "burst --report")
     plan = load_scenario(scenario)
+    require_library(plan.model)
     console = Console(stderr=True)
     with _folder(report) as folder:
         result = _run(plan, folder, console)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pipeline.evaluate.streaming import Streamed
     from pipeline.evaluate.tracking import Setup, Tracked
 
-app = typer.Typer(help="Score tracking, or a whole run, against ground truth.", no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
 
 
 class Fill(StrEnum):
@@ -58,7 +58,7 @@ class Which(StrEnum):
 
 @app.callback()
 def evaluate() -> None:
-    """Score tracking, or a whole run, against ground truth."""
+    r"""Score tracking, or a whole run, against ground truth; needs pip install 'camfleet\[evaluate]'."""
 
 
 @app.command()
@@ -85,8 +85,12 @@ def tracking(  # noqa: PLR0917
     from pipeline.evaluate.mot import read_sequence
     from pipeline.evaluate.score import score
     from pipeline.evaluate.tracking import Setup, track, track_reference
+    from pipeline.extras import require
     from pipeline.track.fill import FillMode
 
+    require("evaluate", "evaluate tracking", "trackeval")
+    if tracker is Which.ULTRALYTICS:
+        require("ultralytics", "--tracker ultralytics")
     loaded = [read_sequence(folder, second_half=frames is Frames.SECOND_HALF) for folder in sequences]
     setup = Setup(stride, FillMode(fill.value), max_delay_ms / 1000, gmc is Gmc.SPARSE)
     run = track_reference if tracker is Which.ULTRALYTICS else track
@@ -164,7 +168,9 @@ def run(
     from pipeline.config import load_fleet
     from pipeline.evaluate.play import play
     from pipeline.evaluate.run import score_run
+    from pipeline.extras import require
 
+    require("evaluate", "evaluate run", "trackeval")
     fleet = _changed(load_fleet(fleet_file), stride, fill)
     grounds, progress = _prepare(fleet, ground_truth)
     with progress as turn:
@@ -194,10 +200,10 @@ def streaming(
     """
     from pipeline.config import load_fleet
     from pipeline.evaluate.play import listen_to
-    from pipeline.evaluate.precision import require_coco
     from pipeline.evaluate.streaming import score_streaming
+    from pipeline.extras import require
 
-    require_coco()
+    require("evaluate", "evaluate streaming", "faster_coco_eval")
     fleet = _in_real_time(load_fleet(fleet_file))
     grounds, progress = _prepare(fleet, ground_truth)
     with progress as turn:

@@ -67,8 +67,10 @@ def levers(  # noqa: PLR0917
     """
     from pipeline.detect.quiet import forbid_telemetry
     from pipeline.errors import ConfigError
+    from pipeline.extras import require
     from pipeline.logs import configure_logs
 
+    require("levers", "levers")
     if data is None and fleet is None:
         raise ConfigError("levers needs pictures: give --data DATASET.yaml, or --fleet FLEET.yaml with recordings")
     if out is not None and out.suffix not in PICTURES:
@@ -102,20 +104,15 @@ class _Asked:
 def _board(asked: _Asked) -> Leaderboard:
     from pipeline.cli.steps import steps
     from pipeline.errors import EvaluationError
-    from pipeline.evaluate.precision import require_coco
     from pipeline.levers.candidates import smaller_inputs
     from pipeline.levers.material import Asked, gather
     from pipeline.levers.network import open_source
     from pipeline.levers.pull import Wish, pull
-    from pipeline.levers.quantize import require_nncf
     from pipeline.levers.trial import Lab
 
-    require_coco()
     for path in (*asked.others, *filter(None, [asked.reference])):
         open_source(path)
     makes_int8 = open_source(asked.model).precision != "int8"
-    if makes_int8:
-        require_nncf()
     with _folder(None) as pictures, _folder(asked.keep) as folder, steps() as step:
         wanted = Asked(asked.model, asked.data, asked.fleet, asked.reference, makes_int8)
         material = gather(wanted, pictures, step)

@@ -32,7 +32,12 @@ def results(
     silence: Annotated[
         float, typer.Option(min=0.1, metavar="SECONDS", help="From when on a time without a frame is told.")
     ] = 5.0,
-    plot: Annotated[Path | None, typer.Option(metavar="OUT.png", help="Draw it, too.", show_default=False)] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="OUT.png", help="Draw it, too; needs pip install 'camfleet\\[report]'.", show_default=False
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON: everything that is known, by hour too.")] = False,
 ) -> None:
     r"""Tell what is in kept results: counts by camera, class and time, gaps, and ages.
@@ -43,9 +48,12 @@ def results(
 
     Example: camfleet results results.sqlite --plot results.png
     """
+    from pipeline.extras import require
     from pipeline.results.ask import account_of
     from pipeline.results.open import open_results
 
+    if plot is not None:
+        require("report", "--plot")
     opened = open_results(_source(source, dsn_env))
     try:
         account = account_of(opened, silence)

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import ipaddress
-from importlib.util import find_spec
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from pipeline.config.base import Value, Whole, mask_value, mistake
 from pipeline.config.secret import Secret
+from pipeline.extras import lack
 
 PORT = 8080
 SHORTEST_TOKEN = 16
 """Characters; so many cannot be guessed by trying, and nobody has to be locked out for trying."""
-NEEDS = ("starlette", "uvicorn", "websockets", "prometheus_client")
-"""Modules of the extra `page`."""
 
 
 def _address(value: str) -> str:
@@ -78,8 +76,4 @@ class Page(Value):
 
 def missing_words() -> str:
     """What has to be installed for a page, and how; empty where all is there. Nothing is imported."""
-    missing = [module for module in NEEDS if find_spec(module) is None]
-    if not missing:
-        return ""
-    verb = "is" if len(missing) == 1 else "are"
-    return f"the page needs {' and '.join(missing)}, which {verb} not installed: pip install 'camfleet[page]'"
+    return lack("page", "the page")

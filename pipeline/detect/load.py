@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.detect.protocol import Detector
 from pipeline.detect.quiet import forbid_telemetry
+from pipeline.detect.weights import require_tools
 from pipeline.errors import DetectorError
+from pipeline.extras import is_there, require
 from pipeline.geometry import WidthHeight
 from pipeline.plugins import PluginError, function_at, require_members
 
@@ -49,6 +50,7 @@ def load_detector(model: Model, max_batch: int | None, cameras: Sequence[WidthHe
 
 def _load(model: Model, max_batch: int | None, cameras: Sequence[WidthHeight]) -> Detector:
     """Each adapter is imported only here, because each brings a library of tens to hundreds of megabytes."""
+    require_library(model)
     backend = pick_backend(model) if model.backend == "auto" else model.backend
     if backend == "stub":
         from pipeline.detect.stub import load as load_stub
@@ -69,6 +71,23 @@ def _load(model: Model, max_batch: int | None, cameras: Sequence[WidthHeight]) -
     return _plug_in(backend, model)
 
 
+def require_library(model: Model) -> None:
+    """Make sure, before anything begins, that what a model needs beside OpenVINO is installed.
+
+    Costs nothing: no library is imported to find out. Weights (.pt) need Ultralytics also where OpenVINO computes them,
+    because that is what exports them.
+
+    Raises:
+        DetectorError: It is not; the message says what brings it.
+    """
+    path = Path(model.path)
+    kinds = {"auto": (".pt", ".engine"), "openvino": (".pt",)}.get(model.backend, ())
+    if model.backend == "ultralytics" or (path.suffix in kinds and not path.is_dir()):
+        require_tools(path, int8=bool(model.openvino.int8_from))
+    if model.backend == "triton":
+        require("triton", "model.backend: triton", error=DetectorError)
+
+
 def pick_backend(model: Model) -> str:
     """The backend for `backend: auto`: by what the model is, and by whether this machine has a CUDA device.
 
@@ -81,7 +100,7 @@ def pick_backend(model: Model) -> str:
     if path.suffix == ".engine":
         return "ultralytics"
     if path.suffix in {".pt", ".onnx"}:
-        runs = path.suffix == ".pt" or importlib.util.find_spec("onnxruntime") is not None
+        runs = path.suffix == ".pt" or is_there("onnxruntime")
         return "ultralytics" if runs and _has_cuda() else "openvino"
     raise DetectorError(
         f"model.path: found {model.path!r}; expected an OpenVINO folder or .xml, a .pt, an .onnx or an .engine, "
@@ -92,7 +111,7 @@ def pick_backend(model: Model) -> str:
 def _has_cuda() -> bool:
     """Whether torch can use an NVIDIA GPU; torch, 2 s and 200 MB, is asked only where a driver is there at all."""
     drivers = ("/dev/nvidiactl", "/dev/nvhost-gpu", "/dev/dxg")  # a PC's, a Jetson's, Windows' (WSL)
-    if not any(Path(driver).exists() for driver in drivers):
+    if not (any(Path(driver).exists() for driver in drivers) and is_there("torch")):
         return False
     import torch
 

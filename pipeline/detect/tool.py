@@ -7,7 +7,6 @@ standard input closes.
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import sys
 import threading
@@ -49,8 +48,6 @@ def _export(name: str, pictures: str = "") -> None:
 
 def _calibration(pictures: Path, names: dict[int, str]) -> str:
     """A data set of Ultralytics' kind, made of links, because it writes files of its own beside the pictures."""
-    if importlib.util.find_spec("nncf") is None:
-        raise SystemExit("INT8 needs the package nncf: pip install 'camfleet[int8]'")
     found = [file for file in sorted(pictures.iterdir()) if file.suffix.lower() in PICTURES]
     if not found:
         raise SystemExit(f"INT8 needs pictures ({', '.join(PICTURES)}); {pictures} has none")

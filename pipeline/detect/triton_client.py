@@ -13,13 +13,13 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pipeline.config.triton import target
 from pipeline.detect.protocol import DetectorAway
 from pipeline.errors import DetectorError
+from pipeline.extras import require
 
 if TYPE_CHECKING:
     from pipeline.config.triton import Triton
@@ -49,8 +49,7 @@ def require_library() -> None:
     Raises:
         DetectorError: It is not; says what brings it.
     """
-    if find_spec("tritonclient") is None or find_spec("grpc") is None:
-        raise DetectorError("model.backend: triton needs tritonclient: pip install 'camfleet[triton]'")
+    require("triton", "model.backend: triton", error=DetectorError)
 
 
 @dataclass(frozen=True, slots=True)

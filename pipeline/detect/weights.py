@@ -22,9 +22,12 @@ import structlog
 from pipeline.detect.cache import cache_folder
 from pipeline.detect.quiet import quiet_environment
 from pipeline.errors import DetectorError
+from pipeline.extras import require
 
 TOOL_TIMEOUT_S = 900.0
 """For a download on a slow line, or the export of the largest models on a small machine (YOLO26n: 7 s)."""
+_MAKERS = ("ultralytics", "ultralytics-opencv-headless", "openvino")
+"""What exports weights; the second is the first for machines without a screen."""
 
 
 def find_weights(path: Path) -> Path:
@@ -38,6 +41,7 @@ def find_weights(path: Path) -> Path:
         return path
     if path.name != str(path) or path.suffix != ".pt":
         raise DetectorError(f"model.path: there is no file {path}")
+    require_tools(path)
     file = cache_folder("weights") / path.name
     with _locked(file):
         if not file.is_file():
@@ -46,6 +50,17 @@ def find_weights(path: Path) -> Path:
                 _run_tool(["fetch", path.name], folder, f"model.path: there is no file {path}, and fetching it failed")
                 (folder / path.name).replace(file)
     return file
+
+
+def require_tools(weights: Path, *, int8: bool = False) -> None:
+    """Make sure that what loads weights, and exports them, is installed; nothing is imported to find out.
+
+    Raises:
+        DetectorError: It is not; the message says what brings it.
+    """
+    require("ultralytics", f"model.path: {weights}", error=DetectorError)
+    if int8:
+        require("int8", "model.openvino.int8_from", "nncf", error=DetectorError)
 
 
 def _check_kind(path: Path) -> None:
@@ -73,6 +88,7 @@ def exported(weights: Path, int8_from: Path | None = None) -> Path:
     """
     if int8_from and not int8_from.is_dir():
         raise DetectorError(f"model.openvino.int8_from: there is no folder {int8_from}")
+    require_tools(weights, int8=int8_from is not None)
     name = f"{weights.stem}-{_fingerprint(weights, int8_from)}_openvino_model"
     folder = cache_folder("exported") / name
     with _locked(folder):
@@ -91,8 +107,9 @@ def _fingerprint(weights: Path, int8_from: Path | None) -> str:
     """Changes with the file's bytes, with what exports them and with the pictures, never with its name or date."""
     with weights.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256")
-    for package in ("ultralytics", "openvino"):
-        digest.update(f"{package} {importlib.metadata.version(package)}".encode())
+    for package in _MAKERS:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            digest.update(f"{package} {importlib.metadata.version(package)}".encode())
     if int8_from:
         digest.update(b"int8")
         for picture in sorted(int8_from.iterdir()):

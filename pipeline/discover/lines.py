@@ -141,13 +141,13 @@ def to_yaml(proposals: Iterable[Proposal], model: bool = False) -> str:
     lines.append("cameras:")
     for one in proposals:
         lines += [f"  # {text}" for text in (one.summary, *one.notes)]
-        lines += [f"  {_key(one.camera_id)}:", f"    url: {json.dumps(one.url.text, ensure_ascii=False)}"]
+        lines += [f"  {yaml_key(one.camera_id)}:", f"    url: {json.dumps(one.url.text, ensure_ascii=False)}"]
         if one.evidence_url is not None:
             lines.append(f"    evidence_url: {json.dumps(one.evidence_url.text, ensure_ascii=False)}")
     return "\n".join(lines) + "\n"
 
 
-def _key(name: str) -> str:
+def yaml_key(name: str) -> str:
     """A name as a key of YAML, which takes some for numbers, dates or truths."""
     return name if yaml.safe_load(name) == name else json.dumps(name)
 

@@ -112,6 +112,11 @@ def _checked(variables: Variables, marked: str) -> Written | None:
     return Written(text + literal[-1], used, own)
 
 
+def holds_secret(address: str) -> bool:
+    """Whether an address has a password, a token or the like among its parameters."""
+    return _SECRET.search(address) is not None
+
+
 def _undollared(text: str) -> str:
     """A dollar just before a variable would make it none."""
     return f"{text[:-1]}%24" if text.endswith("$") else text

@@ -14,7 +14,7 @@ from pipeline.discover.cards import network_cards
 from pipeline.discover.device import Candidate, Device, Login
 from pipeline.discover.place import SERVICE_PATH, Address, Trust, parted
 from pipeline.discover.search import GROUP, Found, Heard, search, search_host
-from pipeline.errors import ConfigError
+from pipeline.extras import require
 
 ASKED_AT_ONCE = 8
 """Asking is waiting, mostly; more at once would load a recorder that answers for all its cameras."""
@@ -92,14 +92,11 @@ def survey(request: Request, progress: Progress | None = None) -> Survey:
 
 
 def _adapter() -> ModuleType:
+    require("discover", "discover")
     # The package configures the log of its whole process where nobody has: then a line for each request is printed.
     logging.getLogger().addHandler(logging.NullHandler())
-    try:
-        from pipeline.discover import onvif
-    except ImportError as error:
-        raise ConfigError(
-            f"finding cameras needs the package onvif-zeep-async ({error}): pip install 'camfleet[discover]'"
-        ) from error
+    from pipeline.discover import onvif
+
     return onvif
 
 

@@ -17,7 +17,7 @@ from pipeline.doctor.finding import Finding, failure, ok, warning
 from pipeline.tune.fingerprint import Fingerprint, read_fingerprint
 
 OLDEST_PYTHON = (3, 11)
-SHOWN = ("openvino", "torch", "av", "numpy", "opencv-python", "iceoryx2", "pyzmq", "pydantic")
+SHOWN = ("openvino", "torch", "av", "numpy", "opencv-python-headless", "iceoryx2", "pyzmq", "pydantic")
 _REQUIREMENT = re.compile(r"(?P<name>[A-Za-z0-9_.-]+)\s*(?:\[[^\]]*\])?\s*(?P<bounds>[^;]*)(?P<marker>;.*)?")
 _BOUND = re.compile(r"(>=|<=|==|<|>)\s*([0-9.]+)")
 _CPU_INFO = Path("/proc/cpuinfo")

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from pipeline.detections import Detections
 from pipeline.errors import EvaluationError
+from pipeline.extras import require
 from pipeline.geometry import Boxes, iou_matrix
 
 LEAST_IOU = 0.5
@@ -38,15 +39,6 @@ class Truth:
 
     def __len__(self) -> int:
         return len(self.class_id)
-
-
-def require_coco() -> None:
-    """Raise in time, before any long work, where faster-coco-eval is not installed.
-
-    Raises:
-        EvaluationError: It is not.
-    """
-    _coco()
 
 
 def precision(truths: Sequence[Truth], found: Sequence[Detections], classes: int) -> NDArray[np.float64]:
@@ -138,10 +130,7 @@ def _silent(*_: object) -> None:
 
 
 def _coco() -> tuple[Any, Any]:
-    try:
-        from faster_coco_eval import COCO, COCOeval_faster
-    except ImportError as error:
-        raise EvaluationError(
-            "accuracy needs faster-coco-eval, which is not installed: pip install 'camfleet[levers]'"
-        ) from error
+    require("evaluate", "accuracy", "faster_coco_eval", error=EvaluationError)
+    from faster_coco_eval import COCO, COCOeval_faster
+
     return COCO, COCOeval_faster

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import EvaluationError
+from pipeline.extras import require
 
 if TYPE_CHECKING:
     from pipeline.detections import Tracks
@@ -79,10 +80,9 @@ def hota(counted: list[dict[str, Any]]) -> float:
 
 
 def _trackeval() -> Any:
-    try:
-        import trackeval
-    except ImportError as error:
-        raise EvaluationError("scores need TrackEval, which is not installed: pip install 'camfleet[dev]'") from error
+    require("evaluate", "scores", "trackeval", error=EvaluationError)
+    import trackeval
+
     return trackeval
 
 

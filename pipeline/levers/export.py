@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.evaluate.precision import require_coco
+from pipeline.errors import DetectorError, EvaluationError
+from pipeline.extras import require
 from pipeline.geometry import WidthHeight
 from pipeline.levers.figures import Exported, Form
 from pipeline.levers.make import Recipe, make_model, require_calibration
 from pipeline.levers.network import open_source
-from pipeline.levers.quantize import require_nncf
 from pipeline.levers.speed import MUCH
 from pipeline.levers.trial import Lab
 
@@ -54,9 +54,9 @@ def require_makeable(source: Path, recipes: Sequence[Recipe], *, pictures: bool)
         opened.require(recipe)
         require_calibration(source, recipe, pictures=pictures)
     if any(recipe.precision == "int8" for recipe in recipes):
-        require_nncf()
+        require("levers", "--precision int8", "nncf", error=DetectorError)
     if pictures:
-        require_coco()
+        require("levers", "accuracy", "faster_coco_eval", error=EvaluationError)
 
 
 def export(order: Order, lab: Lab) -> Exported:

@@ -19,21 +19,13 @@ from numpy.typing import NDArray
 
 from pipeline.detect.quiet import forbid_telemetry
 from pipeline.errors import DetectorError
+from pipeline.extras import require
 from pipeline.geometry import WidthHeight
 from pipeline.levers.pictures import laid, picture_file
 
 MOST_PICTURES = 300
 """More change the ranges no more; NNCF's own default."""
 _HEAVY = ("Convolution", "GroupConvolution", "MatMul")
-
-
-def require_nncf() -> None:
-    """Raise in time, before any long work, where NNCF is not installed.
-
-    Raises:
-        DetectorError: It is not.
-    """
-    _nncf()
 
 
 def quantized(network: Any, picture_wh: WidthHeight, calibration: Sequence[Path]) -> Any:
@@ -100,12 +92,11 @@ def _tensor(path: Path, picture_wh: WidthHeight, kind: Any) -> NDArray[Any]:
 
 
 def _nncf() -> Any:
+    require("levers", "INT8", "nncf", error=DetectorError)
     forbid_telemetry()
     # NNCF imports torch, which says that it finds no CUDA.
     logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
-    try:
-        import nncf
-    except ImportError as error:
-        raise DetectorError("INT8 needs NNCF, which is not installed: pip install 'camfleet[levers]'") from error
+    import nncf
+
     logging.getLogger("nncf").setLevel(logging.ERROR)
     return nncf

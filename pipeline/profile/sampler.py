@@ -25,6 +25,7 @@ from pathlib import Path
 import msgspec
 
 from pipeline.errors import ProfileError
+from pipeline.extras import told
 from pipeline.foreign import UNREADABLE
 from pipeline.profile.figures import HotFunction, Sampled
 
@@ -197,7 +198,7 @@ def program() -> str:
     beside = Path(sysconfig.get_path("scripts")) / "py-spy"
     found = str(beside) if beside.is_file() else shutil.which("py-spy")
     if found is None:
-        raise ProfileError("--sample needs py-spy, which is not installed: pip install 'camfleet[profile]'")
+        raise ProfileError(told("profile", "--sample", ["py-spy"]))
     return found
 
 

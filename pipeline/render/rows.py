@@ -14,11 +14,11 @@ from typing import Any
 
 import msgspec
 
-from pipeline.errors import RenderError
+from pipeline.errors import RenderError, SinkError
+from pipeline.extras import require
 from pipeline.redact import printable, redact
 from pipeline.results.files import PART
 from pipeline.results.lines import whole_lines
-from pipeline.results.open import require
 from pipeline.sink.flat import BOX_COLUMNS, FRAME_COLUMNS
 from pipeline.wire import Counts, FrameResult
 
@@ -78,7 +78,7 @@ def read_parquet(path: Path, camera: str | None) -> Iterator[FrameResult]:
         RenderError: It is none, or is damaged.
         SinkError: The library that reads it is not installed.
     """
-    require("pyarrow", f"{path}: drawing results in Parquet")
+    require("sinks", f"{path}: drawing results in Parquet", "pyarrow", error=SinkError)
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 
 from pydantic_core import PydanticCustomError
@@ -10,6 +9,7 @@ from pydantic_core import PydanticCustomError
 from pipeline.config.sinks.database import SUFFIXES, DatabaseUrl
 from pipeline.config.url import scheme_of
 from pipeline.errors import SinkError
+from pipeline.extras import is_there, require
 from pipeline.redact import redact
 from pipeline.results.databases import duckdb_file, postgresql, sqlite_file
 from pipeline.results.files import Kind, files_at
@@ -50,7 +50,7 @@ def open_database(source: str) -> Opened:
     if not path.exists():
         raise SinkError(f"{path}: there is no such file")
     if SUFFIXES[path.suffix.lower()] == "duckdb":
-        require("duckdb", f"{path}: reading a DuckDB file")
+        require("sinks", f"{path}: reading a DuckDB file", "duckdb", error=SinkError)
         return Opened(str(path), duckdb_file(path))
     return Opened(str(path), sqlite_file(path))
 
@@ -60,28 +60,18 @@ def _address(source: str) -> DatabaseUrl:
         url = DatabaseUrl.parse(source)
     except PydanticCustomError as error:
         raise SinkError(f"{redact(source)}: {error}") from None
-    require("psycopg", f"{url}: reading from PostgreSQL")
+    require("sinks", f"{url}: reading from PostgreSQL", "psycopg", error=SinkError)
     return url
 
 
 def _files(path: Path) -> Opened:
     found = files_at(path)
     if found.kind is Kind.PARQUET:
-        require("duckdb", f"{path}: reading Parquet")
-    if found.kind is not Kind.MOT and find_spec("duckdb"):
+        require("sinks", f"{path}: reading Parquet", "duckdb", error=SinkError)
+    if found.kind is not Kind.MOT and is_there("duckdb"):
         from pipeline.results.columns import read_by_duckdb
 
         return Opened(str(path), read_by_duckdb(found), found.notes)
     from pipeline.results.lines import read_by_python
 
     return Opened(str(path), read_by_python(found), found.notes)
-
-
-def require(module: str, what: str) -> None:
-    """Make sure that a library is installed.
-
-    Raises:
-        SinkError: It is not; the message says how it is installed.
-    """
-    if find_spec(module) is None:
-        raise SinkError(f"{what} needs {module}, which is not installed: pip install 'camfleet[sinks]'")

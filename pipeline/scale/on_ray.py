@@ -11,10 +11,10 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from typing import Any
 
 from pipeline.errors import ClusterError, ConfigError
+from pipeline.extras import require
 from pipeline.redact import redact
 from pipeline.scale.cluster import ActorAway, ActorLost, Machine, Share
 from pipeline.scale.ray_actors import MARK, NAMESPACE, MarkHolder, ShardHolder, called
@@ -43,8 +43,7 @@ def require_ray() -> None:
     Raises:
         ConfigError: It is not; the message says how it is installed.
     """
-    if find_spec("ray") is None:
-        raise ConfigError("run --on ray needs Ray, which is not installed: pip install 'camfleet[ray]'")
+    require("ray", "--on ray")
 
 
 def address_of(on: str) -> str:

@@ -28,6 +28,7 @@ from pipeline.camera.evidence.keeper import Clip
 from pipeline.camera.evidence.order import CLIP_S, ClipOrder, wait_for
 from pipeline.clock import NS_PER_S, Clock, SystemClock
 from pipeline.config.values import Fleet, Model
+from pipeline.detect.load import require_library
 from pipeline.errors import ControlError, DetectorError, PipelineError
 from pipeline.runscope import RunLease, process_folder
 from pipeline.supervise.cameras import Cameras
@@ -106,8 +107,10 @@ class Supervisor:
 
         Raises:
             ConfigError: A sink or the page needs a library that is not installed.
+            DetectorError: The model does.
             SlotError: There is no place for the run.
         """
+        require_library(fleet.model)
         require_libraries(fleet)
         require_page(fleet)
         self._fleet = fleet
@@ -222,7 +225,9 @@ class Supervisor:
         Raises:
             ControlError: Another model is being loaded.
             ConfigError: A sink needs a library that is not installed.
+            DetectorError: The model does.
         """
+        require_library(fleet.model)
         require_libraries(fleet)
         if self._swap is not None and self._swap.change is not None:
             raise ControlError(BEING_LOADED)

@@ -111,7 +111,6 @@ def variants(
 
 def _exam(fleet: Fleet, played: Fleet, data: Path | None, reference: Path | None) -> Any:
     """Pictures and what is on them; None where nothing says what is."""
-    from pipeline.evaluate.precision import require_coco
     from pipeline.levers import dataset, recordings
 
     labelled = dataset.read_dataset(data) if data is not None else None
@@ -120,7 +119,6 @@ def _exam(fleet: Fleet, played: Fleet, data: Path | None, reference: Path | None
         grounds = recordings.grounds_of(played)
         if grounds is None:
             return None
-    require_coco()
     if labelled is not None and reference is None:
         exam = dataset.exam_of(labelled)
     elif grounds is not None:

@@ -5,12 +5,10 @@ The seed is fixed, so the same answers lead to the same proposals: a search that
 
 from __future__ import annotations
 
-import importlib.util
 import warnings
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from pipeline.errors import ConfigError
 from pipeline.tune.knobs import Knob, Machine
 from pipeline.tune.setting import Scalar, Setting
 
@@ -19,16 +17,6 @@ FIRST = 6
 """Proposals at random before the estimators are asked."""
 AGAIN = 20
 """Proposals in a row that were known already, after which there are no more."""
-
-
-def require_optuna() -> None:
-    """Say now that Optuna is missing, not after half an hour.
-
-    Raises:
-        ConfigError: It is not installed.
-    """
-    if importlib.util.find_spec("optuna") is None:
-        raise ConfigError("camfleet tune needs Optuna, which is not installed: pip install 'camfleet[tune]'")
 
 
 class Proposals:
@@ -95,7 +83,6 @@ def _choices(
 
 
 def _optuna() -> Any:
-    require_optuna()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import optuna

@@ -14,7 +14,8 @@ from pipeline.config.camera import Stride
 from pipeline.config.overlay import is_own
 from pipeline.detect.load import pick_backend
 from pipeline.errors import ConfigError, PipelineError
-from pipeline.tune.fine import Proposals, require_optuna
+from pipeline.extras import require
+from pipeline.tune.fine import Proposals
 from pipeline.tune.fingerprint import Fingerprint, read_fingerprint
 from pipeline.tune.goal import Budget, Goal, parse_budget, parse_goal, parse_time
 from pipeline.tune.journal import Journal
@@ -108,7 +109,7 @@ def prepare(order: Order, say: Callable[[str], None], machine: Fingerprint | Non
     Raises:
         ConfigError: An option or the fleet file is wrong, a library is missing, or there is nothing to play.
     """
-    require_optuna()
+    require("tune", "tune")
     fleet = load_fleet(order.fleet_file)
     goal, budget = parse_goal(order.goal, fleet.slo.p95_ms), parse_budget(order.budget)
     time_s, fingerprint = parse_time(order.time), machine or read_fingerprint()

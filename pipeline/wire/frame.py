@@ -8,7 +8,7 @@ import msgspec
 from msgspec.structs import replace
 
 from pipeline.clock import NS_PER_MS
-from pipeline.errors import PipelineError
+from pipeline.extras import require
 from pipeline.wire.base import CameraMessage, published
 from pipeline.wire.box import TrackedBox
 from pipeline.wire.values import SCHEMA, CaptureClock, Count, FrameOrigin, Number
@@ -154,14 +154,10 @@ class FrameResult(FrameHeader, frozen=True, kw_only=True):
         Raises:
             PipelineError: It is not installed.
         """
+        require("supervision", "to_supervision()")
         import numpy as np
+        from supervision import Detections
 
-        try:
-            from supervision import Detections
-        except ImportError as error:
-            raise PipelineError(
-                f"to_supervision() needs supervision ({error}): pip install 'camfleet[supervision]'"
-            ) from None
         return Detections(
             xyxy=self.boxes,
             confidence=self.scores,

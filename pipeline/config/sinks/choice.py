@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from importlib.util import find_spec
 from typing import Annotated, Any
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, TypeAdapter
@@ -14,6 +13,7 @@ from pydantic_core import CoreSchema, core_schema
 from pipeline.config.base import FACTORY, mask_value
 from pipeline.config.sinks.base import KINDS, SinkSettings
 from pipeline.config.sinks.plugin import PluginSink
+from pipeline.extras import is_there, lack
 
 PLUGIN = "plug-in"
 """Stands for every `package.module:factory` among the kinds."""
@@ -75,20 +75,7 @@ def wrong_kind(found: object) -> str:
 
 def what_is_missing(settings: SinkSettings) -> str:
     """What has to be installed for a sink, and how; empty where all is there. Nothing is imported."""
-    missing = [module for module in settings.required if not _importable(module)]
-    if not missing:
-        return ""
-    if isinstance(settings, PluginSink):
-        return f"there is no module “{missing[0]}”; is it installed, or its folder in PYTHONPATH?"
-    verb = "is" if len(missing) == 1 else "are"
-    return (
-        f"“{settings.kind}” needs {' and '.join(missing)}, which {verb} not installed: "
-        f"pip install 'camfleet[{settings.extra}]'"
-    )
-
-
-def _importable(module: str) -> bool:
-    try:
-        return find_spec(module) is not None
-    except (ImportError, ValueError):
-        return False
+    if not isinstance(settings, PluginSink):
+        return lack(settings.extra, f"“{settings.kind}”", *settings.required) if settings.required else ""
+    missing = [module for module in settings.required if not is_there(module)]
+    return f"there is no module “{missing[0]}”; is it installed, or its folder in PYTHONPATH?" if missing else ""
