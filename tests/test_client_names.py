@@ -23,7 +23,11 @@ TOWN = replace(FLEET, cameras=dict.fromkeys(("gate", "yard", "g"), FLEET.cameras
 Heard = Callable[..., list[Message]]
 
 
-@pytest.mark.parametrize("given", ["gate", ["gate"], ("gate",), iter(["gate"]), {"gate"}], ids=str)
+@pytest.mark.parametrize(
+    "given",
+    ["gate", ["gate"], ("gate",), iter(["gate"]), {"gate"}],
+    ids=["name", "list", "tuple", "iterator", "set"],
+)
 def test_one_name_is_no_list_of_its_letters(given: object) -> None:
     assert one_or_more(given) == ("gate",)  # type: ignore[arg-type]
 
