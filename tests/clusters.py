@@ -9,6 +9,7 @@ from typing import Any
 from pipeline.config.values import Fleet
 from pipeline.errors import PipelineError
 from pipeline.scale.cluster import ActorAway, ActorLost, Machine, Share
+from pipeline.scale.headroom import Load
 from pipeline.scale.mark import Mark
 from pipeline.scale.shard import Shard, ShardReady, ShardSpec, ShardState
 
@@ -43,6 +44,7 @@ class Told:
         self.prepared: object = None
         self.cut: object = None
         self.cannot: Callable[[Fleet], bool] = lambda fleet: False
+        self.weighs: dict[str, float] = {}
 
     def call(self, method: str, *arguments: Any) -> Answered:
         self.calls.append(method)
@@ -51,6 +53,15 @@ class Told:
 
     def kill(self) -> None:
         self.gone = True
+
+    @property
+    def load(self) -> Load | None:
+        """Of cameras that weigh something: a shard does 100 detections a second, and strides of 4 at most."""
+        if not self.weighs:
+            return None
+        demand = sum(self.weighs[name] for name in self.cameras)
+        busy = min(1.0, demand)
+        return Load(100 * demand, 100 * busy, busy, min(4.0, max(1.0, demand)))
 
     def _answer(self, method: str, arguments: tuple[Any, ...]) -> Any:
         if self.gone:
@@ -66,9 +77,13 @@ class Told:
         elif method in ("prepare", "unprepare"):
             self.prepared = arguments[0].model if arguments else None
         elif method == "ping":
-            seen = frozenset() if self.blind else self.cameras - self.rests
-            return ShardState(seen, self.refuses.get("serving", ""))
+            return self._state()
         return self.cut if method == "clip" else None
+
+    def _state(self) -> ShardState:
+        seeing = frozenset() if self.blind else self.cameras - self.rests
+        wanted_hz = {name: 100 * self.weighs[name] for name in self.cameras if name in self.weighs}
+        return ShardState(seeing, self.refuses.get("serving", ""), self.load, wanted_hz)
 
     def _follow(self, first: ShardSpec | Fleet, *rest: int) -> ShardReady:
         fleet, version = (first.fleet, first.version) if isinstance(first, ShardSpec) else (first, rest[0])
@@ -136,6 +151,7 @@ class ToldCluster(Store):
     def __init__(self, *names: str, **resources: float) -> None:
         super().__init__()
         self.alive = {name: Machine(name, f"10.0.0.{n}", {"CPU": 4.0, **resources}) for n, name in enumerate(names, 1)}
+        self.requests: list[tuple[Share, int]] = []
         self.actors: dict[str, Told] = {}
         self.on: dict[str, Told] = {}
 
@@ -146,6 +162,9 @@ class ToldCluster(Store):
         self.actors[name] = self.on[machine.node_id] = Told(name)
         return self.on[machine.node_id]
 
+    def request(self, share: Share, count: int) -> None:
+        self.requests.append((share, count))
+
     def find(self, name: str) -> Told | None:
         actor = self.actors.get(name)
         return None if actor is None or actor.gone else actor
@@ -154,6 +173,52 @@ class ToldCluster(Store):
         """A machine dies."""
         del self.alive[node_id]
         self.on[node_id].gone = True
+
+
+class ToldCloud(ToldCluster):
+    """A cluster whose machines come when they are asked for, after a while, and go when they hold nothing.
+
+    Attributes:
+        boot_s: How long a machine takes to come.
+        warm_s: How long a shard takes to begin.
+        weighs: Share of a shard that each camera keeps busy.
+    """
+
+    def __init__(self, weighs: dict[str, float], boot_s: float = 30.0, warm_s: float = 10.0) -> None:
+        super().__init__()
+        self.weighs, self.boot_s, self.warm_s = weighs, boot_s, warm_s
+        self.now_s = 0.0
+        self.asked_s: list[float] = []
+        self.warm_at_s: dict[str, float] = {}
+        self._number = 0
+
+    @property
+    def wanted(self) -> int:
+        return self.requests[-1][1] if self.requests else 0
+
+    def start(self, name: str, machine: Machine, share: Share) -> Told:
+        actor = super().start(name, machine, share)
+        actor.weighs = self.weighs
+        actor.slow.add("begin")
+        self.warm_at_s[name] = self.now_s + self.warm_s
+        return actor
+
+    def step(self, now_s: float) -> None:
+        """Let time go by."""
+        self.now_s = now_s
+        for name, at_s in self.warm_at_s.items():
+            if now_s >= at_s:
+                self.actors[name].slow.discard("begin")
+        self.asked_s += [now_s] * (self.wanted - len(self.alive) - len(self.asked_s))
+        come = [at_s for at_s in self.asked_s if now_s - at_s >= self.boot_s]
+        self.asked_s = self.asked_s[len(come) :]
+        for _ in come:
+            self._number += 1
+            name = f"m{self._number}"
+            self.alive[name] = Machine(name, f"10.0.1.{self._number}", {"CPU": 4.0})
+        idle = [name for name in self.alive if name in self.on and self.on[name].gone]
+        for name in idle[: max(0, len(self.alive) - self.wanted)]:
+            del self.alive[name]
 
 
 class _Thread:
@@ -186,6 +251,7 @@ class ThreadCluster(Store):
     def __init__(self, *names: str) -> None:
         super().__init__()
         self.alive = {name: Machine(name, "127.0.0.1", {"CPU": 1.0}) for name in names}
+        self.requested: int | None = None
         self.actors: dict[str, _Thread] = {}
         self.on: dict[str, _Thread] = {}
 
@@ -195,6 +261,9 @@ class ThreadCluster(Store):
     def start(self, name: str, machine: Machine, share: Share) -> _Thread:
         self.actors[name] = self.on[machine.node_id] = _Thread()
         return self.on[machine.node_id]
+
+    def request(self, share: Share, count: int) -> None:
+        self.requested = count
 
     def find(self, name: str) -> _Thread | None:
         actor = self.actors.get(name)

@@ -1,9 +1,13 @@
-"""Nodes of Ray on this machine, each of which can be killed with all it holds."""
+"""Nodes of Ray on this machine: some that a test starts and kills, and some that Ray's own autoscaler does."""
 
 from __future__ import annotations
 
+import json
+import os
 import socket
+import tempfile
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -12,6 +16,18 @@ from pipeline.scale.on_ray import HEAD_OPTIONS
 
 STORE_BYTES = 80 << 20
 """Of each node's object store, which holds nothing of ours; Ray takes no less than 75 MB."""
+_LISTS = (
+    "cluster_synced_files",
+    "rsync_exclude",
+    "rsync_filter",
+    "initialization_commands",
+    "setup_commands",
+    "head_setup_commands",
+    "worker_setup_commands",
+    "head_start_ray_commands",
+    "worker_start_ray_commands",
+)
+"""What Ray's autoscaler wants in its cluster file and does not need here."""
 
 
 def free_port() -> int:
@@ -74,3 +90,86 @@ class RayMachines:
 
     def close(self) -> None:
         self._cluster.shutdown()
+
+
+class RayCloud:
+    """A head without cores, and Ray's autoscaler beside it, whose cloud are processes of this machine.
+
+    It starts a node of one core for what is asked for and cannot be had, and ends one that has held nothing for a
+    while. `ray.cluster_utils.AutoscalingCluster` would do the same, but ends every Ray of the machine before.
+    """
+
+    def __init__(self, most: int, idle_s: float = 5.0) -> None:
+        """Start it, without a node.
+
+        Args:
+            most: Nodes at most, the head not counted.
+            idle_s: How long a node may hold nothing.
+        """
+        from ray.autoscaler._private.fake_multi_node.node_provider import FAKE_HEAD_NODE_ID
+        from ray.cluster_utils import Cluster
+        from ray.util import get_node_ip_address
+
+        port = free_port()
+        self.address = f"{get_node_ip_address()}:{port}"
+        self._folder = tempfile.TemporaryDirectory()
+        file = Path(self._folder.name) / "cloud.json"
+        file.write_text(json.dumps(_cloud(self.address, most, idle_s)), encoding="utf-8")
+        os.environ |= {"RAY_FAKE_CLUSTER": "1", "AUTOSCALER_UPDATE_INTERVAL_S": "1"}
+        self._cluster = Cluster(
+            initialize_head=True,
+            head_node_args={
+                "num_cpus": 0,
+                "include_dashboard": False,
+                "object_store_memory": STORE_BYTES,
+                "gcs_server_port": port,
+                "autoscaling_config": str(file),
+                "env_vars": {"RAY_OVERRIDE_NODE_ID_FOR_TESTING": FAKE_HEAD_NODE_ID},
+                "_system_config": HEAD_OPTIONS,
+            },
+        )
+
+    def processes(self) -> list[psutil.Process]:
+        """All that the autoscaler has started."""
+        monitor = self._cluster.head_node.all_processes["monitor"][0].process.pid
+        return psutil.Process(monitor).children(recursive=True)
+
+    def close(self) -> None:
+        """End the head and every node."""
+        left = self.processes()
+        self._cluster.shutdown()
+        for process in left:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        self._folder.cleanup()
+
+
+def _cloud(address: str, most: int, idle_s: float) -> dict[str, Any]:
+    """What Ray's autoscaler takes for its cluster file."""
+    nothing: dict[str, Any] = {
+        "auth": {},
+        "file_mounts": {},
+        "file_mounts_sync_continuously": False,
+        **{name: [] for name in _LISTS},
+    }
+    provider = {
+        "type": "fake_multinode",
+        "gcs_address": address,
+        "use_node_id_as_ip": True,
+        "disable_node_updaters": True,
+        "disable_launch_config_check": True,
+    }
+    shard = {"CPU": 1, "object_store_memory": STORE_BYTES}
+    return {
+        "cluster_name": "camfleet",
+        "max_workers": most,
+        "upscaling_speed": 10.0,
+        "idle_timeout_minutes": idle_s / 60,
+        "provider": provider,
+        "head_node_type": "ray.head.default",
+        "available_node_types": {
+            "ray.head.default": {"resources": {"CPU": 0}, "node_config": {}, "min_workers": 0, "max_workers": 0},
+            "shard": {"resources": shard, "node_config": {}, "min_workers": 0, "max_workers": most},
+        },
+        **nothing,
+    }

@@ -14,6 +14,10 @@ def gate(settings: str) -> str:
     return f"{STUB}\ncameras:\n  gate:\n    url: rtsp://cam/1\n    {settings}\n"
 
 
+def scale(settings: str) -> str:
+    return f"{STUB}\nscale: {{{settings}}}\n{GATE}"
+
+
 def address(url: str) -> str:
     return f"{STUB}\ncameras: {{gate: {{url: {url}}}}}"
 
@@ -29,6 +33,31 @@ def bind(endpoint: str) -> str:
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
+        pytest.param(
+            scale("autoscale: {least: 2}"),
+            "2:9: scale.autoscale.most: is missing",
+            id="autoscale without a bound",
+        ),
+        pytest.param(
+            scale("autoscale: {least: 3, spare: 2, most: 4}"),
+            "scale.autoscale.most: found “4”, which is below `least` and `spare` together (5)",
+            id="autoscale with a bound below what there is to be",
+        ),
+        pytest.param(
+            scale("autoscale: {most: 4, idle: 0.7}"),
+            "scale.autoscale.idle: found “0.7”, which is not below `target` (0.7)",
+            id="autoscale that would give back what it asks for",
+        ),
+        pytest.param(
+            scale("autoscale: {most: 4, target: 1}"),
+            "scale.autoscale.short_demand: found “0.9”, which is below `target` (1)",
+            id="autoscale that would ask for more than it aims at",
+        ),
+        pytest.param(
+            scale("cpus: 0, autoscale: {most: 4}"),
+            "scale.autoscale: machines are asked for by what a shard takes of one, which is nothing here",
+            id="autoscale of shards that take nothing",
+        ),
         pytest.param(
             gate("stride: two"),
             "5:13: cameras.gate.stride: found “two”, expected a whole number from 1 to 100",

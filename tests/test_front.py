@@ -161,6 +161,32 @@ def test_front_told_of_a_changed_file_touches_only_what_changed(fleet: Fleet, ru
     assert "removed" in {state.state for state in it.books.states if state.camera_id == "cam1"}
 
 
+def test_front_that_is_scaled_has_as_many_shards_as_are_wanted_and_says_why(
+    fleet_file: Callable[..., Path], recording: Path, runtime: Path, within: Callable
+):
+    cameras = {name: {"url": str(recording), "loop": True} for name in NAMES}
+    fleet = load_fleet(fleet_file(cameras, scale={"autoscale": {"least": 1, "most": 2}}))
+    with running(fleet, "a", "b") as it:
+        it.more_of(NAMES, within)
+        assert list(it.on.values()) == [set(NAMES)]
+        assert it.cluster.requested == 1
+        wait_until(within, lambda: "1 of 1 shards serve" in it.front.scaling)
+        assert Requests(it.front).status()["scaling"] == "1 of 1 shards serve; 1 shard to begin with"
+    assert it.cluster.requested == 0
+
+
+def test_front_has_several_shards_on_a_machine_that_has_room_for_them(
+    fleet_file: Callable[..., Path], recording: Path, runtime: Path, within: Callable
+):
+    cameras = {name: {"url": str(recording), "loop": True} for name in NAMES}
+    fleet = load_fleet(fleet_file(cameras, scale={"cpus": 0.5, "per_machine": 4}))
+    with running(fleet, "a") as it:
+        it.more_of(NAMES, within)
+        wait_until(within, lambda: it.front.settled)
+        assert [len(shard.cameras) for shard in it.front.shards] == [2, 2]
+    assert it.books.unbalanced() == []
+
+
 def test_front_that_comes_after_another_takes_up_the_cameras_in_their_sessions(
     fleet: Fleet, runtime: Path, within: Callable
 ):

@@ -155,6 +155,15 @@ def test_headroom_lost_shard_is_wanted_again_and_cameras_spread_at_once() -> Non
     assert not headroom.update(seen, 2 * LOOK_S).spread
 
 
+def test_headroom_told_of_a_larger_least_asks_for_it_at_once() -> None:
+    headroom = Headroom(Policy(least=2))
+    headroom.update(shards(0.5, 0.5), 0.0)
+    headroom.policy = Policy(least=5)
+    decision = headroom.update(shards(0.5, 0.5), 1.0)
+    assert (decision.wanted, decision.why) == (5, "5 shards are the least there are to be: 2 there")
+    assert headroom.update(shards(0.5, 0.5), 2.0).why == ""
+
+
 def test_headroom_keeps_spare_shards() -> None:
     fleet = Fleet(Policy(spare=2), 1)
     fleet.run(3.0, 7200)

@@ -211,8 +211,11 @@ def file(fleet_file: Callable[..., Path], recording: Path) -> Path:
 def test_fleet_over_ray_is_run_and_asked_by_the_commands(
     file: Path, machines: RayMachines, runtime: Path, within: Callable, tmp_path: Path
 ):
+    scaled = {**yaml.safe_load(file.read_text()), "scale": {"autoscale": {"least": 3, "most": 3}}}
+    file.write_text(yaml.safe_dump(scaled))
     with serving(machines, file, "ray") as it:
         wait_until_serving(within)
+        wait_until(within, lambda: "3 of 3 shards serve; 3 shards to begin with" in camfleet("status").stdout)
         ask_of_cameras(tmp_path)
         swap_models(file)
         end(it)

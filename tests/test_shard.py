@@ -17,6 +17,7 @@ from pipeline.config.values import Fleet
 from pipeline.errors import ControlError, DetectorError, PipelineError, SubscriberTimeout
 from pipeline.scale import clips
 from pipeline.scale import shard as shards
+from pipeline.scale.headroom import Load
 from pipeline.scale.shard import LEASE_S, Shard, ShardKeys, ShardSpec
 from tests.waiting import DEADLINE_S, wait_until
 
@@ -74,6 +75,17 @@ def test_shard_that_begins_warm_takes_up_cameras_later_and_gives_them_back(
     wait_until(within, lambda: shard.ping().seeing == set(NAMES))
     ready = shard.apply(part(fleet), 3)
     assert (ready.version, ready.cameras) == (3, frozenset())
+
+
+def test_shard_says_how_full_it_is_and_what_each_camera_wants(shard: Shard, fleet: Fleet, pairs, within: Callable):
+    shard.begin(spec(part(fleet), pairs))
+    wait_until(within, lambda: shard.ping().load == Load(0.0, 0.0, 0.0))
+    shard.apply(fleet, 2)
+    wait_until(within, lambda: set(shard.ping().wanted_hz) == set(NAMES))
+    wait_until(within, lambda: (load := shard.ping().load) is not None and load.wanted_hz > 0 and load.detected_hz > 0)
+    state = shard.ping()
+    assert state.load is not None
+    assert state.load.wanted_hz == pytest.approx(sum(state.wanted_hz.values()))
 
 
 def test_shard_told_to_begin_again_says_how_it_is(shard: Shard, fleet: Fleet, pairs):

@@ -158,8 +158,10 @@ def _print(found: dict[str, Any], tally: FleetTally) -> None:
     console.print(FleetTable(tally, found["fleet"], promise))
     for line in promise_lines(tally, promise):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
+    if found["scaling"]:
+        console.print(f"autoscale: {found['scaling']}", highlight=False, markup=False, soft_wrap=True)
     for shard in found["shards"]:
-        drains = ", its machine drains" if shard["drains"] else ""
+        drains = ", to be empty" if shard["drains"] else ""
         cameras = ", ".join(shard["cameras"]) or "no camera"
         line = f"shard {shard['name']} on {shard['machine']}: {shard['condition']}{drains}; {cameras}"
         console.print(line, highlight=False, markup=False)

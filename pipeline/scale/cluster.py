@@ -95,6 +95,15 @@ class Cluster(Protocol):
     def find(self, name: str) -> Actor | None:
         """The actor of that name; None if there is none."""
 
+    def request(self, share: Share, count: int) -> None:
+        """Have machines provided for so many actors that take this each, those included that there are; does not wait.
+
+        The number holds until another is told; without effect where machines come and go by hand.
+
+        Raises:
+            ClusterError: The cluster cannot be told now.
+        """
+
     def get(self, key: str) -> bytes | None:
         """What the store has under a key of this fleet."""
 

@@ -7,6 +7,7 @@ is heard again.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -14,10 +15,12 @@ import structlog
 
 from pipeline.config.values import Fleet
 from pipeline.errors import ClusterError, ControlError, PipelineError
-from pipeline.scale.capacity import needs_of, node_of, share_of, why_unfit
+from pipeline.scale.autoscale import Autoscale
+from pipeline.scale.capacity import is_said, needs_of, shards_on, share_of, why_unfit
 from pipeline.scale.cluster import ActorAway, ActorLost, Cluster, Machine
-from pipeline.scale.held import Held, ShardStatus
+from pipeline.scale.held import WAITS_S, Held, ShardStatus
 from pipeline.scale.moves import Moves, Serving
+from pipeline.scale.openings import even, openings
 from pipeline.scale.place import Node
 from pipeline.scale.proxy.orders import Feed
 from pipeline.scale.shard import ShardKeys, ShardReady, ShardSpec, ShardState
@@ -42,6 +45,7 @@ class Conductor:
         fleet: What runs now.
         version: Counts the fleet files that were applied.
         moves: Which shard has which camera.
+        scaling: How many shards there are to be.
         refusals: Why shards could not follow the newest version, by shard.
         paused: Cameras that are paused, wherever they are or come to be.
     """
@@ -67,7 +71,8 @@ class Conductor:
         self._told: dict[str, str] = {}
         self._begun = 0
         self._looked_s: float | None = None
-        self._placed_for: tuple[int, list[Node], int] | None = None
+        self._placed_for: tuple[int, list[Node], int, int] | None = None
+        self.scaling = Autoscale(fleet, cluster)
         self.moves = self._adopt()
 
     @property
@@ -88,7 +93,7 @@ class Conductor:
                 f"{held.machine.node_id[:8]} {held.machine.address}",
                 "ending" if held.ends else "starting" if held.ready is None else "serving",
                 tuple(sorted(name for name in self.moves.wanted(held.name))),
-                self._drains(held.machine),
+                held.leaves,
             )
             for name, held in self._held.items()
         ]
@@ -101,7 +106,7 @@ class Conductor:
     @property
     def hopeless(self) -> str:
         """Why there is no shard and will be none on the machines that there are; empty where one may still serve."""
-        if self._looked_s is None or self._held:
+        if self._looked_s is None or self._held or self.scaling.coming:
             return ""
         told = [f"{one.address}: {self._told.get(name, 'it drains')}" for name, one in self._machines.items()]
         return f"no machine of the cluster can have a shard ({'; '.join(told) or 'there is none'})"
@@ -116,6 +121,7 @@ class Conductor:
         """Run as this fleet says from now on; only what has changed moves or is touched."""
         self.fleet, self.version = fleet, self.version + 1
         self.paused = frozenset(fleet.cameras.keys() & self.paused)
+        self.scaling.follow(fleet)
         self.refusals.clear()
         for held in self._held.values():
             held.refused.clear()
@@ -147,6 +153,7 @@ class Conductor:
             called = f"{len(found)} machines are" if found else "no machine is"
             raise ControlError(f"{called} called “{node}”; there {'are' if ',' in there else 'is'} {there}")
         self._drained.add(found[0].node_id)
+        self._look()
         return found[0].node_id
 
     def save_anew(self) -> None:
@@ -157,7 +164,7 @@ class Conductor:
         """Look, place, and ask; never blocks for long."""
         if self._looked_s is None or now_s - self._looked_s >= LOOK_S:
             self._looked_s = now_s
-            self._machines = {machine.node_id: machine for machine in self._cluster.machines()}
+            self._look()
         for held in list(self._held.values()):
             machine = self._machines.get(held.machine.node_id)
             if machine is None:
@@ -165,7 +172,9 @@ class Conductor:
             else:
                 held.machine = machine
                 self._hear(held, now_s)
-        self._begin_where_none_is(now_s)
+                self._give_up_waiting(held, now_s)
+        self.scaling.look(self._held, bool(self.moves.on_the_way), self._kept_empty(), now_s)
+        self._begin_where_room_is(now_s)
         self._place()
         self.moves.let_go(self._serving(), now_s)
         for held in self._held.values():
@@ -184,6 +193,7 @@ class Conductor:
         for held in self._held.values():
             held.actor.kill()
         self._held.clear()
+        self.scaling.end()
         self._store.forget()
 
     def _adopt(self) -> Moves:
@@ -191,10 +201,10 @@ class Conductor:
         known = self._store.read()
         if known is None:
             return Moves()
-        self._machines = {machine.node_id: machine for machine in self._cluster.machines()}
         # Whatever the file says now, it is another version: shards are told, and those that follow already do nothing.
         self.version, self._drained = known.version + 1, set(known.drained)
         self.paused = frozenset(self.fleet.cameras.keys() & known.paused)
+        self._look()
         for one in known.shards:
             actor, machine = self._cluster.find(one.name), self._machines.get(one.node_id)
             if actor is not None and machine is not None:
@@ -246,7 +256,7 @@ class Conductor:
                 log.info(f"shard {held.name} serves", machine=held.machine.address)
             held.follow(answer)
         elif isinstance(answer, ShardState):
-            held.seeing = answer.seeing
+            held.hear(answer)
             if answer.failed:
                 self._refused(held, "begin", answer.failed, now_s)
 
@@ -266,22 +276,34 @@ class Conductor:
             held.actor.kill()
             self._lose(held, why)
 
+    def _give_up_waiting(self, held: Held, now_s: float) -> None:
+        """Others have taken what it needs of its machine: its cameras are not to wait with it."""
+        if held.name in self._held and held.waits(now_s):
+            why = f"what a shard takes of it has not been free for {WAITS_S:.0f} s"
+            self._refused(held, "begin", why, now_s)
+
     def _lose(self, held: Held, why: str) -> None:
         """A shard is gone."""
         if self._held.pop(held.name, None) is not None and not held.ends:
             log.warning(f"shard {held.name} is gone: {why}", cameras=len(self.moves.wanted(held.name)))
         self.moves.lose(held.name)
 
-    def _begin_where_none_is(self, now_s: float) -> None:
-        """A shard on each machine that can have one, also where no camera is yet: it is warm when one comes."""
-        taken = {held.machine.node_id for held in self._held.values()}
+    def _begin_where_room_is(self, now_s: float) -> None:
+        """Shards on each machine that can have them, also where no camera is yet: they are warm when one comes."""
+        taken = Counter(held.machine.node_id for held in self._held.values())
         for machine in self._machines.values():
-            if machine.node_id in taken or self._drains(machine):
+            if machine.drains or now_s < self._unfit_until_s.get(machine.node_id, now_s):
                 continue
             if why := why_unfit(machine, self.fleet.scale):
                 self._say_unfit(machine, why)
-            elif now_s >= self._unfit_until_s.get(machine.node_id, now_s):
-                self._begin(machine)
+            for _ in range(shards_on(machine, self.fleet.scale) - taken[machine.node_id]):
+                if self.scaling.may_begin:
+                    self._begin(machine)
+
+    def _kept_empty(self) -> int:
+        """Shards that there would be room for on machines that were drained."""
+        drained = [self._machines[name] for name in self._drained if name in self._machines]
+        return sum(shards_on(machine, self.fleet.scale) for machine in drained)
 
     def _begin(self, machine: Machine) -> None:
         self._begun += 1
@@ -292,6 +314,7 @@ class Conductor:
             self._say_unfit(machine, str(error))
             return
         self._held[name] = held = Held(name, machine, actor)
+        self.scaling.begun()
         self._ask(held, "begin")
 
     def _say_unfit(self, machine: Machine, why: str) -> None:
@@ -302,17 +325,26 @@ class Conductor:
 
     def _place(self) -> None:
         """Give every camera its shard."""
-        shards = [
-            replace(node_of(held.machine, self.fleet.scale, self._drained), node_id=held.name)
-            for held in self._held.values()
-            if not held.ends
-        ]
-        if (self.version, shards, len(self.moves.where)) == self._placed_for:
+        shards = openings(self._held.values(), self.fleet.scale, self.scaling.places)
+        spreads = self.scaling.spreads
+        if (self.version, shards, len(self.moves.where), spreads) == self._placed_for:
             return
-        moved = self.moves.place(needs_of(self.fleet.cameras.values()), shards)
-        self._placed_for = self.version, shards, len(self.moves.where)
+        cameras, shown = needs_of(self.fleet.cameras.values()), shards
+        if self._placed_for is not None and self._placed_for[-1] != spreads:
+            cameras, shown = even(cameras, shards, self._wanted_hz())
+        moved = self.moves.place(cameras, shown)
+        self._placed_for = self.version, shards, len(self.moves.where), spreads
         if moved:
             log.info("cameras move", cameras=", ".join(moved))
+
+    def _wanted_hz(self) -> dict[str, float]:
+        """How much each camera wants; nothing where somebody has said how many there may be."""
+        if any(is_said(held.machine, self.fleet.scale) for held in self._held.values()):
+            return {}
+        found: dict[str, float] = {}
+        for name, hz in (one for held in self._held.values() for one in held.wanted_hz.items()):
+            found[name] = max(hz, found.get(name, 0.0))  # Of a camera that moves, the new shard knows little yet.
+        return found
 
     def _serving(self) -> dict[str, Serving]:
         return {
@@ -340,7 +372,7 @@ class Conductor:
         wanted = self.moves.wanted(held.name)
         if "apply" not in held.asked and (due := self._due(held, held.ready, wanted)) is not None:
             self._ask_to_follow(held, due, wanted)
-        elif self._drains(held.machine) and not wanted and not held.ready.cameras:
+        elif held.leaves and not wanted and not held.ready.cameras:
             self._ask(held, "end")
 
     def _ask(self, held: Held, method: str) -> None:
@@ -379,8 +411,12 @@ class Conductor:
         known = {**self.fleet.cameras, **fleet.cameras}
         return fleet.model_copy(update={"cameras": {name: one for name, one in known.items() if name in cameras}})
 
-    def _drains(self, machine: Machine) -> bool:
-        return machine.drains or machine.node_id in self._drained
+    def _look(self) -> None:
+        """See which machines live, and which of them are to be empty, by the cluster's wish or our own."""
+        self._machines = {
+            one.node_id: replace(one, drains=one.drains or one.node_id in self._drained)
+            for one in self._cluster.machines()
+        }
 
     def _save(self) -> None:
         """Keep what a front needs that is started again."""

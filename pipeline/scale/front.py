@@ -131,7 +131,7 @@ class Front:
         self._page = make_page(fleet, self._lease.scope, self._endpoint.inside, self._members, host)
         self._sinks = Sinks(fleet, self._lease.scope, self._members, host, directory or Path.cwd())
         self._shards: list[ShardStatus] = []
-        self._settled = False
+        self._settled, self._scaling = False, ""
         self._following = Following(self._conductor, self._sinks)
         if runs.model != fleet.model:
             self._following.apply(fleet, self._now_s())
@@ -203,6 +203,11 @@ class Front:
     def shards(self) -> list[ShardStatus]:
         """How the shards were a moment ago; from any thread."""
         return self._shards
+
+    @property
+    def scaling(self) -> str:
+        """How many shards were wanted a moment ago, and why; empty without `scale.autoscale`; from any thread."""
+        return self._scaling
 
     @property
     def settled(self) -> bool:
@@ -328,6 +333,7 @@ class Front:
             self._keep_mark()
             self._conductor.tick(self._now_s())
         self._shards, self._settled = self._conductor.shards, self._conductor.settled
+        self._scaling = self._conductor.scaling.words
         self._order()
         if self._control.tend(self._now_s()):
             self._gallery.turn()

@@ -194,6 +194,8 @@ class Headroom:
     def _asks(self, needed: int, there: int, now_s: float) -> str:
         """Why more is asked for; empty if it is not."""
         policy = self.policy
+        if (least := policy.least + policy.spare) > max(there, self._wanted):
+            return f"{_count(least)} are the least there are to be: {there} there"
         if needed <= max(there, self._wanted) or now_s - self._changed_s < policy.ask_again_s:
             return ""
         long = self._long_short(now_s)

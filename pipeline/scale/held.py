@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.config.values import Fleet
 from pipeline.scale.cluster import Actor, Call, Machine
-from pipeline.scale.shard import ShardReady
+from pipeline.scale.headroom import Load, Phase
+from pipeline.scale.shard import ShardReady, ShardState
+
+WAITS_S = 60.0
+"""How long a shard may wait for its share of the machine: as long as Ray itself waits for a process of its own."""
 
 
 @dataclass(slots=True)
@@ -21,7 +26,12 @@ class Held:
         ready: How it is to be heard, and what it follows; None until it serves.
         asked: What it has not answered yet, by method.
         asked_s: When it was last asked how it is.
+        begun_s: When it was first looked at, monotonic.
+        answers: Whether it has ever answered: until then its machine has not given it its share.
         seeing: Cameras of which it has detections.
+        load: How full it is; None while nothing is known of it.
+        wanted_hz: Detections a second that each of its cameras would have with room.
+        drains: Whether it is to be empty and then to end, whatever becomes of its machine.
         asks: The version and the cameras that it was last asked to follow.
         refused: Versions and cameras that it could not follow.
         rests: The paused cameras of the fleet, as it knows them; None before it was told.
@@ -35,7 +45,12 @@ class Held:
     ready: ShardReady | None = None
     asked: dict[str, Call] = field(default_factory=dict)
     asked_s: float = 0.0
+    begun_s: float | None = None
+    answers: bool = False
     seeing: frozenset[str] = frozenset()
+    load: Load | None = None
+    wanted_hz: Mapping[str, float] = field(default_factory=dict)
+    drains: bool = False
     asks: tuple[int, frozenset[str]] = (0, frozenset())
     refused: set[tuple[int, frozenset[str]]] = field(default_factory=set)
     rests: frozenset[str] | None = None
@@ -51,6 +66,16 @@ class Held:
         self.ready = ready
         self.fleets = {version: fleet for version, fleet in self.fleets.items() if version >= ready.version}
 
+    def hear(self, state: ShardState) -> None:
+        """It has said how it is."""
+        self.answers = True
+        self.seeing, self.load, self.wanted_hz = state.seeing, state.load, state.wanted_hz
+
+    def waits(self, now_s: float) -> bool:
+        """Whether it has waited too long for its share of the machine, at this monotonic time."""
+        self.begun_s = now_s if self.begun_s is None else self.begun_s
+        return not self.answers and self.ready is None and now_s - self.begun_s > WAITS_S
+
     @property
     def where(self) -> str:
         """Its machine, for people."""
@@ -60,6 +85,18 @@ class Held:
     def ends(self) -> bool:
         """Whether it was told to end."""
         return "end" in self.asked
+
+    @property
+    def leaves(self) -> bool:
+        """Whether it is to be empty, with its machine or alone; see also `camfleet drain`."""
+        return self.drains or self.machine.drains or self.ends
+
+    @property
+    def phase(self) -> Phase:
+        """How far it is."""
+        if self.leaves:
+            return "draining"
+        return "warming" if self.ready is None else "ready"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +108,7 @@ class ShardStatus:
         machine: The beginning of the machine's id, and its address.
         condition: `starting`, `serving` or `ending`.
         cameras: Its cameras.
-        drains: Whether its machine is to be empty.
+        drains: Whether it is to be empty.
     """
 
     name: str

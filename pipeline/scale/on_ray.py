@@ -17,7 +17,7 @@ from pipeline.errors import ClusterError, ConfigError
 from pipeline.extras import require
 from pipeline.redact import redact
 from pipeline.scale.cluster import ActorAway, ActorLost, Machine, Share
-from pipeline.scale.ray_actors import MARK, NAMESPACE, MarkHolder, ShardHolder, called
+from pipeline.scale.ray_actors import MARK, NAMESPACE, MarkHolder, ShardHolder, called, want
 
 HEAD_OPTIONS = {
     "health_check_initial_delay_ms": 1000,
@@ -174,9 +174,6 @@ class RayCluster:
         """
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-        options: dict[str, Any] = {"num_cpus": share.cpus, "num_gpus": share.gpus}
-        if share.memory_mb:
-            options["memory"] = int(share.memory_mb) << 20
         try:
             handle = self._shard.options(
                 name=called(self._fleet, name),
@@ -185,7 +182,7 @@ class RayCluster:
                 max_restarts=0,
                 max_concurrency=_CALLS_AT_ONCE,
                 scheduling_strategy=NodeAffinitySchedulingStrategy(machine.node_id, soft=False),
-                **options,
+                **_options(share),
             ).remote(self._fleet)
         except ValueError as error:
             raise ClusterError(_first_line(error)) from None
@@ -215,6 +212,16 @@ class RayCluster:
             return RayActor(ray.get_actor(called(self._fleet, name), namespace=NAMESPACE))
         except ValueError:
             return None
+
+    def request(self, share: Share, count: int) -> None:
+        """Have Ray's autoscaler keep machines for so many shards, beside what other fleets of the cluster want."""
+        import ray
+
+        try:
+            with _answers():
+                want(self._fleet, [_bundle(share)] * count)
+        except (ray.exceptions.RayError, OSError, RuntimeError, ValueError) as error:
+            raise ClusterError(_first_line(error)) from None
 
     @_answers()
     def get(self, key: str) -> bytes | None:
@@ -252,6 +259,18 @@ class RayCluster:
 
     def _key(self, key: str) -> bytes:
         return called(self._fleet, key).encode()
+
+
+def _options(share: Share) -> dict[str, Any]:
+    """What Ray sets aside for an actor."""
+    memory = {"memory": int(share.memory_mb) << 20} if share.memory_mb else {}
+    return {"num_cpus": share.cpus, "num_gpus": share.gpus, **memory}
+
+
+def _bundle(share: Share) -> dict[str, float]:
+    """The same, as its autoscaler has it."""
+    wanted = {"CPU": share.cpus, "GPU": share.gpus, "memory": float(int(share.memory_mb) << 20)}
+    return {name: amount for name, amount in wanted.items() if amount}
 
 
 def _draining() -> set[str]:

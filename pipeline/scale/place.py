@@ -46,6 +46,7 @@ class Node:
         most: The weights that it carries when strides give way; None for `capacity`.
         offers: What it offers, see `CameraNeed.needs`.
         drains: Whether it is to be empty soon, and takes nobody.
+        closed: Whether it takes nobody now, and keeps whom it has.
     """
 
     node_id: str
@@ -53,6 +54,7 @@ class Node:
     most: float | None = None
     offers: frozenset[str] = frozenset()
     drains: bool = False
+    closed: bool = False
 
     @property
     def bound(self) -> float:
@@ -190,7 +192,7 @@ class _Board:
         return gone
 
     def _fitting(self, needs: frozenset[str]) -> list[str]:
-        return [name for name, node in self.nodes.items() if needs <= node.offers and not node.drains]
+        return [name for name, node in self.nodes.items() if needs <= node.offers and not (node.drains or node.closed)]
 
     def _queue(self, needs: frozenset[str], within_capacity: bool) -> _Queue:
         key = needs, within_capacity

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from contextlib import suppress
@@ -13,6 +14,8 @@ NAMESPACE = "camfleet"
 MARK, KEPT = "front", ("state", "keys")
 """How a fleet's mark is called, and what the cluster keeps of it (`pipeline.scale.store`), after the fleet's name."""
 ASK_S = 5.0
+_WANTED = b"/wanted/"
+"""What fleets want of Ray's autoscaler, before their names; begins no fleet's name."""
 
 
 def called(fleet: str, name: str) -> str:
@@ -81,9 +84,28 @@ def _is_led(fleet: str) -> bool:
         return True
 
 
+def want(fleet: str, bundles: list[dict[str, float]]) -> None:
+    """Have Ray's autoscaler keep machines for these bundles, and for those that other fleets of the cluster want.
+
+    Ray has one list of all that is wanted: each fleet keeps its part of it in the store.
+    """
+    from ray.autoscaler.sdk import request_resources
+    from ray.experimental import internal_kv
+
+    own = _WANTED + fleet.encode()
+    if bundles:
+        internal_kv._internal_kv_put(own, json.dumps(bundles).encode(), overwrite=True, namespace=NAMESPACE)
+    else:
+        internal_kv._internal_kv_del(own, namespace=NAMESPACE)
+    keys: list[bytes] = internal_kv._internal_kv_list(_WANTED, namespace=NAMESPACE)
+    kept = [internal_kv._internal_kv_get(key, namespace=NAMESPACE) for key in keys]
+    request_resources(bundles=[bundle for one in kept for bundle in json.loads(one or "[]")])
+
+
 def _forget(fleet: str) -> None:
-    """Have Ray's store forget the fleet."""
+    """Have Ray's store forget the fleet, and its autoscaler what the fleet wanted."""
     from ray.experimental import internal_kv
 
     for key in KEPT:
         internal_kv._internal_kv_del(called(fleet, key).encode(), namespace=NAMESPACE)
+    want(fleet, [])

@@ -12,7 +12,7 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -25,9 +25,12 @@ from pipeline.config.keys import Keys
 from pipeline.config.values import Fleet as FleetConfig
 from pipeline.errors import PipelineError
 from pipeline.fleet import Fleet
+from pipeline.plan import StrideBounds
 from pipeline.runscope import process_folder
 from pipeline.scale.clips import Cut, Cutter
 from pipeline.scale.gallery import Doorkeeping, Gallery, Source
+from pipeline.scale.headroom import Load
+from pipeline.scale.load import bounds_of, load_of, wanted_of
 from pipeline.viewing import endpoint
 from pipeline.wire import FleetState, topic
 
@@ -94,10 +97,14 @@ class ShardState:
     Attributes:
         seeing: Cameras of which frames were detected in the last seconds.
         failed: Why it does not serve any more; empty while it does.
+        load: How full it is; None while that is not known.
+        wanted_hz: Detections a second that each of its cameras would have with room.
     """
 
     seeing: frozenset[str] = frozenset()
     failed: str = ""
+    load: Load | None = None
+    wanted_hz: dict[str, float] = field(default_factory=dict)
 
 
 class Shard:
@@ -120,6 +127,7 @@ class Shard:
         # Gone with the process, or with whatever starts next of this user.
         self._folder = Path(tempfile.mkdtemp(prefix="shard-", dir=process_folder()))
         self._leave, self._lease_s, self._now_s, self._asked_s = leave, lease_s, now_s, now_s()
+        self._bounds: dict[str, StrideBounds] = {}
         self._begins = False
         self._unwatched = threading.Event()
         threading.Thread(target=self._watch, name="lease", daemon=True).start()
@@ -151,6 +159,7 @@ class Shard:
             if self._fleet is None or self._ready is None:
                 raise PipelineError("this shard serves nothing yet, or any more")
             self._fleet.reload(self._here(fleet))
+            self._bounds = bounds_of(fleet.cameras.values())
             self._ready = replace(self._ready, version=version, cameras=frozenset(fleet.cameras))
             return self._ready
 
@@ -193,7 +202,8 @@ class Shard:
             fleet.wait(0)
         except PipelineError as error:
             return ShardState(failed=str(error))
-        return ShardState(hearing.seeing())
+        state = hearing.newest()
+        return ShardState() if state is None else _told(state, self._bounds)
 
     def end(self) -> None:
         """End every process and leave nothing behind. May be called again.
@@ -216,6 +226,7 @@ class Shard:
         self._address = spec.address
         self._fleet = fleet = Fleet(self._here(spec.fleet), control=False)
         self._hearing = _Hearing(fleet.inside)
+        self._bounds = bounds_of(spec.fleet.cameras.values())
         assert own.secret is not None, "it was made with one"
         self._gallery = Gallery(
             f"tcp://{spec.address}:0",
@@ -290,21 +301,20 @@ class _Hearing:
 
     def __init__(self, inside: str) -> None:
         self._lock = threading.Lock()
-        self._seeing: frozenset[str] = frozenset()
+        self._newest: FleetState | None = None
         self._socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.SUB)
         self._socket.subscribe(topic(FleetState.kind))
         self._socket.connect(inside)
 
-    def seeing(self) -> frozenset[str]:
-        """Cameras that were detected in the last seconds, as of the newest message."""
+    def newest(self) -> FleetState | None:
+        """The newest message; None until there is one."""
         with self._lock:
-            newest = None
+            parts = None
             while not self._socket.closed and self._socket.poll(0):
-                newest = self._socket.recv_multipart()
-            if newest is not None:
-                state = _decoder.decode(newest[1])
-                self._seeing = frozenset(name for name, one in state.cameras.items() if one.detect_hz > 0)
-            return self._seeing
+                parts = self._socket.recv_multipart()
+            if parts is not None:
+                self._newest = _decoder.decode(parts[1])
+            return self._newest
 
     def close(self) -> None:
         with self._lock:
@@ -312,3 +322,9 @@ class _Hearing:
 
 
 _decoder = msgspec.msgpack.Decoder(FleetState)
+
+
+def _told(state: FleetState, bounds: Mapping[str, StrideBounds]) -> ShardState:
+    """What a front wants to know of it."""
+    seeing = frozenset(name for name, one in state.cameras.items() if one.detect_hz > 0)
+    return ShardState(seeing, load=load_of(state, bounds), wanted_hz=wanted_of(state, bounds))

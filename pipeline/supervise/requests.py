@@ -85,6 +85,7 @@ class Requests:
             "paused": sorted(running.paused),
             "boxes_live_ms": {name: camera.track.max_fill_ms for name, camera in running.fleet.cameras.items()},
             "shards": [msgspec.to_builtins(shard) for shard in running.shards],
+            "scaling": running.scaling,
             "processes": [msgspec.to_builtins(process) for process in running.status()],
         }
 

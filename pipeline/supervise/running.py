@@ -68,6 +68,10 @@ class Running(Protocol):
     def shards(self) -> Sequence[Any]:
         """Its parts on several machines; none on a single one."""
 
+    @property
+    def scaling(self) -> str:
+        """How many parts are wanted, and why; empty where nothing decides that."""
+
     def open(self) -> Ready:
         """Start it; returns once it serves."""
 

@@ -209,6 +209,11 @@ class Supervisor:
         """None: this fleet is on one machine."""
         return ()
 
+    @property
+    def scaling(self) -> str:
+        """Nothing: this fleet is on one machine."""
+        return ""
+
     def submit(self, change: Callable[[Supervisor], Future[A]]) -> Future[A]:
         """Make this change soon, in the thread that runs the fleet; the answer comes when it is made.
 
