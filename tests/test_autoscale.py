@@ -113,6 +113,23 @@ def test_fleet_whose_shards_idle_for_long_empties_one_before_it_ends_and_gives_i
     assert it.seen[-1] == "1 of 1 shards serve; 1 were enough for 60 s: 1 shard given back"
 
 
+def test_fleet_that_grows_and_shrinks_keeps_a_camera_paused_that_moves(fleet_file: FleetFile):
+    it = playing(scaled(fleet_file), 0.05)
+    before = set(it.cloud.actors)
+    for paused in NAMES:
+        it.it.pause(paused)
+    it.weigh(0.15)
+    it.play(LONG_S)
+    assert it.counts == [4, 4, 4]
+    new = [shard for name, shard in it.cloud.actors.items() if name not in before]
+    assert [shard.rested_before for shard in new] == [dict.fromkeys(shard.cameras, True) for shard in new]
+    it.weigh(0.02)
+    it.play(2 * LONG_S)
+    assert it.counts == [12]
+    assert it.it.settled
+    assert all(it.it.rests(name) for name in NAMES)
+
+
 def test_fleet_that_has_settled_moves_nothing(fleet_file: FleetFile):
     it = playing(scaled(fleet_file), 0.15)
     where, seen = dict(it.it.moves.where), len(it.seen)

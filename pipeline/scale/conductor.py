@@ -9,22 +9,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
 import structlog
 
 from pipeline.config.values import Fleet
-from pipeline.errors import ClusterError, ControlError, PipelineError
+from pipeline.errors import ClusterError, PipelineError
 from pipeline.scale.autoscale import Autoscale
-from pipeline.scale.capacity import is_said, needs_of, shards_on, share_of, why_unfit
+from pipeline.scale.capacity import is_said, needs_of, share_of
 from pipeline.scale.cluster import ActorAway, ActorLost, Cluster, Machine
 from pipeline.scale.held import WAITS_S, Held, ShardStatus
+from pipeline.scale.machines import Machines
 from pipeline.scale.moves import Moves, Serving
 from pipeline.scale.openings import even, openings
 from pipeline.scale.place import Node
 from pipeline.scale.proxy.orders import Feed
 from pipeline.scale.shard import ShardKeys, ShardReady, ShardSpec, ShardState
-from pipeline.scale.store import Known, KnownShard, Store
+from pipeline.scale.store import Known, Store
 
 log = structlog.get_logger()
 
@@ -65,10 +65,7 @@ class Conductor:
         self._cluster, self._keys, self._server_key = cluster, keys, server_key
         self._store, self._saved = Store(cluster), Known(version=0)
         self._held: dict[str, Held] = {}
-        self._machines: dict[str, Machine] = {}
-        self._drained: set[str] = set()
-        self._unfit_until_s: dict[str, float] = {}
-        self._told: dict[str, str] = {}
+        self._machines = Machines(cluster)
         self._begun = 0
         self._looked_s: float | None = None
         self._placed_for: tuple[int, list[Node], int, int] | None = None
@@ -108,14 +105,14 @@ class Conductor:
         """Why there is no shard and will be none on the machines that there are; empty where one may still serve."""
         if self._looked_s is None or self._held or self.scaling.coming:
             return ""
-        told = [f"{one.address}: {self._told.get(name, 'it drains')}" for name, one in self._machines.items()]
-        return f"no machine of the cluster can have a shard ({'; '.join(told) or 'there is none'})"
+        return self._machines.why_none
 
     @property
     def settled(self) -> bool:
         """Whether every camera is where it is to be and nowhere else, and every shard follows this version."""
         told = {*self.moves.where, *self.moves.homeless} == set(self.fleet.cameras)
-        return told and not self.moves.on_the_way and all(self._follows(held) for held in self._held.values())
+        follow = (one.follows(self.version, self.moves.wanted(one.name)) for one in self._held.values())
+        return told and not self.moves.on_the_way and all(follow)
 
     def apply(self, fleet: Fleet) -> None:
         """Run as this fleet says from now on; only what has changed moves or is touched."""
@@ -145,16 +142,7 @@ class Conductor:
         Raises:
             ControlError: There is no such machine, or several.
         """
-        found = [
-            one for one in self._machines.values() if node and (one.node_id.startswith(node) or one.address == node)
-        ]
-        if len(found) != 1:
-            there = ", ".join(f"{one.node_id[:8]} ({one.address})" for one in self._machines.values()) or "none"
-            called = f"{len(found)} machines are" if found else "no machine is"
-            raise ControlError(f"{called} called “{node}”; there {'are' if ',' in there else 'is'} {there}")
-        self._drained.add(found[0].node_id)
-        self._look()
-        return found[0].node_id
+        return self._machines.drain(node)
 
     def save_anew(self) -> None:
         """Keep all that a front needs once more: the store may have forgotten it."""
@@ -164,7 +152,7 @@ class Conductor:
         """Look, place, and ask; never blocks for long."""
         if self._looked_s is None or now_s - self._looked_s >= LOOK_S:
             self._looked_s = now_s
-            self._look()
+            self._machines.look()
         for held in list(self._held.values()):
             machine = self._machines.get(held.machine.node_id)
             if machine is None:
@@ -173,7 +161,7 @@ class Conductor:
                 held.machine = machine
                 self._hear(held, now_s)
                 self._give_up_waiting(held, now_s)
-        self.scaling.look(self._held, bool(self.moves.on_the_way), self._kept_empty(), now_s)
+        self.scaling.look(self._held, bool(self.moves.on_the_way), self._machines.kept_empty(self.fleet.scale), now_s)
         self._begin_where_room_is(now_s)
         self._place()
         self.moves.let_go(self._serving(), now_s)
@@ -202,9 +190,9 @@ class Conductor:
         if known is None:
             return Moves()
         # Whatever the file says now, it is another version: shards are told, and those that follow already do nothing.
-        self.version, self._drained = known.version + 1, set(known.drained)
+        self.version, self._machines.drained = known.version + 1, set(known.drained)
         self.paused = frozenset(self.fleet.cameras.keys() & known.paused)
-        self._look()
+        self._machines.look()
         for one in known.shards:
             actor, machine = self._cluster.find(one.name), self._machines.get(one.node_id)
             if actor is not None and machine is not None:
@@ -236,7 +224,7 @@ class Conductor:
                     self._ask(held, method)
             except ActorLost as error:
                 # With its machine, more often than alone: the cluster takes a moment to notice.
-                self._unfit_until_s[held.machine.node_id] = now_s + AGAIN_S
+                self._machines.avoid(held.machine, now_s + AGAIN_S)
                 self._lose(held, str(error))
                 return
             except PipelineError as error:
@@ -271,8 +259,8 @@ class Conductor:
             held.rests = held.asks_rest
             log.error(f"shard {held.name} cannot pause cameras: {why}")
         elif method == "begin":
-            self._unfit_until_s[held.machine.node_id] = now_s + RETRY_S
-            self._say_unfit(held.machine, why)
+            self._machines.avoid(held.machine, now_s + RETRY_S)
+            self._machines.say_unfit(held.machine, why)
             held.actor.kill()
             self._lose(held, why)
 
@@ -291,19 +279,10 @@ class Conductor:
     def _begin_where_room_is(self, now_s: float) -> None:
         """Shards on each machine that can have them, also where no camera is yet: they are warm when one comes."""
         taken = Counter(held.machine.node_id for held in self._held.values())
-        for machine in self._machines.values():
-            if machine.drains or now_s < self._unfit_until_s.get(machine.node_id, now_s):
-                continue
-            if why := why_unfit(machine, self.fleet.scale):
-                self._say_unfit(machine, why)
-            for _ in range(shards_on(machine, self.fleet.scale) - taken[machine.node_id]):
+        for machine, room in self._machines.rooms(self.fleet.scale, now_s):
+            for _ in range(room - taken[machine.node_id]):
                 if self.scaling.may_begin:
                     self._begin(machine)
-
-    def _kept_empty(self) -> int:
-        """Shards that there would be room for on machines that were drained."""
-        drained = [self._machines[name] for name in self._drained if name in self._machines]
-        return sum(shards_on(machine, self.fleet.scale) for machine in drained)
 
     def _begin(self, machine: Machine) -> None:
         self._begun += 1
@@ -311,17 +290,11 @@ class Conductor:
         try:
             actor = self._cluster.start(name, machine, share_of(self.fleet.scale))
         except ClusterError as error:
-            self._say_unfit(machine, str(error))
+            self._machines.say_unfit(machine, str(error))
             return
         self._held[name] = held = Held(name, machine, actor)
         self.scaling.begun()
         self._ask(held, "begin")
-
-    def _say_unfit(self, machine: Machine, why: str) -> None:
-        """Say it, once."""
-        if self._told.get(machine.node_id) != why:
-            self._told[machine.node_id] = why
-            log.warning(f"no shard on {machine.address} ({machine.node_id[:8]}): {why}")
 
     def _place(self) -> None:
         """Give every camera its shard."""
@@ -370,7 +343,7 @@ class Conductor:
                 held.ask("rest", self.paused)
             return
         wanted = self.moves.wanted(held.name)
-        if "apply" not in held.asked and (due := self._due(held, held.ready, wanted)) is not None:
+        if "apply" not in held.asked and (due := held.due(self.version, wanted)) is not None:
             self._ask_to_follow(held, due, wanted)
         elif held.leaves and not wanted and not held.ready.cameras:
             self._ask(held, "end")
@@ -388,49 +361,14 @@ class Conductor:
         fleet = held.fleets.setdefault(version, self.fleet)
         held.ask("apply", self._part(fleet, cameras), version)
 
-    def _due(self, held: Held, ready: ShardReady, wanted: frozenset[str]) -> int | None:
-        """Which version a shard is to be asked to follow; None where it does what it can.
-
-        One that cannot follow the newest goes on as before, and still takes up and lets go of cameras.
-        """
-        if (self.version, wanted) == (ready.version, ready.cameras):
-            return None
-        if (self.version, wanted) not in held.refused:
-            return self.version
-        before = ready.version
-        if before not in held.fleets or wanted == ready.cameras or (before, wanted) in held.refused:
-            return None
-        return before
-
-    def _follows(self, held: Held) -> bool:
-        ready = held.ready
-        return ready is not None and (ready.version, ready.cameras) == (self.version, self.moves.wanted(held.name))
-
     def _part(self, fleet: Fleet, cameras: frozenset[str]) -> Fleet:
         """A version of the fleet with these cameras and no other; those that it does not know are as they are now."""
         known = {**self.fleet.cameras, **fleet.cameras}
         return fleet.model_copy(update={"cameras": {name: one for name, one in known.items() if name in cameras}})
 
-    def _look(self) -> None:
-        """See which machines live, and which of them are to be empty, by the cluster's wish or our own."""
-        self._machines = {
-            one.node_id: replace(one, drains=one.drains or one.node_id in self._drained)
-            for one in self._cluster.machines()
-        }
-
     def _save(self) -> None:
         """Keep what a front needs that is started again."""
-        shards = tuple(
-            KnownShard(
-                name=name,
-                node_id=held.machine.node_id,
-                endpoint="" if held.ready is None else held.ready.endpoint,
-                cameras=() if held.ready is None else tuple(sorted(held.ready.cameras)),
-                pictures="" if held.ready is None else held.ready.pictures,
-            )
-            for name, held in sorted(self._held.items())
-            if not held.ends
-        )
+        shards = tuple(held.known for _, held in sorted(self._held.items()) if not held.ends)
         known = Known(
             version=self.version,
             shards=shards,
@@ -439,7 +377,7 @@ class Conductor:
             homeless=dict(self.moves.homeless),
             p95_ms=self.fleet.slo.p95_ms,
             max_loss=self.fleet.slo.max_loss,
-            drained=tuple(sorted(self._drained)),
+            drained=tuple(sorted(self._machines.drained)),
             paused=tuple(sorted(self.paused)),
             model=self.fleet.model.model_dump_json(),
         )

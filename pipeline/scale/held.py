@@ -10,6 +10,7 @@ from pipeline.config.values import Fleet
 from pipeline.scale.cluster import Actor, Call, Machine
 from pipeline.scale.headroom import Load, Phase
 from pipeline.scale.shard import ShardReady, ShardState
+from pipeline.scale.store import KnownShard
 
 WAITS_S = 60.0
 """How long a shard may wait for its share of the machine: as long as Ray itself waits for a process of its own."""
@@ -75,6 +76,38 @@ class Held:
         """Whether it has waited too long for its share of the machine, at this monotonic time."""
         self.begun_s = now_s if self.begun_s is None else self.begun_s
         return not self.answers and self.ready is None and now_s - self.begun_s > WAITS_S
+
+    def follows(self, version: int, cameras: frozenset[str]) -> bool:
+        """Whether it serves these cameras by this version."""
+        return self.ready is not None and (self.ready.version, self.ready.cameras) == (version, cameras)
+
+    def due(self, newest: int, wanted: frozenset[str]) -> int | None:
+        """Which version it is to be asked to follow with these cameras; None where it does what it can.
+
+        One that cannot follow the newest goes on as before, and still takes up and lets go of cameras.
+        """
+        if self.ready is None or self.follows(newest, wanted):
+            return None
+        if (newest, wanted) not in self.refused:
+            return newest
+        before = self.ready.version
+        if before not in self.fleets or wanted == self.ready.cameras or (before, wanted) in self.refused:
+            return None
+        return before
+
+    @property
+    def known(self) -> KnownShard:
+        """What a front needs of it that is started again."""
+        name, node_id, ready = self.name, self.machine.node_id, self.ready
+        if ready is None:
+            return KnownShard(name=name, node_id=node_id, endpoint="", cameras=())
+        return KnownShard(
+            name=name,
+            node_id=node_id,
+            endpoint=ready.endpoint,
+            cameras=tuple(sorted(ready.cameras)),
+            pictures=ready.pictures,
+        )
 
     @property
     def where(self) -> str:
