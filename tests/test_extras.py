@@ -21,7 +21,7 @@ from tests.image_modules import brought, hide
 ROOT = Path(__file__).parents[1]
 MODEL = ROOT / "samples/model/demo_openvino_model"
 DEADLINE_S = 60
-OURS = {"all", "dev", "fuzz"}
+OURS = {"all", "dev", "docs", "fuzz"}
 """Extras that stand for others, and what only developers need."""
 OPTIONAL = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
 

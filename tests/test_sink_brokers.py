@@ -14,8 +14,8 @@ from pydantic import ValidationError
 
 from pipeline.config.sinks.base import KINDS
 from pipeline.sink.body import identity_of
-from pipeline.wire import CameraState
-from tests.wire_messages import ALL
+from pipeline.wire import CameraState, Event, FrameResult
+from tests.wire_messages import ALL, EVENT
 
 BROKERS = ("mqtt", "redis", "nats", "kafka")
 LEAF = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text())
@@ -55,9 +55,15 @@ def test_adapter_of_each_kind_is_the_module_of_its_name(kind: str):
 
 def test_identity_of_each_message_is_its_own_and_stays():
     numbered = [msgspec.structs.replace(one, publisher="p", number=4) for one in ALL]
-    later = [msgspec.structs.replace(one, at_ns=one.at_ns + 1) for one in ALL if hasattr(one, "at_ns")]
-    assert len({identity_of(message) for message in (*ALL, *numbered[1:], *later)}) == 2 * len(ALL) - 1 + len(later)
-    assert identity_of(ALL[0]) == identity_of(numbered[0]) == "gate/0000000001f0/7"
+    unnamed = [one for one in ALL if not isinstance(one, FrameResult | Event)]
+    named = [index for index, one in enumerate(ALL) if one not in unnamed]
+    later = [msgspec.structs.replace(one, at_ns=one.at_ns + 1) for one in unnamed]
+    every = {identity_of(message) for message in (*ALL, *numbered, *later)}
+    assert len(every) == len(named) + 2 * len(unnamed) + len(later)
+    assert all(identity_of(ALL[index]) == identity_of(numbered[index]) for index in named)
+    assert identity_of(ALL[0]) == "gate/0000000001f0/7"
+    corrected = msgspec.structs.replace(EVENT, frame_id=EVENT.frame_id + 1)
+    assert identity_of(corrected) != identity_of(EVENT)
 
 
 def test_identity_of_a_message_that_says_nothing_of_itself_is_none():

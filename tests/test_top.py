@@ -152,10 +152,10 @@ def test_headlines_subscribe_to_no_frames(within: Callable):
             for _ in within(DEADLINE_S):
                 if socket.poll(50):
                     asked.add(socket.recv())
-                if len(asked) == 2:
+                if len(asked) == 3:
                     break
             assert not socket.poll(100)
-    assert asked == {b"\x01fleet/", b"\x01cameras/"}
+    assert asked == {b"\x01fleet/", b"\x01cameras/", b"\x01events/"}
 
 
 @pytest.fixture
