@@ -10,11 +10,12 @@ PIP      := $(BIN)/pip install --quiet --disable-pip-version-check
 LIGHT    := $(VENV)/.light
 READY    := $(VENV)/.ready
 
-.PHONY: help setup demo test check docs chaos soak fuzz format clean
+.PHONY: help setup demo test check docs clusters chaos soak fuzz format clean
 
 help:
 	@echo "make demo [DURATION=30]  six recordings as RTSP cameras, one fleet, a live table (0: until Ctrl-C)"
 	@echo "make test                checks and tests"
+	@echo "make clusters            fleets over real clusters of Ray that grow, fall and lose their head; five minutes"
 	@echo "make chaos               200 faults in 10 minutes on every kind of process; SEED=… repeats a run"
 	@echo "make soak [DURATION=1h]  a fleet for an hour: nothing may grow; writes soak.html"
 	@echo "make fuzz                a million hostile inputs for all that reads bytes of strangers; CASES=… for more"
@@ -46,7 +47,10 @@ test: check
 	@echo "Running the tests, three at a time …"
 	@$(BIN)/pytest --numprocesses 3 --dist worksteal -m "not whole_machine"
 	@echo "Running the tests that need the machine for themselves …"
-	@$(BIN)/pytest -m whole_machine
+	@$(BIN)/pytest -m "whole_machine and not clusters"
+
+clusters: setup
+	@$(BIN)/pytest -m clusters
 
 chaos: setup
 	@$(BIN)/python scripts/chaos.py $(if $(SEED),--seed $(SEED))

@@ -11,7 +11,7 @@ import sys
 import threading
 import tomllib
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, suppress, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from pipeline.config import json_schema, load_fleet
 from tests.manual_blocks import ROOT, Block, blocks, commands_in, descend, mentions, parse
 
 DEADLINE_S = 60
+ENDS_WITHIN_S = 2.0
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 OTHERS = frozenset(
     {
@@ -269,7 +270,9 @@ def run_for_a_while(code: str, folder: Path, lines: int = 20) -> None:
             heard = sum(1 for _ in itertools.islice(process.stdout, lines))
             if heard == lines:
                 process.send_signal(signal.SIGINT)
-                process.stdout.read()
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(ENDS_WITHIN_S)
+                process.kill()  # One whose threads wait for messages has heard enough.
             ended = process.wait()
         finally:
             deadline.cancel()

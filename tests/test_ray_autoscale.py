@@ -25,6 +25,7 @@ if find_spec("ray") is None:
 pytestmark = [
     pytest.mark.timeout(300),
     pytest.mark.whole_machine,
+    pytest.mark.clusters,
     # Ray's own, at its import and when its processes are gone.
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::FutureWarning"),
