@@ -11,7 +11,7 @@ import sys
 import threading
 import tomllib
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
