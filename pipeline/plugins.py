@@ -22,7 +22,7 @@ def function_at(name: str) -> Callable[..., Any]:
     module_name, _, function_name = name.partition(":")
     try:
         module = importlib.import_module(module_name)
-    except Exception as error:
+    except Exception as error:  # a module of the user's may raise anything when it is imported
         raise PluginError(
             f"cannot import {module_name!r}: {error}; is it installed, or its folder in PYTHONPATH?"
         ) from error

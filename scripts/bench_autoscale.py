@@ -24,16 +24,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import av
-import numpy as np
 import yaml
 from endurance.books import Books
+from moving_fleet import Ears, draw_square, summary
 from rich.console import Console
 from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from pipeline import Subscriber, SubscriberTimeout
 from pipeline.bench import machine
 from pipeline.config import load_fleet
 from pipeline.runscope import RunLease
@@ -44,7 +42,6 @@ from tests.ray_machines import RayCloud
 
 GIVE_UP_S = 180.0
 CALM_S = 10.0
-FPS, SECONDS = 25, 4
 LEAST_STRIDE = 2
 POLICY = {"least": 1, "most": 3, "short_s": 8, "idle_s": 10, "ask_again_s": 5, "give_again_s": 10}
 IDLE_S = 5.0
@@ -68,34 +65,10 @@ class Strides(Books):
             self.strides[message.camera_id] = message.stride
 
 
-class Ears:
-    """Hears everything, in a thread."""
-
-    def __init__(self, endpoint: str) -> None:
-        """Begin."""
-        self.books = Strides()
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, args=(endpoint,))
-        self._thread.start()
-
-    def close(self) -> None:
-        """Hear no more."""
-        self._stop.set()
-        self._thread.join()
-
-    def _run(self, endpoint: str) -> None:
-        with Subscriber(endpoint, states=True, timeout_s=0.2, queue=0) as messages:
-            while not self._stop.is_set():
-                try:
-                    self.books.hear(messages.receive())
-                except SubscriberTimeout:
-                    continue
-
-
 class Watched:
     """A fleet that runs, and what is seen of it."""
 
-    def __init__(self, front: Front, ears: Ears, cluster: RayCluster) -> None:
+    def __init__(self, front: Front, ears: Ears[Strides], cluster: RayCluster) -> None:
         """Look on."""
         self.front, self.books, self._cluster = front, ears.books, cluster
 
@@ -129,7 +102,7 @@ def main() -> None:
     options = _options()
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     with tempfile.TemporaryDirectory() as folder:
-        recording = _recording(Path(folder) / "square.mp4")
+        recording = draw_square(Path(folder) / "square.mp4")
         few = _fleet_file(Path(folder) / "few.yaml", recording, options.few)
         many = _fleet_file(Path(folder) / "many.yaml", recording, options.many)
         cloud = RayCloud(most=POLICY["most"], idle_s=IDLE_S)
@@ -153,7 +126,7 @@ def _measure(few: Path, many: Path, cloud: RayCloud) -> Figures:
     fleet = load_fleet(few)
     began_s = time.monotonic()
     with RayCluster(cloud.address, fleet.name) as cluster, Front(fleet, cluster) as front:
-        ears = Ears(front.open().endpoint)
+        ears = Ears(front.open().endpoint, Strides())
         running = threading.Thread(target=front.run)
         running.start()
         try:
@@ -171,14 +144,7 @@ def _measure(few: Path, many: Path, cloud: RayCloud) -> Figures:
             running.join()
             front.close()
             ears.close()
-    books = ears.books
-    return {
-        **told,
-        "frames missing within sessions": sum(count for _, _, count in books.missing),
-        "messages": books.messages,
-        "messages that do not add up": books.unbalanced,
-        "age p95 of all, ms": round(float(np.percentile([age for _, age in books.ages_ms], 95)), 1),
-    }
+    return told | summary(ears.books)
 
 
 def _grow(it: Watched, many: Path) -> Figures:
@@ -224,18 +190,6 @@ def _fall(it: Watched, few: Path) -> Figures:
 def _spread(it: Watched) -> int:
     """Shards that have cameras."""
     return sum(bool(one.cameras) for one in it.front.shards)
-
-
-def _recording(file: Path) -> Path:
-    with av.open(str(file), "w") as container:
-        video = container.add_stream("libx264", rate=FPS, options={"preset": "ultrafast", "g": str(FPS), "bf": "0"})
-        video.width, video.height, video.pix_fmt = 320, 180, "yuv420p"
-        for number in range(FPS * SECONDS):
-            picture = np.full((180, 320, 3), 40, np.uint8)
-            picture[60:120, 2 * number : 2 * number + 60] = 220
-            container.mux(video.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
-        container.mux(video.encode(None))
-    return file
 
 
 def _fleet_file(file: Path, recording: Path, cameras: int) -> Path:

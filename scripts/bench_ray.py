@@ -24,13 +24,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 import psutil
 import yaml
 from endurance.books import Books
+from moving_fleet import Ears, draw_square, summary
 
-from pipeline import Subscriber, SubscriberTimeout
 from pipeline.bench import machine
 from pipeline.config import load_fleet
 from pipeline.runscope import SHARED_MEMORY, RunLease
@@ -39,7 +38,6 @@ from pipeline.scale.on_ray import HEAD_OPTIONS, RayCluster
 
 GIVE_UP_S = 90.0
 SETTLE_S = 8.0
-FPS, SECONDS = 25, 4
 
 Figures = dict[str, Any]
 
@@ -82,30 +80,6 @@ class Machines:
         self._cluster.shutdown()
 
 
-class Ears:
-    """Hears everything, in a thread."""
-
-    def __init__(self, endpoint: str) -> None:
-        """Begin."""
-        self.books = Books()
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, args=(endpoint,))
-        self._thread.start()
-
-    def close(self) -> None:
-        """Hear no more."""
-        self._stop.set()
-        self._thread.join()
-
-    def _run(self, endpoint: str) -> None:
-        with Subscriber(endpoint, states=True, timeout_s=0.2, queue=0) as messages:
-            while not self._stop.is_set():
-                try:
-                    self.books.hear(messages.receive())
-                except SubscriberTimeout:
-                    continue
-
-
 def main() -> None:
     """Measure, and print the figures as JSON."""
     options = _options()
@@ -132,7 +106,7 @@ def _measure(file: Path, machines: Machines) -> Figures:
     fleet = load_fleet(file)
     began_s = time.monotonic()
     with RayCluster(machines.address, fleet.name) as cluster, Front(fleet, cluster) as front:
-        ears = Ears(front.open().endpoint)
+        ears = Ears(front.open().endpoint, Books())
         running = threading.Thread(target=front.run)
         running.start()
         try:
@@ -148,17 +122,10 @@ def _measure(file: Path, machines: Machines) -> Figures:
             running.join()
             front.close()
             ears.close()
-    books = ears.books
-    return {
-        **told,
-        "messages": books.messages,
-        "messages that do not add up": books.unbalanced,
-        "frames missing within sessions": sum(count for _, _, count in books.missing),
-        "age p95 of all, ms": round(float(np.percentile([age for _, age in books.ages_ms], 95)), 1),
-    }
+    return told | summary(ears.books)
 
 
-def _kill(front: Front, ears: Ears, machines: Machines) -> Figures:
+def _kill(front: Front, ears: Ears[Books], machines: Machines) -> Figures:
     """One machine dies."""
     victim = machines.nodes[0]
     shard = next(one for one in front.shards if victim.node_id.startswith(one.machine.split()[0]))
@@ -189,7 +156,7 @@ def _join(front: Front, machines: Machines) -> Figures:
     return {"its shard is warm after, s": round(time.monotonic() - at_s, 2)}
 
 
-def _drain(front: Front, ears: Ears) -> Figures:
+def _drain(front: Front, ears: Ears[Books]) -> Figures:
     """One machine is emptied."""
     shard = max(front.shards, key=lambda one: len(one.cameras))
     sessions = {name: set(ears.books.sessions[name]) for name in front.fleet.cameras}
@@ -245,15 +212,7 @@ def _left() -> set[str]:
 
 def _fleet_file(folder: Path, cameras: int) -> Path:
     """A fleet of so many recordings."""
-    recording = folder / "square.mp4"
-    with av.open(str(recording), "w") as container:
-        video = container.add_stream("libx264", rate=FPS, options={"preset": "ultrafast", "g": str(FPS), "bf": "0"})
-        video.width, video.height, video.pix_fmt = 320, 180, "yuv420p"
-        for number in range(FPS * SECONDS):
-            picture = np.full((180, 320, 3), 40, np.uint8)
-            picture[60:120, 2 * number : 2 * number + 60] = 220
-            container.mux(video.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
-        container.mux(video.encode(None))
+    recording = draw_square(folder / "square.mp4")
     body = {
         "name": "bench",
         "model": {"backend": "stub", "options": {"a_ms": 2}},

@@ -11,11 +11,22 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pytest
 
 from pipeline.scale.on_ray import HEAD_OPTIONS
 
 STORE_BYTES = 80 << 20
 """Of each node's object store, which holds nothing of ours; Ray takes no less than 75 MB."""
+WITH_RAY = [
+    pytest.mark.timeout(300),
+    pytest.mark.whole_machine,
+    # Ray's own, at its import and when its processes are gone.
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::FutureWarning"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+"""Of every test that has real nodes."""
 _LISTS = (
     "cluster_synced_files",
     "rsync_exclude",

@@ -29,21 +29,13 @@ from pipeline.scale.ray_actors import _forget, _is_led
 from pipeline.scale.shard import LEASE_S
 from pipeline.scale.store import Store
 from tests.fleet_books import FleetBooks
-from tests.ray_machines import RayMachines
+from tests.ray_machines import WITH_RAY, RayMachines
 from tests.waiting import DEADLINE_S, wait_until
 
 if find_spec("ray") is None:
     pytest.skip("Ray is not installed: pip install 'camfleet[ray]'", allow_module_level=True)
 
-pytestmark = [
-    pytest.mark.timeout(300),
-    pytest.mark.whole_machine,
-    # Ray's own, at its import and when its processes are gone.
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore::FutureWarning"),
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = WITH_RAY
 NAMES = [f"cam{number}" for number in range(6)]
 
 

@@ -16,22 +16,13 @@ from pipeline.scale.front import Front
 from pipeline.scale.on_ray import RayCluster
 from pipeline.scale.ray_actors import _forget
 from tests.fleet_books import FleetBooks
-from tests.ray_machines import RayCloud
+from tests.ray_machines import WITH_RAY, RayCloud
 from tests.waiting import DEADLINE_S, wait_until
 
 if find_spec("ray") is None:
     pytest.skip("Ray is not installed: pip install 'camfleet[ray]'", allow_module_level=True)
 
-pytestmark = [
-    pytest.mark.timeout(300),
-    pytest.mark.whole_machine,
-    pytest.mark.clusters,
-    # Ray's own, at its import and when its processes are gone.
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore::FutureWarning"),
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = [*WITH_RAY, pytest.mark.clusters]
 FEW, MANY = ["cam0"], ["cam0", "cam1", "cam2"]
 SOON = {"least": 1, "most": 2, "short_s": 3, "idle_s": 4, "ask_again_s": 4, "give_again_s": 4}
 

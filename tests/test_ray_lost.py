@@ -12,22 +12,13 @@ from pathlib import Path
 import pytest
 
 from pipeline.runscope import RunLease
-from tests.ray_machines import RayMachines
+from tests.ray_machines import WITH_RAY, RayMachines
 from tests.waiting import DEADLINE_S, wait_until
 
 if find_spec("ray") is None:
     pytest.skip("Ray is not installed: pip install 'camfleet[ray]'", allow_module_level=True)
 
-pytestmark = [
-    pytest.mark.timeout(300),
-    pytest.mark.whole_machine,
-    pytest.mark.clusters,
-    # Ray's own, at its import and when its processes are gone.
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore::FutureWarning"),
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = [*WITH_RAY, pytest.mark.clusters]
 
 
 @pytest.fixture

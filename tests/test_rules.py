@@ -272,7 +272,7 @@ def test_rules_damaged_state_is_told():
 
 
 def test_rules_without_shapely_are_refused_with_the_command_that_brings_it(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("pipeline.config.rules.find_spec", lambda name: None)
+    monkeypatch.setattr("pipeline.extras.find_spec", lambda name: None)
     assert not Rules().any
     with pytest.raises(ValueError, match=r"pip install 'camfleet\[rules\]'"):
         Rules.model_validate(DOOR)

@@ -86,7 +86,7 @@ class GeneratorSource:
                 given = next(self._given)
             except StopIteration:
                 return
-            except Exception as error:
+            except Exception as error:  # the user's own code may raise anything
                 raise SourceLost(f"{self._camera.url} raised {type(error).__name__}: {error}") from error
             array, told_s = given if isinstance(given, tuple) and len(given) == 2 else (given, None)
             if not _is_picture(array) or not (told_s is None or isinstance(told_s, int | float)):
@@ -137,7 +137,7 @@ def call(camera: Camera) -> Any:
         raise SourceError(f"cannot open {camera.url}: {error}") from error
     try:
         return function(camera)
-    except Exception as error:
+    except Exception as error:  # the user's own code may raise anything
         raise SourceLost(f"{camera.url} raised {type(error).__name__}: {error}") from error
 
 

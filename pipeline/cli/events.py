@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli.settings import key_of
+from pipeline.cli.settings import KeyOption, ServerKeyOption, key_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -56,16 +56,8 @@ def events(
     ] = 0.0,
     totals: Annotated[bool, typer.Option("--totals", help="Only how many of each there were, at the end.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, the keys of the wire.")] = False,
-    key: Annotated[
-        Path | None,
-        typer.Option(
-            "--key", metavar="FILE", envvar="CAMFLEET_KEY", help="Your NAME.key_secret, where the fleet wants a key."
-        ),
-    ] = None,
-    server_key: Annotated[
-        Path | None,
-        typer.Option("--server-key", metavar="FILE", envvar="CAMFLEET_SERVER_KEY", help="The fleet's server.key."),
-    ] = None,
+    key: KeyOption = None,
+    server_key: ServerKeyOption = None,
 ) -> None:
     r"""Print what happened in zones and at lines.
 

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from pipeline.client import Key
+
+KeyOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--key", metavar="FILE", envvar="CAMFLEET_KEY", help="Your NAME.key_secret, where the fleet wants a key."
+    ),
+]
+ServerKeyOption = Annotated[
+    Path | None,
+    typer.Option("--server-key", metavar="FILE", envvar="CAMFLEET_SERVER_KEY", help="The fleet's server.key."),
+]
 
 
 def read_settings(settings: list[str]) -> dict[str, Any]:

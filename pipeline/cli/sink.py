@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.cli.logs import LogFormatOption, LogLevelOption, begin_logs
-from pipeline.cli.settings import key_of, read_settings
+from pipeline.cli.settings import KeyOption, ServerKeyOption, key_of, read_settings
 
 if TYPE_CHECKING:
     import threading
@@ -43,16 +43,8 @@ def sink(
     duration: Annotated[
         float, typer.Option("--duration", "-d", min=0, help="Seconds to run; 0 runs until Ctrl-C.")
     ] = 0.0,
-    key: Annotated[
-        Path | None,
-        typer.Option(
-            "--key", metavar="FILE", envvar="CAMFLEET_KEY", help="Your NAME.key_secret, where the fleet wants a key."
-        ),
-    ] = None,
-    server_key: Annotated[
-        Path | None,
-        typer.Option("--server-key", metavar="FILE", envvar="CAMFLEET_SERVER_KEY", help="The fleet's server.key."),
-    ] = None,
+    key: KeyOption = None,
+    server_key: ServerKeyOption = None,
     log_format: LogFormatOption = None,
     log_level: LogLevelOption = None,
 ) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli.settings import key_of
+from pipeline.cli.settings import KeyOption, ServerKeyOption, key_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,16 +63,8 @@ def subscribe(
         typer.Option("--compact", help="Let frames travel in a sixth of the bytes, rounded to tenths of a pixel."),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, the keys of the wire.")] = False,
-    key: Annotated[
-        Path | None,
-        typer.Option(
-            "--key", metavar="FILE", envvar="CAMFLEET_KEY", help="Your NAME.key_secret, where the fleet wants a key."
-        ),
-    ] = None,
-    server_key: Annotated[
-        Path | None,
-        typer.Option("--server-key", metavar="FILE", envvar="CAMFLEET_SERVER_KEY", help="The fleet's server.key."),
-    ] = None,
+    key: KeyOption = None,
+    server_key: ServerKeyOption = None,
 ) -> None:
     """Print a line for every frame that a fleet publishes.
 

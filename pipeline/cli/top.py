@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from pipeline.cli.settings import KeyOption, ServerKeyOption, key_of
 
 if TYPE_CHECKING:
     from pipeline.observe.glance import Glance, GlanceView
@@ -41,16 +42,8 @@ def top(
         ),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, once a second.")] = False,
-    key: Annotated[
-        Path | None,
-        typer.Option(
-            "--key", metavar="FILE", envvar="CAMFLEET_KEY", help="Your NAME.key_secret, where the fleet wants a key."
-        ),
-    ] = None,
-    server_key: Annotated[
-        Path | None,
-        typer.Option("--server-key", metavar="FILE", envvar="CAMFLEET_SERVER_KEY", help="The fleet's server.key."),
-    ] = None,
+    key: KeyOption = None,
+    server_key: ServerKeyOption = None,
 ) -> None:
     """Watch any fleet: each camera's state, since when and why, its rates and ages, and whether the promise is kept.
 
@@ -58,7 +51,6 @@ def top(
 
     Example: camfleet top tcp://10.0.0.5:5555
     """
-    from pipeline.cli.settings import key_of
     from pipeline.observe.headlines import Headlines
 
     address, life_ms = (endpoint, {}) if endpoint is not None else _own(fleet)

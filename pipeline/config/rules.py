@@ -6,7 +6,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import time
-from importlib.util import find_spec
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -21,6 +20,7 @@ from pydantic import (
 )
 
 from pipeline.config.base import Name, Number, Value, mask_value, mistake
+from pipeline.extras import is_there, lack
 
 Happening = Literal["enter", "leave", "appeared", "gone", "dwell", "stopped", "count", "nothing", "cross", "in", "out"]
 Anchor = Literal["bottom", "center", "top", "left", "right"]
@@ -28,7 +28,6 @@ Point = tuple[Number, Number]
 
 OF_ZONES = ("enter", "leave", "appeared", "gone", "dwell > 30s", "stopped > 60s", "count > 5 for 10s", "nothing for 5m")
 OF_LINES = ("cross", "in", "out")
-NEEDS = "zones and lines need Shapely, which is not installed: pip install 'camfleet[rules]'"
 LONGEST_S = 7 * 86_400.0
 
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -257,8 +256,9 @@ class Rules(Value):
 
     @model_validator(mode="after")
     def _installed(self) -> Self:
-        if self.any and find_spec("shapely") is None:
-            raise mistake(NEEDS, at=("zones" if self.zones else "lines",))
+        for section in ("zones", "lines"):
+            if getattr(self, section) and (words := lack("rules", f"“{section}”")):
+                raise mistake(words, at=(section,))
         return self
 
     @model_validator(mode="after")
@@ -280,7 +280,7 @@ def are_shares(points: Sequence[Point]) -> bool:
 
 def why_no_area(corners: Sequence[Any]) -> str:
     """What is wrong with a polygon of three corners or more; empty where nothing is, or the library is not there."""
-    if find_spec("shapely") is None:
+    if not is_there("shapely"):
         return ""  # which is told once, of all rules
     import shapely
 

@@ -18,6 +18,7 @@ from pipeline.errors import ControlError, SourceError
 CLIP_S = 30.0
 """How long a clip may take to be written."""
 _LOOK_S = 0.02
+"""The reply is a file of another process, which nobody is told of; a clip is ordered by hand and takes longer."""
 
 
 @dataclass(frozen=True, slots=True)
