@@ -10,12 +10,15 @@ PIP      := $(BIN)/pip install --quiet --disable-pip-version-check
 LIGHT    := $(VENV)/.light
 READY    := $(VENV)/.ready
 
-.PHONY: help setup demo test check docs clusters chaos soak fuzz format clean
+# Hundreds of processes are started: each would compile the package and its tests anew.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: help setup demo test check docs long chaos soak fuzz format clean
 
 help:
 	@echo "make demo [DURATION=30]  six recordings as RTSP cameras, one fleet, a live table (0: until Ctrl-C)"
 	@echo "make test                checks and tests"
-	@echo "make clusters            fleets over real clusters of Ray that grow, fall and lose their head; five minutes"
+	@echo "make long                what takes minutes: clusters of Ray that grow, fall and lose their head, smaller models"
 	@echo "make chaos               200 faults in 10 minutes on every kind of process; SEED=… repeats a run"
 	@echo "make soak [DURATION=1h]  a fleet for an hour: nothing may grow; writes soak.html"
 	@echo "make fuzz                a million hostile inputs for all that reads bytes of strangers; CASES=… for more"
@@ -45,12 +48,12 @@ demo: $(LIGHT)
 
 test: check
 	@echo "Running the tests, three at a time …"
-	@$(BIN)/pytest --numprocesses 3 --dist worksteal -m "not whole_machine"
+	@$(BIN)/pytest --numprocesses 3 --dist worksteal -m "not whole_machine and not long"
 	@echo "Running the tests that need the machine for themselves …"
-	@$(BIN)/pytest -m "whole_machine and not clusters"
+	@$(BIN)/pytest -m "whole_machine and not long" $$(grep -lE "whole_machine|WITH_RAY" tests/test_*.py)
 
-clusters: setup
-	@$(BIN)/pytest -m clusters
+long: setup
+	@$(BIN)/pytest -m long
 
 chaos: setup
 	@$(BIN)/python scripts/chaos.py $(if $(SEED),--seed $(SEED))

@@ -182,6 +182,7 @@ def test_serve_same_recording_twice_numbers_each_camera_from_0(kind: str, record
         assert numbers.tolist() == list(range(len(numbers)))
 
 
+@pytest.mark.long
 def test_run_camfleet_gives_every_frame_an_age(recording: Path, tmp_path: Path) -> None:
     system = bench_peers.System("camfleet", "consume_camfleet.py", options={"model": {"backend": "stub"}})
     options = argparse.Namespace(model="none", warmup=0.5, seconds=1.5, environments=tmp_path, streaming=False)
@@ -192,6 +193,7 @@ def test_run_camfleet_gives_every_frame_an_age(recording: Path, tmp_path: Path) 
     assert "camfleet" in versions
 
 
+@pytest.mark.long
 def test_run_consumer_that_fails_tells_its_last_words(recording: Path, tmp_path: Path) -> None:
     system = bench_peers.System("camfleet", "consume_camfleet.py", options={"model": {"path": "none.xml"}})
     options = argparse.Namespace(model="none", warmup=0.5, seconds=1.5, environments=tmp_path, streaming=False)

@@ -32,11 +32,11 @@ def script(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.whole_machine
 @pytest.mark.timeout(420)
-def test_a_minute_of_chaos():
+def test_a_little_chaos():
     """Faults of every signal on every kind of process; how long cameras took is not judged here."""
-    run = script("chaos.py", "--seconds", "40", "--faults", "24", "--seed", "21", "--json")
+    run = script("chaos.py", "--seconds", "22", "--faults", "14", "--seed", "1", "--json")
     report = json.loads(run.stdout)
-    assert report["faults"] == 24
+    assert report["faults"] == 14
     assert len(report["by signal"]) == 4
     assert set(report["by kind"]) >= {"camera", "worker", "publisher", "supervisor", "fork server"}
     assert set(report["does not hold"]) <= {"late"}, run.stderr + run.stdout

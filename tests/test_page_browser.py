@@ -51,10 +51,14 @@ def shown_of(tab: Any, cameras: tuple[str, ...], count: int = ENOUGH) -> list[di
 
 
 def assert_each_has_its_own_boxes(shown: list[dict[str, Any]]) -> None:
-    """Of a recording whose frame 0 is the session's."""
+    """Of a recording whose frame 0 is the session's.
+
+    On a machine that is busy a few may be shown before their boxes are there, but none with those of another frame.
+    """
     with_boxes = [one for one in shown if one["boxesOf"] is not None]
     own = [one for one in with_boxes if one["number"] is not None and one["boxesOf"][1] % NUMBERED == one["number"]]
-    assert len(own) >= 0.99 * len(shown), [one for one in shown if one not in own][:5]
+    assert len(own) >= 0.99 * len(with_boxes), [one for one in with_boxes if one not in own][:5]
+    assert len(with_boxes) >= 0.9 * len(shown), [one for one in shown if one not in with_boxes][:5]
 
 
 def test_page_of_six_cameras_draws_boxes_on_the_very_frame_they_belong_to(

@@ -242,7 +242,7 @@ def ask_of_cameras(folder: Path) -> None:
     assert camfleet("camera", "resume", "cam2").returncode == 0
 
 
-@pytest.mark.clusters
+@pytest.mark.long
 def test_fleet_over_ray_is_run_by_a_client_from_outside_which_is_the_only_front(
     file: Path, machines: RayMachines, runtime: Path, within: Callable, tmp_path: Path
 ):
@@ -275,7 +275,7 @@ def shards() -> set[str]:
     return {one["name"] for one in json.loads(camfleet("status", "--json").stdout)["shards"]}
 
 
-@pytest.mark.clusters
+@pytest.mark.long
 def test_proxy_of_a_fleet_over_ray_ends_when_the_front_is_gone_and_nothing_of_it_stays(
     file: Path, machines: RayMachines, runtime: Path, within: Callable
 ):

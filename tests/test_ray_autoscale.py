@@ -22,7 +22,7 @@ from tests.waiting import DEADLINE_S, wait_until
 if find_spec("ray") is None:
     pytest.skip("Ray is not installed: pip install 'camfleet[ray]'", allow_module_level=True)
 
-pytestmark = [*WITH_RAY, pytest.mark.clusters]
+pytestmark = [*WITH_RAY, pytest.mark.long]
 FEW, MANY = ["cam0"], ["cam0", "cam1", "cam2"]
 SOON = {"least": 1, "most": 2, "short_s": 3, "idle_s": 4, "ask_again_s": 4, "give_again_s": 4}
 

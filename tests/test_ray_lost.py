@@ -18,7 +18,7 @@ from tests.waiting import DEADLINE_S, wait_until
 if find_spec("ray") is None:
     pytest.skip("Ray is not installed: pip install 'camfleet[ray]'", allow_module_level=True)
 
-pytestmark = [*WITH_RAY, pytest.mark.clusters]
+pytestmark = [*WITH_RAY, pytest.mark.long]
 
 
 @pytest.fixture

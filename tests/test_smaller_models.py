@@ -23,8 +23,11 @@ MOST_SCORE_APART, MOST_PX_APART = 0.2, 3.0
 """What the export's rounding to 8 bits makes of scores, and of boxes that are found; measured 0.12 and 1.4."""
 FOUND = 0.3
 
-torch = pytest.importorskip("torch", reason="needs torch")
-pytest.importorskip("ultralytics", reason="needs ultralytics")
+
+@pytest.fixture(scope="module")
+def torch() -> Any:
+    pytest.importorskip("ultralytics", reason="needs ultralytics")
+    return pytest.importorskip("torch", reason="needs torch")
 
 
 @pytest.fixture(scope="module")
@@ -33,10 +36,11 @@ def shown() -> list[tuple[Any, Any]]:
 
 
 @pytest.fixture
-def network(tmp_path: Path, shown: list[tuple[Any, Any]]) -> Any:
+def network(torch: Any, tmp_path: Path, shown: list[tuple[Any, Any]]) -> Any:
     return recover(DEMO, describe_model(tmp_path, 0.5, 0.25), [picture for picture, _ in shown])
 
 
+@pytest.mark.long
 def test_recovered_network_computes_what_the_export_does(network: Any, shown: list[tuple[Any, Any]]):
     tensor = letterboxed(shown[0][0])
     expected, output = ExportedModel(DEMO).infer(tensor), _output(network, tensor)
@@ -48,11 +52,12 @@ def test_recovered_network_computes_what_the_export_does(network: Any, shown: li
 
 
 @pytest.mark.parametrize(("depth", "width"), [(1.0, 0.25), (0.5, 0.5)], ids=["deeper", "wider"])
-def test_recover_of_an_export_of_another_network_is_refused(tmp_path: Path, depth: float, width: float):
+def test_recover_of_an_export_of_another_network_is_refused(torch: Any, tmp_path: Path, depth: float, width: float):
     with pytest.raises(ValueError, match="another network"):
         recover(DEMO, describe_model(tmp_path, depth, width), [])
 
 
+@pytest.mark.long
 def test_pruned_network_is_smaller_and_gives_the_same_shape(network: Any, shown: list[tuple[Any, Any]]):
     pytest.importorskip("torch_pruning", reason="needs torch-pruning: pip install 'camfleet[dev]'")
     tensor = letterboxed(shown[0][0])
@@ -62,6 +67,7 @@ def test_pruned_network_is_smaller_and_gives_the_same_shape(network: Any, shown:
     assert _output(pruned, tensor).shape == before.shape
 
 
+@pytest.mark.long
 def test_pruning_of_channels_that_do_nothing_changes_nothing(network: Any, shown: list[tuple[Any, Any]]):
     torch_pruning = pytest.importorskip("torch_pruning", reason="needs torch-pruning: pip install 'camfleet[dev]'")
     graph, whole, tensor = traced(network), parameters(network), letterboxed(shown[0][0])
@@ -76,6 +82,8 @@ def test_pruning_of_channels_that_do_nothing_changes_nothing(network: Any, shown
 
 def _silence(group: Any, channels: int) -> None:
     """Make the first channels of layers that go together always 0."""
+    import torch
+
     with torch.no_grad():
         for dep, _ in group:
             if isinstance(dep.target.module, torch.nn.BatchNorm2d):
@@ -84,12 +92,14 @@ def _silence(group: Any, channels: int) -> None:
 
 
 def _output(network: Any, tensor: Any) -> Any:
+    import torch
+
     network.eval()
     with torch.no_grad():
         return network(torch.from_numpy(tensor))[0][0].numpy()
 
 
 @pytest.mark.parametrize(("share", "left"), [(0.25, 24), (0.5, 16), (0.9, 8)])
-def test_least_leaves_a_multiple_of_eight_channels_and_never_none(share: float, left: int):
+def test_least_leaves_a_multiple_of_eight_channels_and_never_none(torch: Any, share: float, left: int):
     importance = torch.arange(32.0).flip(0)
     assert least(importance, share) == list(range(left, 32))
