@@ -47,7 +47,8 @@ from pipeline.relay.doors import RelayReady
 from pipeline.relay.guard import make_guard
 from pipeline.relay.outlet import Outlet
 from pipeline.scale.proxy.orders import Feed, Orders
-from pipeline.scale.proxy.process import ProxySpec, run_proxy
+from pipeline.scale.proxy.process import run_proxy
+from pipeline.scale.proxy.spec import ProxySpec
 from pipeline.wire import encode, publisher_id, stamp
 
 CAMERAS = 60

@@ -48,7 +48,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from pipeline.config.files import pictures_in
 from pipeline.config.values import Model
 from pipeline.detect import PAD_GREY, Detector, load_detector
-from pipeline.detect.triton_repository import Order, write_repository
+from pipeline.detect.triton.repository import Order, write_repository
 from pipeline.detections import Detections
 from pipeline.geometry import Letterbox, iou_matrix
 from tests.triton_server import triton

@@ -21,7 +21,7 @@ from pipeline.config import load_fleet
 from pipeline.config.values import Fleet
 from pipeline.scale.proxy.loop import Proxy
 from pipeline.scale.proxy.orders import Feed, Orders
-from pipeline.scale.proxy.process import ProxySpec
+from pipeline.scale.proxy.spec import ProxySpec
 from pipeline.scale.shard import Shard, ShardKeys, ShardReady, ShardSpec
 from tests.fleet_books import FleetBooks
 from tests.waiting import DEADLINE_S, wait_until

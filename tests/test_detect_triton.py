@@ -19,8 +19,9 @@ import pytest
 
 from pipeline.config.triton import Triton
 from pipeline.config.values import Model
-from pipeline.detect import Detector, DetectorAway, load_detector, triton, triton_client, triton_lane, triton_servers
-from pipeline.detect.triton_servers import Servers, State
+from pipeline.detect import Detector, DetectorAway, load_detector
+from pipeline.detect.triton import client, lane, load, servers
+from pipeline.detect.triton.servers import Servers, State
 from pipeline.errors import DetectorError
 from tests.servers import certificate, free_port
 from tests.triton_fake import NAMES, FakeModel, FakeTriton, serving, until
@@ -33,7 +34,7 @@ ORANGE_BOX = [80, 40, 20]
 @pytest.fixture(autouse=True)
 def connecting_is_fast(monkeypatch: pytest.MonkeyPatch) -> None:
     """However slow the machine that runs these tests is."""
-    monkeypatch.setattr(triton_lane, "FRESH_S", 60.0)
+    monkeypatch.setattr(lane, "FRESH_S", 60.0)
 
 
 @contextmanager
@@ -188,12 +189,12 @@ def test_triton_server_started_again_between_two_requests_costs_nothing():
 def test_triton_pictures_that_waited_for_a_connection_are_given_up_for_fresh_ones(monkeypatch: pytest.MonkeyPatch):
     with serving() as server, detecting(server) as detector:
         detector._lanes[0].hang_up()  # type: ignore[attr-defined]
-        monkeypatch.setattr(triton_lane, "FRESH_S", 0.0)
+        monkeypatch.setattr(lane, "FRESH_S", 0.0)
         sent = len(server.asked)
         with pytest.raises(DetectorAway):
             see(detector)
         assert len(server.asked) == sent
-        monkeypatch.setattr(triton_lane, "FRESH_S", 60.0)
+        monkeypatch.setattr(lane, "FRESH_S", 60.0)
         server.before_word = lambda method, context: pytest.fail("connected again")
         assert see(detector) == pytest.approx(ORANGE_BOX, abs=0.1)
 
@@ -201,7 +202,7 @@ def test_triton_pictures_that_waited_for_a_connection_are_given_up_for_fresh_one
 def test_triton_second_server_takes_over_without_a_lost_detection_and_gives_back(
     monkeypatch: pytest.MonkeyPatch, within: Callable
 ):
-    monkeypatch.setattr(triton_servers, "BACK_S", 0.05)
+    monkeypatch.setattr(servers, "BACK_S", 0.05)
     with serving() as first, serving() as second, detecting(first, second) as detector:
         see(detector)
         assert second.asked == []
@@ -384,7 +385,7 @@ def test_triton_over_tls_knows_the_server_and_is_known_by_it(tmp_path: Path):
             ):
                 pass
     with pytest.raises(DetectorError, match=r"nowhere\.pem cannot be read: No such file"):
-        triton_client.Connection("grpcs://127.0.0.1:1", Triton(ca_file="nowhere.pem"))
+        client.Connection("grpcs://127.0.0.1:1", Triton(ca_file="nowhere.pem"))
 
 
 def test_triton_detection_that_waits_for_a_server_ends_when_the_detector_is_closed(within: Callable):
@@ -440,29 +441,29 @@ def test_triton_detector_closed_while_it_connects_leaves_no_memory_with_the_serv
 def test_triton_closing_does_not_wait_for_a_server_that_is_asked_whether_it_is_back(
     monkeypatch: pytest.MonkeyPatch, within: Callable
 ):
-    monkeypatch.setattr(triton_servers, "BACK_S", 0.01)
+    monkeypatch.setattr(servers, "BACK_S", 0.01)
     asked, answer = threading.Event(), threading.Event()
 
     def state(url: str) -> State:
         asked.set()
         return State.SERVES if answer.wait(60) else State.AWAY
 
-    servers = Servers(["grpc://a:1", "grpc://b:1"], state)
-    servers.failed("grpc://a:1", "away")
-    servers.watch()
+    several = Servers(["grpc://a:1", "grpc://b:1"], state)
+    several.failed("grpc://a:1", "away")
+    several.watch()
     wait_until(within, asked.is_set)
     with ThreadPoolExecutor(1) as pool:
-        closing = pool.submit(servers.close)
+        closing = pool.submit(several.close)
         try:
             closing.result(30)
         finally:
             answer.set()
-    assert servers.closed.is_set()
+    assert several.closed.is_set()
 
 
 def test_triton_calls_of_connecting_share_one_deadline(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(triton_client, "CALL_S", 20.0)
-    monkeypatch.setattr(triton, "WARM_UP_S", 4.0)
+    monkeypatch.setattr(client, "CALL_S", 20.0)
+    monkeypatch.setattr(load, "WARM_UP_S", 4.0)
     told: dict[str, float] = {}
 
     def hesitate(method: str, context: Any) -> None:
@@ -489,7 +490,7 @@ def test_triton_without_its_library_says_what_brings_it(monkeypatch: pytest.Monk
 def test_triton_memory_that_a_server_cannot_open_is_done_without_unless_it_was_asked_for(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
-    monkeypatch.setattr("pipeline.detect.triton_memory.SHARED", tmp_path)  # as in a container of its own
+    monkeypatch.setattr("pipeline.detect.triton.memory.SHARED", tmp_path)  # as in a container of its own
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait(30)
     # The server is not of this machine's memory, so what it holds is not ours to judge.
@@ -523,7 +524,7 @@ def test_triton_memory_is_tried_again_where_the_server_only_could_not_answer():
 
 
 def test_triton_without_room_for_shared_memory_says_so(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("pipeline.detect.triton_memory.SHARED", Path("/proc"))
+    monkeypatch.setattr("pipeline.detect.triton.memory.SHARED", Path("/proc"))
     with (
         serving() as server,
         pytest.raises(DetectorError, match=r"no \d+ KiB of shared memory under /proc: .*; make it larger"),

@@ -20,8 +20,8 @@ from pipeline.config.values import Fleet
 from pipeline.errors import ConfigError, DetectorError, EvaluationError
 from pipeline.levers import recordings, skipping
 from pipeline.levers.figures import Exported, Leaderboard, Speed
-from pipeline.levers.make import Recipe
 from pipeline.levers.network import open_source
+from pipeline.levers.recipe import Recipe
 from tests.float_model import SAMPLE, write_float_model
 
 ROOT = Path(__file__).parents[1]

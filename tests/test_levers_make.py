@@ -18,10 +18,11 @@ from pipeline.detect import load_detector
 from pipeline.detections import Detections
 from pipeline.errors import DetectorError
 from pipeline.geometry import iou_matrix
-from pipeline.levers.make import Recipe, make_model, named
+from pipeline.levers.make import make_model, named
 from pipeline.levers.network import open_source
 from pipeline.levers.pictures import Layer, picture_file
 from pipeline.levers.quantize import tail
+from pipeline.levers.recipe import Recipe
 from tests.float_model import SAMPLE, write_float_model
 
 SMALL = (320, 192)

@@ -23,7 +23,8 @@ from pipeline.relay.process import Relay, RelaySpec, run_relay
 from pipeline.scale.proxy import loop
 from pipeline.scale.proxy.loop import Proxy
 from pipeline.scale.proxy.orders import Feed, Orderer, Orders
-from pipeline.scale.proxy.process import ProxySpec, run_proxy
+from pipeline.scale.proxy.process import run_proxy
+from pipeline.scale.proxy.spec import ProxySpec
 from pipeline.scale.proxy.teller import GONE
 from pipeline.wire import CameraState, FleetState, FrameResult
 from tests.key_files import KeyRing

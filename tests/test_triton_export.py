@@ -14,8 +14,8 @@ from openvino import opset13 as ops
 from typer.testing import CliRunner
 
 from pipeline.cli import app
-from pipeline.detect import triton_python_model
-from pipeline.detect.triton_repository import Order, write_repository
+from pipeline.detect.triton import python_model
+from pipeline.detect.triton.repository import Order, write_repository
 from pipeline.errors import ConfigError, DetectorError
 
 SAMPLE = Path(__file__).parents[1] / "samples" / "model" / "demo_openvino_model"
@@ -79,7 +79,7 @@ def test_triton_export_of_an_open_model_lets_the_server_make_batches(tmp_path: P
 
 def test_triton_export_to_python_brings_what_the_server_runs(tmp_path: Path):
     written = write_repository(Order(SAMPLE, tmp_path, "demo", "python"))
-    assert (written.folder / "1" / "model.py").read_bytes() == Path(triton_python_model.__file__).read_bytes()
+    assert (written.folder / "1" / "model.py").read_bytes() == Path(python_model.__file__).read_bytes()
     assert read_config(written.folder).backend == "python"
 
 

@@ -12,16 +12,11 @@ from typing import Any
 import pytest
 
 from pipeline.config.triton import Triton
-from pipeline.detect import (
-    DetectorAway,
-    triton_connect,
-    triton_memory,
-    triton_regions,
-    triton_servers,
-)
-from pipeline.detect.triton_client import Connection
-from pipeline.detect.triton_regions import Region, Regions
-from pipeline.detect.triton_servers import Return, Servers, State
+from pipeline.detect import DetectorAway
+from pipeline.detect.triton import connect, memory, regions, servers
+from pipeline.detect.triton.client import Connection
+from pipeline.detect.triton.regions import Region, Regions
+from pipeline.detect.triton.servers import Return, Servers, State
 from pipeline.errors import DetectorError
 from tests.test_detect_triton import ORANGE_BOX, connecting_is_fast, detecting, see, sees_orange
 from tests.triton_fake import serving, until
@@ -37,12 +32,12 @@ def test_triton_return_that_failed_is_waited_for_twice_as_long_up_to_minutes():
         came_back.failed(1000.0)
         waits.append(came_back.wait_s)
         assert came_back.is_due(1000.0 + came_back.wait_s)
-        assert not came_back.is_due(999.0 + came_back.wait_s - triton_servers.BACK_S)
+        assert not came_back.is_due(999.0 + came_back.wait_s - servers.BACK_S)
         came_back.returned(1001.0)
     assert waits[:4] == [5, 10, 20, 40]
-    assert waits[-1] == triton_servers.LONGEST_BACK_S
-    came_back.failed(1001.0 + triton_servers.PROVEN_S)
-    assert came_back.wait_s == triton_servers.BACK_S
+    assert waits[-1] == servers.LONGEST_BACK_S
+    came_back.failed(1001.0 + servers.PROVEN_S)
+    assert came_back.wait_s == servers.BACK_S
 
 
 def test_triton_preferred_server_that_answers_and_does_not_compute_is_not_gone_back_to(
@@ -50,7 +45,7 @@ def test_triton_preferred_server_that_answers_and_does_not_compute_is_not_gone_b
 ):
     import grpc
 
-    monkeypatch.setattr(triton_servers, "BACK_S", 0.01)
+    monkeypatch.setattr(servers, "BACK_S", 0.01)
     with serving() as first, serving() as second, detecting(first, second) as detector:
         first.before_answer = lambda context: context.abort(grpc.StatusCode.INTERNAL, "the stub process died")
         assert see(detector) == pytest.approx(ORANGE_BOX, abs=0.1)
@@ -66,25 +61,25 @@ def test_triton_preferred_server_that_answers_and_does_not_compute_is_not_gone_b
 def test_triton_server_that_fails_after_it_was_gone_back_to_is_gone_back_to_later_and_later(
     monkeypatch: pytest.MonkeyPatch, within: Callable
 ):
-    monkeypatch.setattr(triton_servers, "BACK_S", 0.01)
-    monkeypatch.setattr(triton_servers, "LONGEST_BACK_S", 0.04)
-    servers = Servers(["grpc://a:1", "grpc://b:1"], lambda url: State.SERVES)
-    servers.watch()
+    monkeypatch.setattr(servers, "BACK_S", 0.01)
+    monkeypatch.setattr(servers, "LONGEST_BACK_S", 0.04)
+    several = Servers(["grpc://a:1", "grpc://b:1"], lambda url: State.SERVES)
+    several.watch()
     waits = []
     for _ in range(4):
-        wait_until(within, lambda: servers.current == "grpc://a:1")
+        wait_until(within, lambda: several.current == "grpc://a:1")
         for _lane in range(2):
-            servers.failed("grpc://a:1", "no answer in time")
-        waits.append(servers._returns["grpc://a:1"].wait_s)
+            several.failed("grpc://a:1", "no answer in time")
+        waits.append(several._returns["grpc://a:1"].wait_s)
     assert waits == [0.01, 0.02, 0.04, 0.04]
-    servers.close()
+    several.close()
 
 
 @pytest.mark.parametrize("version", ["2.49.0", REFUSES_UNDER_A_REQUEST, "2.59.0"], ids=["crashes", "refuses", "waits"])
 def test_triton_memory_of_a_request_that_was_given_up_is_closed_once_that_has_ended(
     version: str, monkeypatch: pytest.MonkeyPatch, within: Callable
 ):
-    monkeypatch.setattr(triton_regions, "GRACE_S", 3600.0)
+    monkeypatch.setattr(regions, "GRACE_S", 3600.0)
     with serving() as server, detecting(server, triton={"deadline_ms": 400}) as detector:
         server.version, go_on = version, threading.Event()
         server.before_answer = lambda context: go_on.wait(60)
@@ -96,7 +91,7 @@ def test_triton_memory_of_a_request_that_was_given_up_is_closed_once_that_has_en
         assert given_up < set(server.regions)
         go_on.set()
         wait_until(within, lambda: not server.in_use)
-        monkeypatch.setattr(triton_regions, "GRACE_S", 0.0)
+        monkeypatch.setattr(regions, "GRACE_S", 0.0)
         detector._lanes[0].hang_up()  # type: ignore[attr-defined]
         wait_until(within, lambda: sees_orange(detector))
         assert len(server.regions) == 1
@@ -107,7 +102,7 @@ def test_triton_memory_of_a_request_that_was_given_up_is_closed_once_that_has_en
 def test_triton_server_that_keeps_the_memory_of_given_up_requests_gets_no_more_of_it(
     monkeypatch: pytest.MonkeyPatch, within: Callable
 ):
-    monkeypatch.setattr(triton_connect, "MOST_KEPT", 3)
+    monkeypatch.setattr(connect, "MOST_KEPT", 3)
     with serving() as server, detecting(server, triton={"deadline_ms": 400}) as detector:
         server.version, go_on = REFUSES_UNDER_A_REQUEST, threading.Event()
         server.before_answer = lambda context: go_on.wait(60)
@@ -128,12 +123,12 @@ def test_triton_server_that_keeps_the_memory_of_given_up_requests_gets_no_more_o
 
 
 def test_triton_pictures_go_through_memory_again_after_a_while(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(triton_connect, "WITHOUT_MEMORY_S", 0.0)
-    monkeypatch.setattr(triton_connect, "MOST_KEPT", 0)
+    monkeypatch.setattr(connect, "WITHOUT_MEMORY_S", 0.0)
+    monkeypatch.setattr(connect, "MOST_KEPT", 0)
     with serving() as server, detecting(server) as detector:
         see(detector)
         assert server.asked[-1].raw_input_contents
-        monkeypatch.setattr(triton_connect, "MOST_KEPT", 1)
+        monkeypatch.setattr(connect, "MOST_KEPT", 1)
         assert see(detector) == pytest.approx(ORANGE_BOX, abs=0.1)
         assert not server.asked[-1].raw_input_contents
 
@@ -177,7 +172,7 @@ def test_triton_memory_of_a_gpu_that_the_server_cannot_open_is_given_back(monkey
     import grpc
 
     gpu, taken = Gpu(), []
-    monkeypatch.setattr(triton_memory, "_on_gpu", gpu.take)
+    monkeypatch.setattr(memory, "_on_gpu", gpu.take)
 
     def refuse(method: str, context: Any) -> None:
         if method == "CudaSharedMemoryRegister":

@@ -15,7 +15,7 @@ import openvino as ov
 import pytest
 from openvino import opset13 as ops
 
-from pipeline.detect import triton_python_model
+from pipeline.detect.triton import python_model
 
 PICTURE = (2, 4, 3)
 USED = b"used_dlpack"
@@ -45,7 +45,7 @@ def served(folder: Path, monkeypatch: pytest.MonkeyPatch, open_count: bool = Fal
     monkeypatch.setitem(sys.modules, "triton_python_backend_utils", backend)
     ov.save_model(network(open_count), folder / "model.xml", compress_to_fp16=False)
     file = folder / "model.py"
-    file.write_bytes(Path(triton_python_model.__file__).read_bytes())
+    file.write_bytes(Path(python_model.__file__).read_bytes())
     spec = util.spec_from_file_location("served_model", file)
     assert spec is not None
     assert spec.loader is not None

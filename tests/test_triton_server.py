@@ -14,8 +14,8 @@ import pytest
 
 from pipeline.config.values import Model
 from pipeline.detect import Detector, DetectorAway, load_detector
-from pipeline.detect.triton_client import Connection
-from pipeline.detect.triton_repository import Order, write_repository
+from pipeline.detect.triton.client import Connection
+from pipeline.detect.triton.repository import Order, write_repository
 from pipeline.detections import Detections
 from pipeline.errors import DetectorError
 from pipeline.geometry import Letterbox, iou_matrix
@@ -149,7 +149,7 @@ def test_triton_server_has_no_such_model(server: TritonServer) -> None:
 def test_triton_server_that_cannot_open_memory_gets_pictures_through_the_connection(
     server: TritonServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("pipeline.detect.triton_memory.SHARED", tmp_path)  # as in a container of its own
+    monkeypatch.setattr("pipeline.detect.triton.memory.SHARED", tmp_path)  # as in a container of its own
     detector = load(server)
     assert len(see(detector, pictures(1)[0]))
     detector.close()

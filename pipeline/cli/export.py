@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 if TYPE_CHECKING:
-    from pipeline.detect.triton_repository import Written
+    from pipeline.detect.triton.repository import Written
     from pipeline.levers.figures import Exported
-    from pipeline.levers.make import Recipe
+    from pipeline.levers.recipe import Recipe
 
 PRECISIONS = ("as it is", "f32", "f16", "int8")
 
@@ -118,7 +118,7 @@ def _written(  # noqa: PLR0917
     most: int,
     instances: int,
 ) -> Written:
-    from pipeline.detect.triton_repository import Order, write_repository
+    from pipeline.detect.triton.repository import Order, write_repository
     from pipeline.errors import ConfigError
 
     if len(recipes) > 1:
@@ -169,7 +169,7 @@ def _made(  # noqa: PLR0917
 
 def _recipes(inputs: str, precision: str) -> list[Recipe]:
     from pipeline.errors import ConfigError
-    from pipeline.levers.make import Recipe
+    from pipeline.levers.recipe import Recipe
 
     bits = [one.strip() for one in precision.split(",") if one.strip()] or ["as it is"]
     for one in bits:

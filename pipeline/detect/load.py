@@ -65,7 +65,7 @@ def _load(model: Model, max_batch: int | None, cameras: Sequence[WidthHeight]) -
 
         return load_ultralytics(model, max_batch, cameras)
     if backend == "triton":
-        from pipeline.detect.triton import load as load_triton
+        from pipeline.detect.triton.load import load as load_triton
 
         return load_triton(model, max_batch, cameras)
     return _plug_in(backend, model)

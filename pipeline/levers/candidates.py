@@ -8,8 +8,9 @@ from pathlib import Path
 
 from pipeline.geometry import WidthHeight
 from pipeline.levers.figures import Kind, Row
-from pipeline.levers.make import Recipe, named
+from pipeline.levers.make import named
 from pipeline.levers.network import Source
+from pipeline.levers.recipe import Recipe
 from pipeline.levers.trial import takes
 
 SHARES = (0.75, 0.65, 0.5)

@@ -10,8 +10,9 @@ from pipeline.errors import DetectorError, EvaluationError
 from pipeline.extras import require
 from pipeline.geometry import WidthHeight
 from pipeline.levers.figures import Exported, Form
-from pipeline.levers.make import Recipe, make_model, require_calibration
+from pipeline.levers.make import make_model, require_calibration
 from pipeline.levers.network import open_source
+from pipeline.levers.recipe import Recipe
 from pipeline.levers.speed import MUCH
 from pipeline.levers.trial import Lab
 

@@ -17,7 +17,7 @@ from pipeline.detect.openvino_crop import NotCroppable, crop
 from pipeline.detect.openvino_network import model_file, network_metadata, read_network, reason
 from pipeline.errors import DetectorError
 from pipeline.geometry import WidthHeight
-from pipeline.levers.make import Recipe
+from pipeline.levers.recipe import Recipe
 
 _WEIGHTS = 1024
 """A constant of more values is a layer's weights."""

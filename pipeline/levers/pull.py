@@ -13,8 +13,9 @@ from pipeline.levers.board import ranked, row_of
 from pipeline.levers.candidates import MOST_COMBINATIONS, Candidate, Contestant, combinations, singles
 from pipeline.levers.export import disturbed
 from pipeline.levers.figures import Form, Leaderboard, Row
-from pipeline.levers.make import Recipe, make_model, named
+from pipeline.levers.make import make_model, named
 from pipeline.levers.network import arithmetic
+from pipeline.levers.recipe import Recipe
 from pipeline.levers.skipping import skipping_rows
 from pipeline.levers.trial import Lab
 

@@ -11,7 +11,8 @@ from pipeline.errors import PublishError
 from pipeline.keys import Certificate
 from pipeline.relay.doors import RelayReady
 from pipeline.scale.proxy.orders import Orderer, Orders
-from pipeline.scale.proxy.process import ProxySpec, run_proxy
+from pipeline.scale.proxy.process import run_proxy
+from pipeline.scale.proxy.spec import ProxySpec
 from pipeline.supervise.child import ProcessHost
 from pipeline.supervise.service import Service
 

@@ -49,7 +49,8 @@ class ByLevers:
     def make(self, variant: Variant) -> str:
         """As `Variants.make`; INT8 is calibrated on frames of the recordings that nothing is judged on."""
         from pipeline.levers import recordings
-        from pipeline.levers.make import Recipe, make_model
+        from pipeline.levers.make import make_model
+        from pipeline.levers.recipe import Recipe
 
         if variant.precision == "as it is":
             return variant.source

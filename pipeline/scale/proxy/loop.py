@@ -19,7 +19,7 @@ from pipeline.scale.proxy.hearers import Hearers
 from pipeline.scale.proxy.inlet import Inlet
 from pipeline.scale.proxy.orders import Feed, Orders, read_orders
 from pipeline.scale.proxy.passed import Passed
-from pipeline.scale.proxy.process import ProxySpec
+from pipeline.scale.proxy.spec import ProxySpec
 from pipeline.scale.proxy.teller import Teller, silences
 from pipeline.scale.proxy.voices import Voices, is_removed
 from pipeline.wire import CameraState, FleetState, FrameResult, Message, camera_of, decode, topic

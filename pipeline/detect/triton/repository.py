@@ -3,7 +3,7 @@
 An ONNX stays as it is and runs in ONNX Runtime, on a GPU where the server has one. Everything else, and an ONNX if
 asked for, becomes an OpenVINO network that takes uint8 pictures: a quarter of the bytes of floats on their way to the
 server, and the very network that camfleet would compute itself. `python` runs it in OpenVINO, too, but in the server's
-Python, for servers that come without the OpenVINO backend (`triton_python_model.py`).
+Python, for servers that come without the OpenVINO backend (`python_model.py`).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from pipeline.detect.openvino_network import (
     read_network,
     with_u8_input,
 )
-from pipeline.detect.triton_config import Port, ServerConfig, config_text
+from pipeline.detect.triton.config import Port, ServerConfig, config_text
 from pipeline.errors import DetectorError
 from pipeline.geometry import WidthHeight
 
@@ -185,7 +185,7 @@ def _fill(folder: Path, file: Path, made: _Made) -> None:
     else:
         ov.save_model(made.network, version / "model.xml", compress_to_fp16=False)
     if made.config.backend == "python":
-        shutil.copyfile(Path(__file__).with_name("triton_python_model.py"), version / "model.py")
+        shutil.copyfile(Path(__file__).with_name("python_model.py"), version / "model.py")
     (folder / "config.pbtxt").write_text(config_text(made.config), encoding="utf-8")
 
 

@@ -3,7 +3,7 @@
 A piece of /dev/shm has a name only until the server has opened it. From then on it lives as long as somebody has it
 mapped, and nothing is left of it when the worker is killed; what the server still holds of a dead worker is given back
 by whoever connects next. So a lane gets new memory with every connection, and whatever a server does late for a request
-that was given up, it does to memory that nobody reads any more; when the server is to close that, `triton_regions.py`
+that was given up, it does to memory that nobody reads any more; when the server is to close that, `regions.py`
 says.
 """
 
@@ -21,9 +21,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.detect.triton_client import Connection, RequestRefused
-from pipeline.detect.triton_model import OUTPUT_TYPES, Requests
-from pipeline.detect.triton_regions import Region, Regions
+from pipeline.detect.triton.client import Connection, RequestRefused
+from pipeline.detect.triton.model import OUTPUT_TYPES, Requests
+from pipeline.detect.triton.regions import Region, Regions
 from pipeline.errors import DetectorError
 
 SHARED = Path("/dev/shm")

@@ -23,10 +23,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.detect.protocol import PAD_GREY, DetectorAway
-from pipeline.detect.triton_client import Connection, Named, RequestRefused
-from pipeline.detect.triton_memory import Carrier
-from pipeline.detect.triton_model import Requests
-from pipeline.detect.triton_servers import Servers
+from pipeline.detect.triton.client import Connection, Named, RequestRefused
+from pipeline.detect.triton.memory import Carrier
+from pipeline.detect.triton.model import Requests
+from pipeline.detect.triton.servers import Servers
 from pipeline.errors import DetectorError
 
 FRESH_S = 0.1

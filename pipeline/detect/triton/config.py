@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from pipeline.detect.metadata import Metadata
-from pipeline.detect.triton_model import METADATA
+from pipeline.detect.triton.model import METADATA
 from pipeline.geometry import WidthHeight
 
 QUEUE = 64

@@ -12,12 +12,12 @@ import structlog
 
 from pipeline.config.triton import is_here
 from pipeline.detect.protocol import PAD_GREY, DetectorAway
-from pipeline.detect.triton_client import Connection, Named, RequestRefused
-from pipeline.detect.triton_lane import AnotherModel, Line
-from pipeline.detect.triton_memory import Carrier, CudaMemory, InRequest, SystemMemory, forget_dead
-from pipeline.detect.triton_model import Requests, ServedModel, read_model
-from pipeline.detect.triton_regions import MOST_KEPT, Regions
-from pipeline.detect.triton_servers import State
+from pipeline.detect.triton.client import Connection, Named, RequestRefused
+from pipeline.detect.triton.lane import AnotherModel, Line
+from pipeline.detect.triton.memory import Carrier, CudaMemory, InRequest, SystemMemory, forget_dead
+from pipeline.detect.triton.model import Requests, ServedModel, read_model
+from pipeline.detect.triton.regions import MOST_KEPT, Regions
+from pipeline.detect.triton.servers import State
 from pipeline.errors import DetectorError
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.detect.protocol import DetectorAway
-from pipeline.detect.triton_client import Connection, MemoryKind, RequestRefused
+from pipeline.detect.triton.client import Connection, MemoryKind, RequestRefused
 from pipeline.errors import DetectorError
 
 COUNTS_USES = (2, 50)

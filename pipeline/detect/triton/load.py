@@ -1,7 +1,7 @@
 """A model on a Triton Inference Server, on this machine or another; one request in flight a lane.
 
 A server that restarts, hangs or is gone ends nothing here: its pictures go without boxes until it, or another of the
-fleet file's servers, answers (`triton_lane.py` says when). What ends the worker is a server that has another model than
+fleet file's servers, answers (`lane.py` says when). What ends the worker is a server that has another model than
 the one the worker was started with; its successor asks the servers anew.
 """
 
@@ -20,11 +20,11 @@ from pipeline.detect.classes import Wanted, select
 from pipeline.detect.heads import Head, choose_head
 from pipeline.detect.protocol import DetectorAway
 from pipeline.detect.shape import smallest
-from pipeline.detect.triton_client import Named, NoModel, require_library
-from pipeline.detect.triton_connect import Access
-from pipeline.detect.triton_lane import Task, TritonLane
-from pipeline.detect.triton_model import GPU_BATCH, Requests, ServedModel, settled_input
-from pipeline.detect.triton_servers import Servers, State
+from pipeline.detect.triton.client import Named, NoModel, require_library
+from pipeline.detect.triton.connect import Access
+from pipeline.detect.triton.lane import Task, TritonLane
+from pipeline.detect.triton.model import GPU_BATCH, Requests, ServedModel, settled_input
+from pipeline.detect.triton.servers import Servers, State
 from pipeline.detections import Detections
 from pipeline.errors import DetectorError
 from pipeline.geometry import WidthHeight
