@@ -36,6 +36,8 @@ _GATE = ".gate"
 _SLOTS = "slots"
 _CREATING = "creating"
 _SOCKET_PATH_BYTES = 107
+_FORK_SERVER_BYTES = len("/.4194304-abcdef/listener-abcdefgh")
+"""What a fork server's socket adds to the folder that process folders are in."""
 
 # iceoryx2 writes to stderr what it also returns as errors, and warns that it found no configuration file.
 iox.set_log_level(iox.LogLevel.Fatal)
@@ -260,13 +262,17 @@ def _is_held(lock: Path) -> bool:
 
 @functools.cache
 def process_folder() -> Path:
-    """A folder of this process's own until it ends, under /tmp; if it is killed, the next one sweeps it up.
+    """A folder of this process's own until it ends, for sockets; if it is killed, the next one sweeps it up.
+
+    It is where temporary files are, or in /tmp where that path is too long for a socket.
 
     Raises:
         SlotError: It cannot be made, or belongs to somebody else.
     """
-    base = _private(_temporary_base())
-    with _lock(base / _GATE):
+    base = _temporary_base()
+    if len(os.fsencode(base)) + _FORK_SERVER_BYTES > _SOCKET_PATH_BYTES:
+        base = Path("/tmp", base.name)
+    with _lock(_private(base) / _GATE):
         sweep(base)
         folder = _private(base / f".{os.getpid()}-{secrets.token_hex(3)}")
         lock = _lock(folder / _LOCK)

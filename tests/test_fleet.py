@@ -297,6 +297,18 @@ def test_run_when_told_to_stop_leaves_nothing_behind(
     assert not list(Path("/dev/shm").glob(f"camfleet-{process.pid}-*"))
 
 
+def test_run_whose_temporary_files_have_a_long_path_needs_no_other(
+    fleet_file: Callable[..., Path], recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    place = tmp_path / ("of-a-batch-system-" + "x" * 80)
+    place.mkdir()
+    monkeypatch.setenv("TMPDIR", str(place))
+    with camfleet("run", fleet_file({"a": str(recording)})) as process:
+        output, errors = process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == 0, errors
+    assert "frames decoded" in output
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_run_ended_while_the_model_loads_has_made_no_mistake(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
