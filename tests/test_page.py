@@ -26,8 +26,8 @@ from pipeline.config.page import Page
 from pipeline.runscope import running
 from pipeline.supervise.changes import compare
 from pipeline.viewing import Unit
-from pipeline.web.events import SURE_S, EventLog
 from pipeline.web.history import KEPT_S, History
+from pipeline.web.notices import SURE_S, Notices
 from pipeline.web.records import of_result, of_unit
 from pipeline.web.snapshot import snapshot
 from pipeline.web.viewer import MOST_BYTES, MOST_IN_FLIGHT, MOST_STATES, Viewer
@@ -96,31 +96,31 @@ def test_record_of_a_result_names_the_frame_as_the_camera_counts_it():
     assert (head["s"], head["f"]) == (9, 105)
 
 
-def test_events_tell_a_change_of_state_once():
-    events = EventLog()
-    assert events.hear(camera_state("connecting")) == []
-    (live,) = events.hear(camera_state("live"))
+def test_notices_tell_a_change_of_state_once():
+    notices = Notices()
+    assert notices.hear(camera_state("connecting")) == []
+    (live,) = notices.hear(camera_state("live"))
     assert (live.name, live.what, live.level) == ("gate", "is live", "good")
-    assert events.hear(camera_state("live")) == []
-    (gone,) = events.hear(camera_state("retrying", "nothing listens there"))
+    assert notices.hear(camera_state("live")) == []
+    (gone,) = notices.hear(camera_state("retrying", "nothing listens there"))
     assert (gone.level, gone.detail) == ("bad", "nothing listens there")
 
 
-def test_events_tell_of_a_promise_that_stays_broken_and_not_of_one_that_flickers():
-    events = EventLog()
+def test_notices_tell_of_a_promise_that_stays_broken_and_not_of_one_that_flickers():
+    notices = Notices()
     for second in range(10):
-        assert events.hear(fleet_state(second, {"gate": "late"} if second % 2 else None)) == []
-    told = [events.hear(fleet_state(second, {"gate": "late"})) for second in range(10, 10 + 2 * SURE_S)]
-    assert [event.what for batch in told for event in batch] == ["does not keep the promise"]
-    told = [events.hear(fleet_state(second)) for second in range(20, 20 + 2 * SURE_S)]
-    assert [event.what for batch in told for event in batch] == ["keeps the promise again"]
+        assert notices.hear(fleet_state(second, {"gate": "late"} if second % 2 else None)) == []
+    told = [notices.hear(fleet_state(second, {"gate": "late"})) for second in range(10, 10 + 2 * SURE_S)]
+    assert [notice.what for batch in told for notice in batch] == ["does not keep the promise"]
+    told = [notices.hear(fleet_state(second)) for second in range(20, 20 + 2 * SURE_S)]
+    assert [notice.what for batch in told for notice in batch] == ["keeps the promise again"]
 
 
-def test_events_tell_of_a_process_that_was_started_again():
-    events = EventLog()
-    assert events.hear(fleet_state(1)) == []
-    (event,) = events.hear(fleet_state(2, restarts=1))
-    assert (event.about, event.name, event.what) == ("process", "worker", "was started again")
+def test_notices_tell_of_a_process_that_was_started_again():
+    notices = Notices()
+    assert notices.hear(fleet_state(1)) == []
+    (notice,) = notices.hear(fleet_state(2, restarts=1))
+    assert (notice.about, notice.name, notice.what) == ("process", "worker", "was started again")
 
 
 def test_history_counts_what_was_lost_in_each_second_and_forgets():

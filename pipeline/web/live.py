@@ -12,10 +12,10 @@ import msgspec
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from pipeline.web import control
-from pipeline.web.events import Event, EventLog
 from pipeline.web.hearing import Heard
 from pipeline.web.history import History
 from pipeline.web.inlet import Inlets
+from pipeline.web.notices import Notice, Notices
 from pipeline.web.records import record
 from pipeline.web.viewer import Viewer
 from pipeline.web.watch import Mode, Watch
@@ -60,7 +60,7 @@ class Live:
         """
         self.history = History()
         self._heard, self._directory, self._may_change = heard, directory, may_change
-        self._events = EventLog()
+        self._notices = Notices()
         self._inlets, self._watch = inlets, Watch(directory, inlets)
         self._viewers: set[Viewer] = set()
         self._wishes: dict[Viewer, Mapping[str, Mode]] = {}
@@ -130,13 +130,13 @@ class Live:
             viewer.tell(_of_camera(state))
         if self._heard.state is not None:
             viewer.tell(_of_fleet(self._heard.state, {}))
-        for event in self._events.events:
-            viewer.tell(_of_event(event))
+        for notice in self._notices.newest:
+            viewer.tell(_of_notice(notice))
 
     def _hear(self, message: Message) -> None:
         self._watch.hear(message)
         self.history.hear(message)
-        told = [_of_event(event) for event in self._events.hear(message)]
+        told = [_of_notice(notice) for notice in self._notices.hear(message)]
         if self._viewers and isinstance(message, CameraState):
             told.append(_of_camera(message))
         elif self._viewers and isinstance(message, FleetState):
@@ -156,5 +156,5 @@ def _of_fleet(state: FleetState, drops: dict[str, dict[str, int]]) -> bytes:
     return record({"t": "fleet", "drops": drops}, _encode(state))
 
 
-def _of_event(event: Event) -> bytes:
-    return record({"t": "event"}, _encode(event))
+def _of_notice(notice: Notice) -> bytes:
+    return record({"t": "notice"}, _encode(notice))

@@ -12,7 +12,7 @@
             origin, x1, y1, x2, y2, score in percent, and where known, how they change: four times px/s
     fleet   `drops` of the last second by camera and cause; a `FleetState` follows
     camera  a `CameraState` follows
-    event   an `Event` of `pipeline.web.events` follows
+    notice  a `Notice` of `pipeline.web.notices` follows
     hello   `fleet`, its name; `controls`, whether this browser may change it
 
 The browser says: `{"watch": {camera: "units" | "stills"}}`, and `{"ack": n}` for messages that it has read.

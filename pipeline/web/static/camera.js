@@ -61,7 +61,7 @@ export function cameraView(main, name) {
   }
 
   const stop = listen((what) => {
-    if (what === 'event') return;
+    if (what === 'notice') return;
     update();
     if (what === 'fleet') timeline.add();
   });

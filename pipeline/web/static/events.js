@@ -1,7 +1,7 @@
 // What happens, as it happens; the newest first.
 
 import { h } from './dom.js';
-import { eventRow } from './fleet.js';
+import { noticeRow } from './notices.js';
 import { listen, store } from './store.js';
 
 /** The view; `close` ends it. */
@@ -12,11 +12,11 @@ export function eventsView(main) {
   main.append(h('h1', {}, 'Events'), h('section', { class: 'card' }, list, empty));
 
   function update() {
-    empty.hidden = store.events.length > 0;
-    list.replaceChildren(...[...store.events].reverse().map(eventRow));
+    empty.hidden = store.notices.length > 0;
+    list.replaceChildren(...[...store.notices].reverse().map(noticeRow));
   }
 
-  const stop = listen((what) => (what === 'event' || what === 'hello') && update());
+  const stop = listen((what) => (what === 'notice' || what === 'hello') && update());
   update();
   return { title: 'Events', close: stop };
 }

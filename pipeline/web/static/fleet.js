@@ -2,8 +2,9 @@
 
 import { h, mark, say } from './dom.js';
 import { cameraNames, isFresh, listen, stateOf, store } from './store.js';
-import { age, clock, ms, number, percent, promises, sign, span, stateWord } from './words.js';
+import { age, ms, number, percent, promises, sign, span, stateWord } from './words.js';
 import { changeButton } from './change.js';
+import { noticeRow } from './notices.js';
 
 const MEASURE_MS = 2000;
 const PROBLEMS = 6;
@@ -67,7 +68,7 @@ export function fleetView(main) {
     timer = setTimeout(measure, MEASURE_MS);
   }
   let timer = setTimeout(measure, 0);
-  const stop = listen((what) => (what === 'fleet' || what === 'event') && update());
+  const stop = listen((what) => (what === 'fleet' || what === 'notice') && update());
   const looking = setInterval(() => isFresh() || update(), 1000);
   update();
   return {
@@ -165,16 +166,7 @@ function processRow(process, takes, cores) {
 }
 
 function latestProblems() {
-  const found = store.events.filter((event) => event.level === 'bad' || event.level === 'warn').slice(-PROBLEMS).reverse();
+  const found = store.notices.filter((notice) => notice.level === 'bad' || notice.level === 'warn').slice(-PROBLEMS).reverse();
   if (!found.length) return [h('li', { class: 'empty' }, 'None since this page began to listen.')];
-  return found.map(eventRow);
-}
-
-/** An event as a row of a list. */
-export function eventRow(event) {
-  return h('li', { 'data-level': event.level },
-    h('time', { datetime: new Date(ms(event.at_ns)).toISOString() }, clock(ms(event.at_ns))),
-    h('span', { class: 'sign', 'aria-hidden': 'true' }, sign(event.level)),
-    h('span', { class: 'what' }, h('strong', {}, event.name), ` ${event.what}`,
-      event.detail ? h('span', { class: 'why' }, event.detail) : null));
+  return found.map(noticeRow);
 }

@@ -7,7 +7,7 @@ export const store = {
   state: null, // the newest FleetState
   drops: {}, // of the last second, by camera and cause
   cameras: new Map(), // the newest CameraState by name
-  events: [], // newest last
+  notices: [], // what happened to the fleet itself, newest last
   heardAt: 0, // when the fleet last said how it is
   clockAhead: 0, // by how much this browser's clock is ahead of the fleet's, ms, the shortest way here included
 };
@@ -23,7 +23,7 @@ export const silentFor = () => (performance.now() - store.heardAt) / 1000;
 /** How a camera is, if that is known now. */
 export const stateOf = (name) => (isFresh() ? store.cameras.get(name)?.state : undefined);
 
-const MOST_EVENTS = 300;
+const MOST_NOTICES = 300;
 const CLOCKS = 60; // words of the fleet of which the fastest tells how the clocks differ
 let clocks = [];
 
@@ -47,7 +47,7 @@ export const learn = {
   hello(head) {
     store.fleet = head.fleet;
     store.controls = head.controls;
-    store.events = [];
+    store.notices = [];
     store.cameras.clear();
     clocks = [];
     store.connected = true;
@@ -66,10 +66,10 @@ export const learn = {
     store.heardAt = performance.now();
     tell('fleet');
   },
-  event(event) {
-    store.events.push(event);
-    if (store.events.length > MOST_EVENTS) store.events.shift();
-    tell('event');
+  notice(notice) {
+    store.notices.push(notice);
+    if (store.notices.length > MOST_NOTICES) store.notices.shift();
+    tell('notice');
   },
   lost() {
     if (!store.connected) return;

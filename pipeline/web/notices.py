@@ -1,4 +1,7 @@
-"""What has happened, in words, newest last: cameras that came and went, promises broken and kept again, processes."""
+"""What has happened to the fleet itself, in words: cameras that came and went, promises broken, processes.
+
+What happens in its pictures, in zones and at lines, is an `Event` of `pipeline.wire.event`.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +22,8 @@ _BAD: frozenset[State] = frozenset({"blind", "failed", "retrying"})
 Level = Literal["good", "warn", "bad", "plain"]
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that happened.
+class Notice(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that happened to a camera, a process, or the promise.
 
     Attributes:
         at_ns: Wall time, ns since 1970-01-01 UTC.
@@ -39,31 +42,31 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     detail: str = ""
 
 
-class EventLog:
-    """Pure: messages in, events out. Not thread-safe.
+class Notices:
+    """Pure: messages in, notices out. Not thread-safe.
 
     Attributes:
-        events: The newest, oldest first.
+        newest: The last of them, oldest first.
     """
 
     def __init__(self) -> None:
         """Nothing has happened."""
-        self.events: deque[Event] = deque(maxlen=MOST)
+        self.newest: deque[Notice] = deque(maxlen=MOST)
         self._states: dict[str, State] = {}
         self._broken: dict[str, int] = {}
         self._restarts: dict[str, tuple[int, str]] = {}
 
-    def hear(self, message: Message) -> list[Event]:
+    def hear(self, message: Message) -> list[Notice]:
         """What has happened, by what this message says."""
-        found: list[Event] = []
+        found: list[Notice] = []
         if isinstance(message, CameraState):
             found = self._of_camera(message)
         elif isinstance(message, FleetState):
             found = [*self._of_promise(message), *self._of_processes(message)]
-        self.events.extend(found)
+        self.newest.extend(found)
         return found
 
-    def _of_camera(self, state: CameraState) -> list[Event]:
+    def _of_camera(self, state: CameraState) -> list[Notice]:
         before = self._states.get(state.camera_id)
         self._states[state.camera_id] = state.state
         if before == state.state or (before is None and state.state == "connecting"):
@@ -72,7 +75,7 @@ class EventLog:
         if state.state == "degraded":
             level = "warn"
         what = f"is {state.state}" if state.state != "removed" else "was removed"
-        event = Event(
+        notice = Notice(
             at_ns=state.at_ns or state.since_ns,
             about="camera",
             name=state.camera_id,
@@ -80,9 +83,9 @@ class EventLog:
             what=what,
             detail=state.detail,
         )
-        return [event]
+        return [notice]
 
-    def _of_promise(self, state: FleetState) -> list[Event]:
+    def _of_promise(self, state: FleetState) -> list[Notice]:
         found = []
         for name in {*self._broken, *state.broken_by}:
             before = self._broken.get(name, 0)
@@ -95,10 +98,10 @@ class EventLog:
         return found
 
     @staticmethod
-    def _promise(state: FleetState, name: str, level: Level, what: str, why: str) -> Event:
-        return Event(at_ns=state.at_ns, about="promise", name=name, level=level, what=what, detail=why)
+    def _promise(state: FleetState, name: str, level: Level, what: str, why: str) -> Notice:
+        return Notice(at_ns=state.at_ns, about="promise", name=name, level=level, what=what, detail=why)
 
-    def _of_processes(self, state: FleetState) -> list[Event]:
+    def _of_processes(self, state: FleetState) -> list[Notice]:
         found = []
         for process in state.processes:
             before = self._restarts.get(process.name)
@@ -112,5 +115,5 @@ class EventLog:
         return found
 
     @staticmethod
-    def _process(state: FleetState, name: str, level: Level, what: str, why: str) -> Event:
-        return Event(at_ns=state.at_ns, about="process", name=name, level=level, what=what, detail=why)
+    def _process(state: FleetState, name: str, level: Level, what: str, why: str) -> Notice:
+        return Notice(at_ns=state.at_ns, about="process", name=name, level=level, what=what, detail=why)
