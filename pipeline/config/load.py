@@ -115,7 +115,7 @@ def _report(errors: list[ErrorDetails], document: Document) -> None:
 def _path(loc: KeyPath, document: Document, schema: Schema) -> KeyPath:
     """The path as written in the file: a default that is wrong is wrong in `defaults`, not in each camera."""
     if loc[-1:] == ("[key]",) or (loc[:1] == ("cameras",) and loc[2:] == ("camera_id",)):
-        return loc[:2]
+        return loc[:-1]
     if loc[:1] == ("model",) and loc[1:2] == ("options",):
         # Pydantic adds which of the allowed types it tried.
         return loc[:3]

@@ -123,6 +123,9 @@ for _kind, _pattern, _first in (
 ):
     _WordsLoader.add_implicit_resolver(_TAG + _kind, re.compile(rf"(?:{_pattern})\Z"), _first)
 
+YAML_WORDS = _WordsLoader.yaml_implicit_resolvers
+"""What a plain scalar is, by its first letter, as PyYAML wants it: for whoever writes what is read here."""
+
 
 def read_document(file: Path, kind: str = "fleet file", needs: str = "“model” and “cameras”") -> Document:
     """The values of a YAML file and their places; duplicate keys are among its mistakes already.
@@ -151,10 +154,23 @@ def read_value(text: str, of: str) -> Tree:
     Raises:
         ConfigError: It is no YAML.
     """
-    document = _document(text, Path(of))
-    if document is not None and document.mistakes:
+    document = read_text(text, of)
+    if document.mistakes:
         raise ConfigError(f"{of}: {document.mistakes[0].text}")
-    return None if document is None else document.data
+    return document.data
+
+
+def read_text(text: str, of: str) -> Document:
+    """The same of a text that is no file; duplicate keys are among its mistakes already.
+
+    Args:
+        text: YAML.
+        of: What it is called in messages.
+
+    Raises:
+        ConfigError: It is no YAML that could be looked into further.
+    """
+    return _document(text, Path(of)) or Document(Path(of))
 
 
 def _document(text: str, file: Path) -> Document | None:

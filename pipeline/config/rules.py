@@ -264,7 +264,8 @@ class Rules(Value):
     @model_validator(mode="after")
     def _named_once(self) -> Self:
         if both := sorted(set(self.zones) & set(self.lines)):
-            raise mistake(f"a zone and a line are both called “{both[0]}”; events tell them apart by name")
+            words = f"a zone and a line are both called “{both[0]}”; events tell them apart by name"
+            raise mistake(words, at=("lines", both[0]))
         return self
 
     @property

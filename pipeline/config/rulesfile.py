@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError
 
 from pipeline.config.base import Name, Value
 from pipeline.config.load import load_fleet, told
-from pipeline.config.locate import read_document
+from pipeline.config.locate import Document, read_document
 from pipeline.config.rules import Rules
 from pipeline.config.wording import Schema, describe
 from pipeline.errors import ConfigError
@@ -57,15 +57,24 @@ def _alone(path: Path) -> dict[str, Rules]:
     document = read_document(path, _KIND, _NEEDS)
     if not isinstance(document.data, dict):
         raise ConfigError(f"{path}:1: a {_KIND} is a mapping with {_NEEDS}, this one is not")
+    rules = check_rules(document)
+    if document.mistakes:
+        raise ConfigError(told(document))
+    return rules
+
+
+def check_rules(document: Document) -> dict[str, Rules]:
+    """The rules that a document says, by camera; what is wrong with them is among its mistakes afterwards."""
     try:
         return RulesFile.model_validate(document.data).cameras
     except ValidationError as error:
         for detail in error.errors(include_url=False, include_input=False):
             where = (*detail["loc"], *detail.get("ctx", {}).get("at", ()))
+            where = where[:-1] if where[-1:] == ("[key]",) else where
             place = document.places.get(where)
             text = describe(detail, where, place.text if place else None, _schema())
             document.report(where, text, at_key=detail["type"] == "extra_forbidden")
-    raise ConfigError(told(document))
+    return {}
 
 
 @cache

@@ -4,6 +4,7 @@ A UNIX socket in the run's directory, which only its owner may enter; file permi
 connection, one line of JSON each way:
 
     {"command": "status"}                                → {"ok": true, "result": {"fleet": …, "processes": […]}}
+    {"command": "rules", "known": "5f3a…"}               → {"ok": true, "result": {"version": "5f3a…", "cameras": null}}
     {"command": "reload"}                                → {"ok": true, "result": {"added": ["yard"], …}}
     {"command": "camera-add", "name": "yard", "settings": {"url": "rtsp://…"}}
     {"command": "clip", "name": "yard", "out": "/tmp/yard.mp4", "from_ns": 1764…, "to_ns": 1764…}

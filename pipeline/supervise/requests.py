@@ -22,6 +22,7 @@ from pipeline.config.edit import with_camera, without_camera
 from pipeline.errors import ControlError
 from pipeline.supervise.changes import Changes
 from pipeline.supervise.control import ANSWER_S
+from pipeline.supervise.rulebook import RuleBook
 from pipeline.supervise.running import Running
 from pipeline.supervise.supervisor import unknown_camera
 
@@ -43,8 +44,10 @@ class Requests:
         """
         self._supervisor, self._file, self._load = supervisor, file, load
         self._began_ns = time.time_ns()
+        self._rules = RuleBook()
         self._commands: dict[str, Callable[[Mapping[str, Any]], Any]] = {
             "status": lambda request: self.status(),
+            "rules": lambda request: self._rules.answer(self._supervisor.fleet, request.get("known")),
             "reload": lambda request: msgspec.to_builtins(self.reload()),
             "camera-add": lambda request: msgspec.to_builtins(self.add(_name(request), _settings(request))),
             "camera-remove": lambda request: msgspec.to_builtins(self.remove(_name(request))),

@@ -20,6 +20,7 @@ from pipeline.config.page import Page
 from pipeline.errors import ControlError, PageError
 from pipeline.redact import redact
 from pipeline.web import control
+from pipeline.web.drawing import Drawing
 from pipeline.web.hearing import Heard
 from pipeline.web.inlet import Inlets
 from pipeline.web.live import Live
@@ -76,6 +77,7 @@ class Site:
             Route("/api/history/{camera}", self._history),
             Route("/api/cameras/{camera}/{change}", self._change, methods=["POST"]),
             Route("/api/reload", self._reload, methods=["POST"]),
+            Route("/api/rules/check", Drawing().check, methods=["POST"]),
             Mount("/static", _Static(directory=STATIC)),
             *operations(self.heard),
         ]

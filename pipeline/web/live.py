@@ -12,11 +12,13 @@ import msgspec
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from pipeline.web import control
+from pipeline.web.happened import Happened
 from pipeline.web.hearing import Heard
 from pipeline.web.history import History
 from pipeline.web.inlet import Inlets
 from pipeline.web.notices import Notice, Notices
 from pipeline.web.records import record
+from pipeline.web.rules import AskedRules
 from pipeline.web.viewer import Viewer
 from pipeline.web.watch import Mode, Watch
 from pipeline.wire import CameraState, FleetState, Message
@@ -60,7 +62,8 @@ class Live:
         """
         self.history = History()
         self._heard, self._directory, self._may_change = heard, directory, may_change
-        self._notices = Notices()
+        self._notices, self._happened, self._rules = Notices(), Happened(), AskedRules(directory)
+        self._asking: asyncio.Task[None] | None = None
         self._inlets, self._watch = inlets, Watch(directory, inlets)
         self._viewers: set[Viewer] = set()
         self._wishes: dict[Viewer, Mapping[str, Mode]] = {}
@@ -72,6 +75,8 @@ class Live:
     def close(self) -> None:
         """Let go of all cameras."""
         self._watch.close()
+        if self._asking is not None:
+            self._asking.cancel()
 
     async def serve(self, websocket: WebSocket) -> None:
         """Serve one browser until it leaves, or reads no more."""
@@ -84,6 +89,7 @@ class Live:
         self._inlets.hurry(wanted=True)
         try:
             self._greet(viewer)
+            self._ask_rules()
             await self._exchange(websocket, viewer)
         finally:
             self._viewers.discard(viewer)
@@ -132,20 +138,39 @@ class Live:
             viewer.tell(_of_fleet(self._heard.state, {}))
         for notice in self._notices.newest:
             viewer.tell(_of_notice(notice))
+        viewer.tell(record({"t": "events", "counts": self._happened.counts}, _encode(self._happened.events)))
+        if self._rules.cameras is not None:
+            viewer.tell(self._of_rules())
 
     def _hear(self, message: Message) -> None:
         self._watch.hear(message)
         self.history.hear(message)
         told = [_of_notice(notice) for notice in self._notices.hear(message)]
+        if (event := self._happened.hear(message)) is not None:
+            told.append(record({"t": "event"}, _encode(event)))
         if self._viewers and isinstance(message, CameraState):
             told.append(_of_camera(message))
         elif self._viewers and isinstance(message, FleetState):
             told.append(_of_fleet(message, self.history.newest_drops()))
+            self._ask_rules()
         for viewer in self._viewers:
             for one in told:
                 viewer.tell(one)
             if told and self._wishes.get(viewer, {}).keys() != self._watch.cameras_of(viewer):
                 self._look(viewer)
+
+    def _ask_rules(self) -> None:
+        """Ask the fleet for its zones and lines, and tell all browsers if they are others."""
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.create_task(self._tell_rules())
+
+    async def _tell_rules(self) -> None:
+        if await self._rules.ask():
+            for viewer in self._viewers:
+                viewer.tell(self._of_rules())
+
+    def _of_rules(self) -> bytes:
+        return record({"t": "rules"}, _encode(self._rules.cameras))
 
 
 def _of_camera(state: CameraState) -> bytes:

@@ -12,6 +12,10 @@
             origin, x1, y1, x2, y2, score in percent, and where known, how they change: four times px/s
     fleet   `drops` of the last second by camera and cause; a `FleetState` follows
     camera  a `CameraState` follows
+    rules   zones and lines follow, by camera, as a fleet file has them; told once they are known, and when they change
+    events  `counts` of lines: how many have crossed, by camera, line and direction; a list of `Event`s follows, the
+            newest of each, told at the beginning
+    event   an `Event` of `pipeline.wire.event` follows
     notice  a `Notice` of `pipeline.web.notices` follows
     hello   `fleet`, its name; `controls`, whether this browser may change it
 
