@@ -4,10 +4,13 @@ import { changeButton } from './change.js';
 import { h, mark, say } from './dom.js';
 import { choose, isChosen } from './present.js';
 import { Trouble } from './mosaic.js';
+import { Overlay } from './overlay.js';
 import * as stage from './stage.js';
+import { Standing } from './standing.js';
 import { isFresh, listen, stateOf, store } from './store.js';
 import { Timeline } from './timeline.js';
 import { age, ms, number, percent, promises, sign, span, stateWord } from './words.js';
+import { ZoneList } from './zonelist.js';
 
 const MOST_PX = 1280;
 
@@ -20,11 +23,14 @@ export function cameraView(main, name) {
   const tools = h('div', { class: 'tools' });
   const picture = `/cameras/${encodeURIComponent(name)}.jpg`;
   const timeline = new Timeline(name);
+  const standing = new Standing(name);
+  const overlay = new Overlay();
+  const zones = new ZoneList(name, draw);
   main.append(
     h('p', { class: 'back' }, h('a', { href: '#/' }, '← All cameras')),
     h('h1', {}, name),
     h('div', { class: 'one' },
-      h('div', { class: 'picture large' }, canvas, trouble.element),
+      h('div', { class: 'seen' }, h('div', { class: 'picture large' }, canvas, overlay.element, trouble.element), zones.element),
       h('section', { class: 'card side', 'aria-label': 'How it is' }, state, facts, tools)),
     timeline.element,
   );
@@ -49,6 +55,13 @@ export function cameraView(main, name) {
     trouble.update(known, shown, broken);
     facts.replaceChildren(...rows(known, figures));
     offer(known?.state);
+    draw();
+  }
+
+  function draw() {
+    const now = standing.now();
+    overlay.update(now);
+    zones.update(now);
   }
 
   /** Pause or resume, whichever applies; the button stays where it is while its answer is read. */
@@ -61,12 +74,16 @@ export function cameraView(main, name) {
   }
 
   const stop = listen((what) => {
-    if (what === 'notice') return;
-    update();
+    if (['hello', 'camera', 'fleet', 'lost'].includes(what)) update();
+    if (what === 'rules' || what === 'event') draw();
     if (what === 'fleet') timeline.add();
   });
   const timer = setInterval(update, 1000);
-  stage.show(name, canvas, MOST_PX);
+  stage.show(name, canvas, MOST_PX, (result, wh) => {
+    standing.see(result);
+    overlay.fit(wh);
+    draw();
+  });
   update();
   return {
     title: name,

@@ -58,7 +58,7 @@ export function mosaicView(main) {
 
   // Sixty cameras that say how they are once a second are one change of the page in a while, not sixty.
   const stop = listen((what) => {
-    if (what !== 'notice' && soon === null) soon = setTimeout(update, GATHER_MS);
+    if (['hello', 'camera', 'fleet', 'lost'].includes(what) && soon === null) soon = setTimeout(update, GATHER_MS);
   });
   window.addEventListener('resize', arrange);
   const timer = setInterval(update, 1000);

@@ -26,6 +26,7 @@ export class Painter {
     this.camera = camera;
     this.canvas = canvas;
     this.most = 640; // px; the canvas is no wider
+    this.watch = null; // gets what is known of each picture that is drawn, and its width and height
     this.context = canvas.getContext('2d', { alpha: false });
     this.trails = new Map();
     this.session = null;
@@ -44,6 +45,7 @@ export class Painter {
     if (!drawn) this.#note('no boxes');
     else if (drawn.o === 'skipped') this.#note('not detected');
     else if (drawn.ahead) this.#note(`boxes of now: ${Math.round(drawn.ahead)} ms later`);
+    this.watch?.(drawn, [width, height]);
     tellShown(this, drawn, frame);
   }
 

@@ -31,11 +31,12 @@ const seen = new IntersectionObserver((entries) => {
   tellWishes();
 }, { rootMargin: '80px' });
 
-/** Show a camera on this canvas, at most so wide. */
-export function show(camera, canvas, most) {
+/** Show a camera on this canvas, at most so wide; `watch(result, wh)` is told of each picture. */
+export function show(camera, canvas, most, watch = null) {
   hide(camera);
   const painter = new Painter(camera, canvas);
   painter.most = most;
+  painter.watch = watch;
   const player = new Player(camera, (...what) => painter.paint(...what), tellWishes);
   players.set(camera, { player, painter, canvas, visible: false });
   seen.observe(canvas);

@@ -1,5 +1,7 @@
 // What the page knows of the fleet; whoever shows something is told when it changes.
 
+import { Happened } from './happened.js';
+
 export const store = {
   fleet: '',
   controls: false,
@@ -7,6 +9,8 @@ export const store = {
   state: null, // the newest FleetState
   drops: {}, // of the last second, by camera and cause
   cameras: new Map(), // the newest CameraState by name
+  rules: null, // zones and lines by camera, as a fleet file has them; null while that is not known
+  happened: new Happened(), // in zones and at lines
   notices: [], // what happened to the fleet itself, newest last
   heardAt: 0, // when the fleet last said how it is
   clockAhead: 0, // by how much this browser's clock is ahead of the fleet's, ms, the shortest way here included
@@ -22,6 +26,9 @@ export const silentFor = () => (performance.now() - store.heardAt) / 1000;
 
 /** How a camera is, if that is known now. */
 export const stateOf = (name) => (isFresh() ? store.cameras.get(name)?.state : undefined);
+
+/** The time by the fleet's clock, ms. */
+export const fleetNow = () => Date.now() - store.clockAhead;
 
 const MOST_NOTICES = 300;
 const CLOCKS = 60; // words of the fleet of which the fastest tells how the clocks differ
@@ -48,6 +55,7 @@ export const learn = {
     store.fleet = head.fleet;
     store.controls = head.controls;
     store.notices = [];
+    store.rules = null;
     store.cameras.clear();
     clocks = [];
     store.connected = true;
@@ -65,6 +73,18 @@ export const learn = {
     store.drops = drops;
     store.heardAt = performance.now();
     tell('fleet');
+  },
+  rules(rules) {
+    store.rules = rules;
+    tell('rules');
+  },
+  events(events, counts) {
+    store.happened.begin(events, counts);
+    tell('event');
+  },
+  event(event) {
+    store.happened.take(event);
+    tell('event');
   },
   notice(notice) {
     store.notices.push(notice);
