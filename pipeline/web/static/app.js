@@ -2,6 +2,7 @@
 
 import { cameraView } from './camera.js';
 import { say, mark } from './dom.js';
+import { editorView } from './editor.js';
 import { eventsView } from './events.js';
 import { fleetView } from './fleet.js';
 import { mosaicView } from './mosaic.js';
@@ -10,7 +11,8 @@ import { json, Socket } from './socket.js';
 import { isFresh, learn, listen, silentFor, store } from './store.js';
 import { promises, sign, some, span } from './words.js';
 
-const VIEWS = { '': mosaicView, fleet: fleetView, events: eventsView, camera: cameraView };
+const VIEWS = { '': mosaicView, fleet: fleetView, events: eventsView, camera: cameraView, edit: editorView };
+const OF_CAMERAS = ['', 'camera', 'edit'];
 const main = document.getElementById('main');
 let current = null;
 
@@ -41,7 +43,7 @@ function go() {
   main.replaceChildren();
   current = make(main, decodeURIComponent(rest.join('/')));
   for (const link of document.querySelectorAll('nav a')) {
-    mark(link, 'aria-current', link.hash === `#/${name}` || (link.hash === '#/' && name === 'camera') ? 'page' : null);
+    mark(link, 'aria-current', link.hash === `#/${name}` || (link.hash === '#/' && OF_CAMERAS.includes(name)) ? 'page' : null);
   }
   document.title = `${current.title} · ${store.fleet || 'camfleet'}`;
 }

@@ -38,11 +38,7 @@ export class Draft {
   }
 
   get canUndo() {
-    return this.#past.length > 0;
-  }
-
-  get changed() {
-    return this.canUndo || this.drawing !== null;
+    return this.#past.length > 0 || this.drawing !== null;
   }
 
   choose(at) {
@@ -142,18 +138,22 @@ export class Draft {
     else this.shape.keys[key] = value;
   }
 
+  /** Take back the last change, or the last corner of what is being drawn. */
   undo() {
+    if (this.drawing) {
+      this.giveUpCorner();
+      return;
+    }
     const before = this.#past.pop();
     if (!before) return;
     ({ shapes: this.shapes, chosen: this.chosen } = before);
-    this.drawing = null;
     this.#kind = '';
   }
 
   /** As the server checks it, and writes it. */
   asked() {
-    return this.shapes.map(({ section, name, points, keys }) => ({
-      section, name, keys: { [section === 'zones' ? 'polygon' : 'points']: points, ...told(keys) },
+    return this.shapes.map(({ section, name, points, keys: { when, ...others } }) => ({
+      section, name, keys: { [section === 'zones' ? 'polygon' : 'points']: points, when, ...told(others) },
     }));
   }
 

@@ -2,7 +2,7 @@
 
 import { h, say } from './dom.js';
 import { store } from './store.js';
-import { age, clock, number } from './words.js';
+import { age, clock, ms, number } from './words.js';
 
 const KEPT = 600;
 const HEIGHT = 150;
@@ -49,8 +49,7 @@ export class Timeline {
     this.points.push(point);
     if (this.points.length > KEPT) this.points.shift();
     if (!this.uPlot) return;
-    const causes = this.#causes();
-    if (causes.join() !== this.causes?.join()) this.#make();
+    if (this.#series() !== this.made) this.#make();
     else this.#data().forEach((data, at) => this.charts[at].setData(data));
     this.#say();
   }
@@ -77,6 +76,28 @@ export class Timeline {
     return [...new Set(this.points.flatMap((point) => Object.keys(point[DROPS])))].sort();
   }
 
+  /** The camera's zones and lines. */
+  #rules() {
+    const { zones = {}, lines = {} } = store.rules?.[this.name] ?? {};
+    return [...Object.keys(zones), ...Object.keys(lines)];
+  }
+
+  /** What charts have to be there for. */
+  #series() {
+    return JSON.stringify([this.#causes(), this.#rules()]);
+  }
+
+  /** How many events of each rule began in each second. */
+  #begun() {
+    const begun = new Map(this.rules.map((rule) => [rule, this.points.map(() => null)]));
+    let second = 0;
+    for (const event of store.happened.newest().reverse()) {
+      while (second < this.points.length && this.points[second][AT] < ms(event.at_ns)) second++;
+      if (second && second < this.points.length && event.camera_id === this.name && !event.withdrawn && begun.has(event.rule)) begun.get(event.rule)[second]++;
+    }
+    return [...begun.values()];
+  }
+
   #column(at) {
     return this.points.map((point) => point[at]);
   }
@@ -90,6 +111,7 @@ export class Timeline {
       [time, this.#column(FRAMES), this.#column(DETECTED)],
       [time, this.points.map((point) => point[STRIDE] || null)],
       [time, ...this.causes.map((cause) => this.points.map((point) => point[DROPS][cause] ?? 0)), marks(RECONNECTS), marks(RESTARTS)],
+      ...(this.rules.length ? [[time, ...this.#begun()]] : []),
     ];
   }
 
@@ -97,6 +119,8 @@ export class Timeline {
     this.charts.forEach((chart) => chart.destroy());
     this.holder.replaceChildren();
     this.causes = this.#causes();
+    this.rules = this.#rules();
+    this.made = this.#series();
     const ink = getComputedStyle(this.element);
     const colour = (name) => ink.getPropertyValue(name).trim();
     const line = (label, stroke, more = {}) => ({ label, stroke, width: 1.5, points: { show: false }, spanGaps: false, ...more });
@@ -107,6 +131,7 @@ export class Timeline {
       ['Stride', [line('every … frame', colour('--blue'))]],
       ['Left out or lost, frames a second', [...this.causes.map((cause, at) => line(cause, CAUSES[at % CAUSES.length])),
         mark('connected again', colour('--red')), mark('a process started again', colour('--blue'))]],
+      ...(this.rules.length ? [['Events that began in a second', this.rules.map((rule, at) => mark(rule, CAUSES[at % CAUSES.length]))]] : []),
     ];
     const data = this.#data();
     // All places before the first chart: each is as wide as it is beside the others.
