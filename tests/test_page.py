@@ -26,6 +26,7 @@ from pipeline.config.page import Page
 from pipeline.runscope import running
 from pipeline.supervise.changes import compare
 from pipeline.viewing import Unit
+from pipeline.web.happened import MOST, Happened
 from pipeline.web.history import KEPT_S, History
 from pipeline.web.notices import SURE_S, Notices
 from pipeline.web.records import of_result, of_unit
@@ -34,9 +35,11 @@ from pipeline.web.viewer import MOST_BYTES, MOST_IN_FLIGHT, MOST_STATES, Viewer
 from pipeline.wire import CameraFigures, CameraState, Counts, FleetState, FrameResult, ProcessFigures
 from tests.pages import NUMBERED, write_numbered
 from tests.waiting import wait_until
-from tests.wire_messages import FRAME
+from tests.wire_messages import EVENT, FRAME
 
 Record = tuple[dict[str, Any], bytes]
+ZONES = {"all": {"when": "count > 2"}}
+"""The whole picture, in which the stub detector always sees three objects."""
 
 
 def records(message: bytes) -> list[Record]:
@@ -219,19 +222,29 @@ def numbered(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def fleet(numbered: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+def file(numbered: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("fleet") / "fleet.yaml"
     body = {
         "name": "shown",
         "model": {"backend": "stub", "options": {"a_ms": 2}},
         "publish": {"bind": "tcp://127.0.0.1:0"},
         "page": {"port": 0},
-        "cameras": {"gate": {"url": str(numbered), "loop": True}, "gone": {"url": "rtsp://127.0.0.1:9/x"}},
+        "cameras": {
+            "gate": {"url": str(numbered), "loop": True, "zones": ZONES},
+            "gone": {"url": "rtsp://127.0.0.1:9/x"},
+        },
     }
     file.write_text(json.dumps(body))
-    with Fleet(file) as running_fleet, running_fleet.results(timeout_s=30) as results:
-        results.receive()
-        yield running_fleet
+    return file
+
+
+@pytest.fixture(scope="module")
+def fleet(file: Path) -> Iterator[Fleet]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(file.parent / "state"))
+        with Fleet(file) as running_fleet, running_fleet.results(timeout_s=30) as results:
+            results.receive()
+            yield running_fleet
 
 
 def number_in(jpeg: bytes) -> int:
@@ -318,6 +331,82 @@ def test_live_sends_states_at_once_and_pictures_of_what_is_watched_only(fleet: F
         connection.send('{"watch": {"gate": "stills"}}')
         found = heard(connection, lambda found: len(of("still", found)) > 3)
         assert next(data for head, data in found if head["t"] == "still").startswith(b"\xff\xd8")
+
+
+def test_live_tells_zones_and_events_to_whoever_comes_and_when_they_change(fleet: Fleet, file: Path):
+    def told(kind: str, found: list[Record]) -> list[Any]:
+        return [json.loads(data) for head, data in found if head["t"] == kind]
+
+    with connect(fleet.page.replace("http", "ws") + "live", proxy=None) as connection:
+        found = heard(
+            connection, lambda found: told("rules", found) and any(told("events", found) + told("event", found))
+        )
+        (rules,) = told("rules", found)
+        assert set(rules) == {"gate"} and rules["gate"]["zones"]["all"]["when"] == ["count > 2"]
+        (event, *_) = [*told("events", found)[0], *told("event", found)]
+        assert (event["camera_id"], event["rule"], event["happening"]) == ("gate", "all", "count")
+        body = json.loads(file.read_text())
+        body["cameras"]["gate"]["lines"] = {"door": {"points": [[0, 0], [1, 1]]}}
+        file.write_text(json.dumps(body))
+        fleet.reload()
+        changed = heard(connection, lambda found: bool(told("rules", found)))
+        assert set(told("rules", changed)[0]["gate"]["lines"]) == {"door"}
+        # Who comes later is told what has happened before.
+        with connect(fleet.page.replace("http", "ws") + "live", proxy=None) as second:
+            late = heard(second, lambda found: bool(told("events", found)))
+            assert event["event_id"] in {one["event_id"] for one in told("events", late)[0]}
+
+
+def test_happened_keeps_the_newest_of_each_event_and_the_counts_of_lines():
+    happened = Happened()
+    for number in range(MOST + 5):
+        happened.hear(replace(EVENT, event_id=str(number), direction="in", count=number))
+    happened.hear(replace(EVENT, event_id="7", direction="in", count=400, revised=True))
+    happened.hear(replace(EVENT, event_id="out", direction="out", count=2))
+    assert len(happened.events) == MOST
+    assert [event.event_id for event in happened.events[-2:]] == ["7", "out"]
+    assert happened.counts == {EVENT.camera_id: {EVENT.rule: {"in": 400, "out": 2}}}
+    happened.hear(replace(camera_state("removed"), camera_id=EVENT.camera_id))
+    assert happened.counts == {}
+
+
+def test_history_counts_the_events_that_began_in_each_second_by_rule():
+    history = History()
+    for phase, revised in [("begin", False), ("update", False), ("end", False), ("once", False), ("once", True)]:
+        history.hear(replace(EVENT, camera_id="gate", phase=phase, revised=revised))
+    history.hear(fleet_state(1))
+    assert history.newest_begun() == {"gate": {EVENT.rule: 2}}
+    history.hear(fleet_state(2))
+    assert [point.begun for point in history.of("gate")] == [{EVENT.rule: 2}, {}]
+
+
+def test_page_checks_what_is_drawn_and_writes_nothing(fleet: Fleet, file: Path):
+    before = file.read_bytes()
+    square = [[0.1, 0.1], [0.50004, 0.1], [0.5, 0.5]]
+    shapes = [
+        {"section": "zones", "name": "yard", "keys": {"polygon": square, "when": ["enter", "dwel > 3s"]}},
+        {"section": "lines", "name": "door", "keys": {"points": square[:2], "when": ["in"]}},
+    ]
+    with httpx.Client(base_url=fleet.page, timeout=30) as client:
+        answer = client.post("/api/rules/check", json=shapes)
+        assert answer.status_code == 200
+        assert answer.json()["yaml"].splitlines()[:3] == [
+            "    lines:",
+            "      door:",
+            "        points: [[0.1, 0.1], [0.5, 0.1]]",
+        ]
+        (mistake,) = answer.json()["mistakes"]
+        assert mistake["key"] == "when.1" and "found “dwel > 3s”; expected one of enter" in mistake["text"]
+        for body, status in [
+            (b"[" * 5000, 400),
+            (b"{}", 400),
+            (b'[{"section": "sinks"}]', 400),
+            (b"[" * (1 << 17), 413),
+        ]:
+            refused = client.post("/api/rules/check", content=body)
+            assert refused.status_code == status and refused.json()["error"], body[:20]
+        assert client.get("/api/rules/check").status_code == 405
+    assert file.read_bytes() == before
 
 
 def test_live_shows_a_camera_that_joins_after_it_was_asked_for(fleet: Fleet, numbered: Path):

@@ -295,16 +295,18 @@ def test_page_axe_finds_nothing_serious(
     tmp_path: Path,
 ):
     script = axe_script(tmp_path)
-    fleet = fleet_of({"north": looped(numbered), "gone": "rtsp://127.0.0.1:9/stream"})
+    fleet = fleet_of({"north": looped(numbered, zones={"yard": {}}), "gone": "rtsp://127.0.0.1:9/stream"})
     wrong = []
     for scheme in ("light", "dark"):
         for size, viewport in SIZES.items():
             options = {"viewport": viewport, "color_scheme": scheme, "bypass_csp": True}
             with looking(browser, fleet.page, **options) as tab:
                 tab.locator(".trouble:visible").first.wait_for(timeout=30_000)
-                for view in ("#/", "#/camera/north", "#/fleet", "#/events"):
+                for view in ("#/", "#/camera/north", "#/edit/north", "#/fleet", "#/events"):
                     tab.evaluate("(hash) => { location.hash = hash; }", view)
                     tab.locator("main > *").first.wait_for(state="attached", timeout=30_000)
+                    if view == "#/edit/north":
+                        tab.get_by_role("button", name="yard").click(timeout=30_000)
                     tab.evaluate(script)
                     result = tab.evaluate("axe.run()")
                     wrong += [

@@ -108,6 +108,7 @@ def test_page_changes_nothing_by_get(guarded: httpx.Client, path: str):
 def test_page_refuses_what_another_site_asks(guarded: httpx.Client, headers: dict[str, str]):
     known = {"authorization": f"Bearer {TOKEN}"}
     assert guarded.post("/api/cameras/gate/pause", headers={**known, **headers}).status_code == 403
+    assert guarded.post("/api/rules/check", json=[], headers={**known, **headers}).status_code == 403
     with pytest.raises(InvalidStatus) as refused:
         live(guarded, **known, **headers)
     assert refused.value.response.status_code == 403
@@ -118,6 +119,7 @@ def test_page_with_a_token_gives_nothing_without_it(guarded: httpx.Client):
         assert guarded.get(path).status_code == 401, path
         assert guarded.get(path, headers={"authorization": "Bearer wrong"}).status_code == 401, path
         assert guarded.get(path, headers={"cookie": f"camfleet={TOKEN}"}).status_code == 401, path
+    assert guarded.post("/api/rules/check", json=[]).status_code == 401
     assert guarded.get("/").headers["location"] == "/login"
     assert guarded.get("/livez").status_code != 401, "whoever keeps it alive needs to know nothing else"
     with pytest.raises(InvalidStatus):

@@ -6,6 +6,7 @@ from collections import Counter, deque
 from typing import NamedTuple
 
 from pipeline.wire import CameraState, FleetState, FrameResult, Message
+from pipeline.wire.event import Event
 
 KEPT_S = 600
 """Ten minutes: 100 kB a camera."""
@@ -17,7 +18,7 @@ class Point(NamedTuple):
     """How a camera did in one second, as the timelines want it: a row, in this order.
 
     `reconnects` counts those of the camera's present process, `restarts` those of the processes that it depends on: its
-    own, and the worker.
+    own, and the worker. `drops` are frames by cause, `begun` events by zone or line.
     """
 
     at_ms: float
@@ -30,6 +31,7 @@ class Point(NamedTuple):
     reconnects: int
     restarts: int
     drops: dict[str, int]
+    begun: dict[str, int]
 
 
 class History:
@@ -39,12 +41,15 @@ class History:
         """Nothing is known."""
         self._points: dict[str, deque[Point]] = {}
         self._drops: dict[str, Counter[str]] = {}
+        self._begun: dict[str, Counter[str]] = {}
         self._reconnects: dict[str, int] = {}
 
     def hear(self, message: Message) -> None:
         """Note what a message says."""
         if isinstance(message, FrameResult):
             self._note_drops(message)
+        elif isinstance(message, Event):
+            self._note_event(message)
         elif isinstance(message, CameraState):
             self._reconnects[message.camera_id] = message.reconnects
         elif isinstance(message, FleetState):
@@ -57,6 +62,14 @@ class History:
     def newest_drops(self) -> dict[str, dict[str, int]]:
         """What the last second cost, by camera and cause."""
         return {name: points[-1].drops for name, points in self._points.items() if points and points[-1].drops}
+
+    def newest_begun(self) -> dict[str, dict[str, int]]:
+        """The events that began in the last second, by camera and zone or line."""
+        return {name: points[-1].begun for name, points in self._points.items() if points and points[-1].begun}
+
+    def _note_event(self, event: Event) -> None:
+        if event.phase in ("begin", "once") and not event.revised:
+            self._begun.setdefault(event.camera_id, Counter())[event.rule] += 1
 
     def _note_drops(self, frame: FrameResult) -> None:
         if not frame.lost and (frame.filled_because is None or frame.filled_because in _AS_PLANNED):
@@ -83,5 +96,6 @@ class History:
                 reconnects=self._reconnects.get(name, 0),
                 restarts=workers + own.get(f"camera {name}", 0),
                 drops=dict(self._drops.pop(name, {})),
+                begun=dict(self._begun.pop(name, {})),
             )
             self._points.setdefault(name, deque(maxlen=KEPT_S)).append(point)

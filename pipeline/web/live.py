@@ -135,7 +135,7 @@ class Live:
         for state in self._heard.cameras.values():
             viewer.tell(_of_camera(state))
         if self._heard.state is not None:
-            viewer.tell(_of_fleet(self._heard.state, {}))
+            viewer.tell(_of_fleet(self._heard.state, {}, {}))
         for notice in self._notices.newest:
             viewer.tell(_of_notice(notice))
         viewer.tell(record({"t": "events", "counts": self._happened.counts}, _encode(self._happened.events)))
@@ -151,7 +151,7 @@ class Live:
         if self._viewers and isinstance(message, CameraState):
             told.append(_of_camera(message))
         elif self._viewers and isinstance(message, FleetState):
-            told.append(_of_fleet(message, self.history.newest_drops()))
+            told.append(_of_fleet(message, self.history.newest_drops(), self.history.newest_begun()))
             self._ask_rules()
         for viewer in self._viewers:
             for one in told:
@@ -177,8 +177,8 @@ def _of_camera(state: CameraState) -> bytes:
     return record({"t": "camera"}, _encode(state))
 
 
-def _of_fleet(state: FleetState, drops: dict[str, dict[str, int]]) -> bytes:
-    return record({"t": "fleet", "drops": drops}, _encode(state))
+def _of_fleet(state: FleetState, drops: dict[str, dict[str, int]], begun: dict[str, dict[str, int]]) -> bytes:
+    return record({"t": "fleet", "drops": drops, "begun": begun}, _encode(state))
 
 
 def _of_notice(notice: Notice) -> bytes:

@@ -10,7 +10,8 @@
     still   `s`, `f`, `wh`; a JPEG follows
     result  `s`, `f`, `at` wall time of the capture in ms, `wh`, `o` origin; `b` boxes: id, class, first letter of the
             origin, x1, y1, x2, y2, score in percent, and where known, how they change: four times px/s
-    fleet   `drops` of the last second by camera and cause; a `FleetState` follows
+    fleet   `drops` of the last second by camera and cause, events `begun` in it by camera and rule; a `FleetState`
+            follows
     camera  a `CameraState` follows
     rules   zones and lines follow, by camera, as a fleet file has them; told once they are known, and when they change
     events  `counts` of lines: how many have crossed, by camera, line and direction; a list of `Event`s follows, the

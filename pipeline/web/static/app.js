@@ -22,7 +22,7 @@ function take(head, data) {
   if (PICTURES.has(head.t)) stage.take(head, data);
   else if (head.t === 'hello') learn.hello(head);
   else if (head.t === 'camera') learn.camera(json(data));
-  else if (head.t === 'fleet') learn.fleet(json(data), head.drops);
+  else if (head.t === 'fleet') learn.fleet(json(data), head.drops, head.begun);
   else if (head.t === 'rules') learn.rules(json(data));
   else if (head.t === 'events') learn.events(json(data), head.counts);
   else if (head.t === 'event') learn.event(json(data));

@@ -22,7 +22,7 @@ export function editorView(main, name) {
   const stop = h('button', { type: 'button', onclick: () => act(() => sheet.draft.choose(null)) }, 'Stop drawing');
   const undo = h('button', { type: 'button', onclick: () => act(() => sheet.draft.undo()) }, 'Undo');
   const anew = h('button', { type: 'button', onclick: () => begin() }, 'Begin anew');
-  const form = new ShapeForm(changed);
+  const form = new ShapeForm(() => act(() => {}));
   const pasted = new Pasted(name, told, (section, called) => act(() => sheet.draft.choose(sheet.draft.shapes.findIndex((one) => one.section === section && one.name === called))));
   const sheet = new Sheet(name, drafts.get(name) ?? fresh(), changed);
   const link = `#/camera/${encodeURIComponent(name)}`;

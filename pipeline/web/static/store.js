@@ -8,6 +8,7 @@ export const store = {
   connected: false,
   state: null, // the newest FleetState
   drops: {}, // of the last second, by camera and cause
+  begun: {}, // events of the last second, by camera and zone or line
   cameras: new Map(), // the newest CameraState by name
   rules: null, // zones and lines by camera, as a fleet file has them; null while that is not known
   happened: new Happened(), // in zones and at lines
@@ -67,10 +68,11 @@ export const learn = {
     else store.cameras.set(state.camera_id, state);
     tell('camera');
   },
-  fleet(state, drops) {
+  fleet(state, drops, begun) {
     compareClocks(state);
     store.state = state;
     store.drops = drops;
+    store.begun = begun;
     store.heardAt = performance.now();
     tell('fleet');
   },

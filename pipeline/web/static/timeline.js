@@ -2,13 +2,13 @@
 
 import { h, say } from './dom.js';
 import { store } from './store.js';
-import { age, clock, ms, number } from './words.js';
+import { age, clock, number } from './words.js';
 
 const KEPT = 600;
 const HEIGHT = 150;
 const CAUSES = ['#c2502e', '#8c6bb1', '#2b8a7e', '#a07818', '#5f6f7f'];
 // Columns of a point, as pipeline/web/history.py has them.
-const [AT, AGE, DETECTION_AGE, STRIDE, FRAMES, DETECTED, STATE, RECONNECTS, RESTARTS, DROPS] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9];
+const [AT, AGE, DETECTION_AGE, STRIDE, FRAMES, DETECTED, STATE, RECONNECTS, RESTARTS, DROPS, BEGUN] = [...Array(11).keys()];
 
 const hour = (at) => clock(at * 1000);
 const loading = import('./vendor/uplot/uPlot.esm.js');
@@ -45,7 +45,7 @@ export class Timeline {
     const figures = store.state?.cameras[this.name];
     if (!figures) return;
     const point = [store.state.at_ns / 1e6, figures.age_p95_ms, figures.detection_age_ms, figures.stride, figures.frame_hz,
-      figures.detect_hz, figures.state, store.cameras.get(this.name)?.reconnects ?? 0, this.#restarts(), store.drops[this.name] ?? {}];
+      figures.detect_hz, figures.state, store.cameras.get(this.name)?.reconnects ?? 0, this.#restarts(), store.drops[this.name] ?? {}, store.begun[this.name] ?? {}];
     this.points.push(point);
     if (this.points.length > KEPT) this.points.shift();
     if (!this.uPlot) return;
@@ -87,17 +87,6 @@ export class Timeline {
     return JSON.stringify([this.#causes(), this.#rules()]);
   }
 
-  /** How many events of each rule began in each second. */
-  #begun() {
-    const begun = new Map(this.rules.map((rule) => [rule, this.points.map(() => null)]));
-    let second = 0;
-    for (const event of store.happened.newest().reverse()) {
-      while (second < this.points.length && this.points[second][AT] < ms(event.at_ns)) second++;
-      if (second && second < this.points.length && event.camera_id === this.name && !event.withdrawn && begun.has(event.rule)) begun.get(event.rule)[second]++;
-    }
-    return [...begun.values()];
-  }
-
   #column(at) {
     return this.points.map((point) => point[at]);
   }
@@ -111,7 +100,7 @@ export class Timeline {
       [time, this.#column(FRAMES), this.#column(DETECTED)],
       [time, this.points.map((point) => point[STRIDE] || null)],
       [time, ...this.causes.map((cause) => this.points.map((point) => point[DROPS][cause] ?? 0)), marks(RECONNECTS), marks(RESTARTS)],
-      ...(this.rules.length ? [[time, ...this.#begun()]] : []),
+      ...(this.rules.length ? [[time, ...this.rules.map((rule) => this.points.map((point) => point[BEGUN][rule] ?? null))]] : []),
     ];
   }
 

@@ -3,6 +3,7 @@
 import { h, say } from './dom.js';
 import { store } from './store.js';
 import { isShown, show } from './overlay.js';
+import { UNKNOWN } from './words.js';
 
 const ACTIVITIES = { lasts: 'an event lasts', just: 'just now', '': '' };
 
@@ -49,8 +50,8 @@ function row({ section, name, rule }) {
   const state = h('span', { class: 'goes-on' });
   const element = h('li', {},
     h('span', { class: 'what' }, h('strong', {}, name), ` ${section === 'zones' ? 'zone' : 'line'}: ${rule.when.join(', ')}`),
-    h('span', { class: 'figures' }, state, words));
+    h('span', { class: 'figures' }, state, ' ', words));
   return { element, words, state };
 }
 
-const objects = (count) => `${count} object${count === '1' ? '' : 's'}`;
+const objects = (count) => (count === UNKNOWN ? count : `${count} object${count === '1' ? '' : 's'}`);
