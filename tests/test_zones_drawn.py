@@ -20,6 +20,7 @@ from pipeline.config.rules import Rules
 from pipeline.config.rulesdraft import Drawn, Section, check_drawn
 from pipeline.errors import ConfigError
 from pipeline.rules.geometry import Barrier, Places, anchor
+from pipeline.supervise.rulebook import RuleBook
 
 STATIC = Path(__file__).parents[1] / "pipeline/web/static"
 SQUARE = [[0.1, 0.1], [0.5, 0.1], [0.5, 0.5], [0.1, 0.5]]
@@ -99,6 +100,18 @@ def test_a_name_that_is_there_twice_is_a_mistake(drawn: list[Drawn], words: str,
 
 def test_nothing_drawn_is_nothing_to_paste():
     assert check_drawn([]).yaml == ""
+
+
+def test_rules_of_a_fleet_are_answered_anew_only_when_they_change(tmp_path: Path, recording: Path):
+    book = RuleBook()
+    fleet = load_fleet(pasted(check_drawn([zone()]).yaml, tmp_path, recording))
+    first = book.answer(fleet, None)
+    assert first["cameras"]["gate"]["zones"]["drive"]["polygon"] == SQUARE
+    assert book.answer(fleet, first["version"]) == {"version": first["version"], "cameras": None}
+    alike = load_fleet(pasted(check_drawn([zone()]).yaml + "    stride: 3\n", tmp_path, recording))
+    assert book.answer(alike, first["version"])["cameras"] is None
+    changed = load_fleet(pasted(check_drawn([zone(), line()]).yaml, tmp_path, recording))
+    assert set(book.answer(changed, first["version"])["cameras"]["gate"]["lines"]) == {"door"}
 
 
 def node(script: str, given: Any, folder: Path) -> Any:

@@ -101,7 +101,9 @@ export function editorView(main, name) {
   document.addEventListener('keydown', key);
   stage.show(name, canvas, MOST_PX, (result, wh) => {
     sheet.fit(wh);
+    const known = seen.size;
     result?.b.forEach(([, called]) => seen.add(called));
+    if (seen.size > known) form.offer(seen);
   });
   changed();
   return {
@@ -121,6 +123,7 @@ function hintOf({ shape, drawing }) {
   if (drawing?.section === 'lines') return drawing.points.length ? 'Tap where the line ends.' : 'Tap where the line begins.';
   if (drawing?.points.length >= LEAST.zones) return 'Tap the next corner, or the first one again to close the zone.';
   if (drawing) return `Tap the corners of the zone in turn; ${drawing.points.length} so far.${keys('arrows move a cross, Enter puts a corner there')}`;
+  if (!shape && store.rules === null) return 'Which zones and lines the fleet has is not known.';
   if (!shape) return 'Choose a zone or line, or draw a new one.';
   const what = shape.section === 'zones' ? 'Drag corners, or the whole zone; small dots are new corners.' : 'Drag its ends, or the whole line.';
   return `${what}${keys('arrows move, Delete removes, Escape ends')}`;

@@ -16,7 +16,7 @@ export class Pasted {
     this.choose = choose;
     this.mistakes = h('ul', { class: 'mistakes', 'aria-label': 'Mistakes' });
     this.said = h('div', { role: 'status' }, this.mistakes);
-    this.yaml = h('pre', { tabindex: '0', 'aria-label': 'YAML' });
+    this.yaml = h('pre', { tabindex: '0', role: 'region', 'aria-label': 'YAML' });
     this.answer = h('span', { class: 'answer', role: 'status' });
     this.copy = h('button', { type: 'button', onclick: () => this.#copy() }, 'Copy');
     this.where = h('p', { class: 'quiet' });

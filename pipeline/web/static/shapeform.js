@@ -26,6 +26,8 @@ const RESTS_ON = [['detected', 'once it is detected'], ['any', 'at once, also of
 export class ShapeForm {
   #shape = null;
   #fields = {};
+  #names = null;
+  #turn = null;
 
   constructor(changed) {
     this.changed = changed;
@@ -84,23 +86,32 @@ export class ShapeForm {
     return h('fieldset', {}, h('legend', {}, 'An event is when'), rows.map((row) => conditionRow(row, write)), wrong);
   }
 
+  /** Names, and a button for each that was seen in the pictures or is named. */
   #classes(classes, seen) {
     const input = h('input', { type: 'text', id: 'field-classes', value: classes.join(', '), placeholder: 'all of them', 'aria-describedby': 'wrong-classes', oninput: () => write(listOf(input.value)) });
-    const names = [...new Set([...seen, ...classes])].sort();
-    const buttons = names.map((name) => h('button', { type: 'button', onclick: () => turn(name) }, name));
+    this.#names = h('div', { class: 'tools', role: 'group', 'aria-label': 'Classes seen' });
     const write = (list) => {
-      buttons.forEach((button) => mark(button, 'aria-pressed', String(list.includes(button.textContent))));
+      input.value = listOf(input.value).join() === list.join() ? input.value : list.join(', ');
       this.#set('classes', list);
+      this.offer(seen);
     };
-    const turn = (name) => {
+    this.#turn = (name) => {
       const list = listOf(input.value);
-      const next = list.includes(name) ? list.filter((one) => one !== name) : [...list, name];
-      input.value = next.join(', ');
-      write(next);
+      write(list.includes(name) ? list.filter((one) => one !== name) : [...list, name]);
     };
-    buttons.forEach((button) => mark(button, 'aria-pressed', String(classes.includes(button.textContent))));
-    return h('div', { class: 'field' }, h('label', { for: 'field-classes' }, 'Classes'), input,
-      h('div', { class: 'tools', role: 'group', 'aria-label': 'Classes seen' }, buttons), this.#wrong('classes', input));
+    this.offer(seen);
+    return h('div', { class: 'field' }, h('label', { for: 'field-classes' }, 'Classes'), input, this.#names, this.#wrong('classes', input));
+  }
+
+  /** Classes that may be chosen: those that were seen by now. */
+  offer(seen) {
+    const chosen = this.#shape?.keys.classes ?? [];
+    const names = [...new Set([...seen, ...chosen])].sort();
+    const buttons = this.#names?.children ?? [];
+    if (names.join() !== [...buttons].map((button) => button.textContent).join()) {
+      this.#names?.replaceChildren(...names.map((name) => h('button', { type: 'button', onclick: () => this.#turn(name) }, name)));
+    }
+    for (const button of buttons) mark(button, 'aria-pressed', String(chosen.includes(button.textContent)));
   }
 
   #text(key, label, value, more) {
