@@ -15,6 +15,7 @@ PipelineError
 ├── SubscriberClosed     the subscriber was closed, by this thread or another
 ├── SinkError            results cannot be kept, or read back, where they should
 ├── RenderError          results cannot be drawn on a recording, or do not fit it
+├── PrivacyError         a picture cannot be covered as it should, and so is not shown
 ├── RuleError            a zone or line does not fit the camera's picture, or results cannot be judged by it
 ├── ReplayError          a recording cannot be served as a camera
 ├── RtspError            what a client sent is not RTSP
@@ -88,6 +89,10 @@ class SinkError(PipelineError):
 
 class RenderError(PipelineError):
     """Results cannot be drawn on a recording, or do not fit it."""
+
+
+class PrivacyError(PipelineError):
+    """A picture cannot be covered as the fleet file says, and so is not shown."""
 
 
 class RuleError(PipelineError):

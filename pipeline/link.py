@@ -92,12 +92,14 @@ class Admission(msgspec.Struct, frozen=True, array_like=True, tag="admission"):
         input_wh: The model's input, px; admitted pictures are scaled to fit inside, not padded.
         taken: Session and frame_id of the last picture that was taken from the slot. A recording that is played as
             fast as it goes waits for it, so that the detector sets the pace and no frame is replaced.
+        unknown: Classes that the camera is to blur and the detector does not know.
     """
 
     stride: int
     phase: int
     input_wh: tuple[int, int]
     taken: tuple[int, int] = (0, -1)
+    unknown: tuple[str, ...] = ()
 
     def wants(self, frame_id: int) -> bool:
         """Whether it is this frame's turn."""

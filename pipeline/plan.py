@@ -67,6 +67,8 @@ class CameraPlan(msgspec.Struct, frozen=True, kw_only=True):
         high_score: A detection from here on may continue any object.
         birth_score: A detection from here on begins an object.
         gmc: Whether the camera moves and the tracker is told how, by optical flow.
+        masks: Areas in which no box is published: polygons, as shares or in pixels of the camera's picture.
+        blur: Classes whose objects the camera makes unrecognisable, and which the detector has to know for that.
     """
 
     camera_id: str
@@ -78,6 +80,8 @@ class CameraPlan(msgspec.Struct, frozen=True, kw_only=True):
     high_score: float = 0.3
     birth_score: float = 0.4
     gmc: bool = False
+    masks: tuple[tuple[tuple[float, float], ...], ...] = ()
+    blur: tuple[str, ...] = ()
 
 
 def camera_plan(camera: Camera) -> CameraPlan:
@@ -101,4 +105,6 @@ def camera_plan(camera: Camera) -> CameraPlan:
         high_score=track.high_score,
         birth_score=track.birth_score,
         gmc=track.gmc == "sparse",
+        masks=camera.privacy.masks,
+        blur=camera.privacy.blur,
     )

@@ -15,9 +15,11 @@ from pipeline.camera.runqueue import RunQueue
 from pipeline.camera.session import StreamPoint, continues, new_session
 from pipeline.clock import Clock
 from pipeline.config.camera import Camera
-from pipeline.errors import SlotError
+from pipeline.errors import PrivacyError, SlotError, SourceError
 from pipeline.geometry import Letterbox, WidthHeight
 from pipeline.link import Admission, Admitted, Tick
+from pipeline.privacy import Cover
+from pipeline.privacy.stencil import require_inside
 from pipeline.runscope import RunScope
 from pipeline.slot import SlotWriter
 
@@ -42,6 +44,7 @@ class Frames:
         self._mounted = Orientation(camera.rotate // 90, camera.mirror)
         self._orientation, self._told_rotation = self._mounted, 0
         self._resizer = Resizer()
+        self._masks, self._cover = camera.privacy.masks, Cover(camera.privacy)
         self._run_queue = RunQueue()
         self._rng = random.Random()
         self._writer: SlotWriter | None = None
@@ -68,7 +71,7 @@ class Frames:
 
         Raises:
             SlotError: The slot is gone.
-            SourceError: The picture's pixel format cannot be converted.
+            SourceError: The picture's pixel format cannot be converted, or a mask does not fit it.
         """
         session = self._session_of(picture)
         if session is None:
@@ -130,9 +133,17 @@ class Frames:
         if self._session is not None and not continues(self._session.last, point):
             self.end_session()
         if self._session is None:
+            self._require_masks_fit(frame_wh)
             self._session = _Session(new_session(self._clock.wall_ns(), self._rng), point)
         self._session.last = point
         return self._session
+
+    def _require_masks_fit(self, frame_wh: WidthHeight) -> None:
+        """Of a picture that cannot be masked as it should, nothing leaves this process."""
+        try:
+            require_inside(self._masks, frame_wh)
+        except PrivacyError as error:
+            raise SourceError(str(error)) from None
 
     def _look_which_side_is_up(self, frame: av.VideoFrame) -> None:
         """Once a session, and where it changes.
@@ -158,4 +169,5 @@ class Frames:
         content_wh = Letterbox.fit(session.last.frame_wh, self._admission.input_wh).content_wh
         with self._writer.loan(content_wh) as loan:
             self._resizer.resize_into(picture.frame, loan.pixels, self._orientation)
+            self._cover.mask(loan.pixels, session.last.frame_wh)
             loan.send(session.number, frame_id)

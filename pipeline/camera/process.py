@@ -19,6 +19,7 @@ from pipeline.camera.evidence.order import ClipOrder, carry_out
 from pipeline.camera.frames import Frames
 from pipeline.camera.frozen import FrozenPictures
 from pipeline.camera.limits import limit_memory, out_of_memory
+from pipeline.camera.published import Published
 from pipeline.camera.report import FAREWELL_MS, Reporter
 from pipeline.camera.sandbox import Sandbox, confine, is_confined
 from pipeline.camera.source import Source, open_source
@@ -111,11 +112,24 @@ def serve(
     link = Link(spec.link, spec.camera.camera_id)
     link.send(Hello(camera_plan(spec.camera)))
     frames = Frames(spec.scope, spec.camera, clock)
-    viewers = Viewers(spec.scope, spec.camera.camera_id)
+    published = Published(spec.scope, spec.camera) if spec.camera.privacy.blur else None
+    viewers = Viewers(spec.scope, spec.camera, published)
     first = CameraState(fleet=spec.fleet, camera_id=spec.camera.camera_id, session_id="", state="connecting")
     reporter = Reporter(first, link, beat, stop, clock)
     try:
-        loop = _CameraLoop(spec, link, frames, viewers, reporter, clock=clock, orders=orders, sandbox=sandbox)
+        keeper = EvidenceKeeper(spec.camera, clock, published) if spec.camera.evidence_url is not None else None
+        loop = _CameraLoop(
+            spec,
+            link,
+            frames,
+            viewers,
+            reporter,
+            published=published,
+            keeper=keeper,
+            clock=clock,
+            orders=orders,
+            sandbox=sandbox,
+        )
         code = loop.run()
         link.send(Bye())
         link.flush(FAREWELL_MS if not stop.is_set() else _LEAVING_MS)
@@ -126,6 +140,8 @@ def serve(
     finally:
         frames.close()
         viewers.close()
+        if published is not None:
+            published.close()
         link.close()
 
 
@@ -140,6 +156,8 @@ class _CameraLoop:
         viewers: Viewers,
         reporter: Reporter,
         *,
+        published: Published | None,
+        keeper: EvidenceKeeper | None,
         clock: Clock,
         orders: Connection | None,
         sandbox: Sandbox | None,
@@ -153,7 +171,7 @@ class _CameraLoop:
         self._looked_ns = self._session = 0
         self._backoff = Backoff(self._camera.reconnect.initial_s, self._camera.reconnect.max_s)
         self._rng = random.Random()
-        self._keeper = EvidenceKeeper(self._camera, clock) if self._camera.evidence_url is not None else None
+        self._published, self._keeper = published, keeper
         self._reconnects = -1
         self._live_since_ns: int | None = None
         self._is_frozen = False
@@ -235,6 +253,8 @@ class _CameraLoop:
                 newest = message
         if newest is not None:
             self._frames.admit(newest)
+            if self._published is not None:
+                self._published.unknown = newest.unknown
         return newest
 
     def _obey(self) -> None:
@@ -348,7 +368,8 @@ class _CameraLoop:
         )
 
     def _concern(self, source: Source) -> str:
-        return source.concern or (self._keeper.concern if self._keeper is not None else "")
+        asked = (source, self._published, self._keeper)
+        return next((one.concern for one in asked if one is not None and one.concern), "")
 
     def _retry(self, lost: Exception) -> None:
         """Say why it was lost and when it is tried again, and wait until then."""

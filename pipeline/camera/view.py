@@ -1,6 +1,7 @@
 """Pictures for those who look at the camera: as they came, which costs nothing to make, or as JPEG.
 
-Nothing is made, copied or kept while nobody looks: to know that, a socket is asked ten times a second.
+Nothing is made, copied or kept while nobody looks: to know that, a socket is asked ten times a second. Of a camera of
+which something is to be covered, coded pictures are shown to nobody, and stills when they are covered.
 """
 
 from __future__ import annotations
@@ -11,13 +12,18 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 import zmq
+from numpy.typing import NDArray
 
 from pipeline.camera.picture import Picture
+from pipeline.camera.published import Published
 from pipeline.camera.resize import Resizer
+from pipeline.camera.waiting import Uncovered, Waiting
 from pipeline.clock import NS_PER_S
+from pipeline.config.camera import Camera
 from pipeline.errors import SlotError
 from pipeline.geometry import Letterbox, WidthHeight
 from pipeline.link import Tick, has_message
+from pipeline.privacy import Cover
 from pipeline.runscope import RunScope
 from pipeline.viewing import FULL, STILLS, UNITS, Shown, Still, Unit, Word, pack, socket_of
 
@@ -39,8 +45,13 @@ QUEUE = 500
 class Viewers:
     """One camera's socket, and what those behind it want. Not thread-safe."""
 
-    def __init__(self, scope: RunScope, camera_id: str) -> None:
+    def __init__(self, scope: RunScope, camera: Camera, published: Published | None = None) -> None:
         """Bind.
+
+        Args:
+            scope: The run.
+            camera: Whose pictures.
+            published: Knows what is in them; needed where objects are to be blurred.
 
         Raises:
             SlotError: The run's folder is gone.
@@ -49,7 +60,7 @@ class Viewers:
         self._socket.set(zmq.XPUB_VERBOSER, 1)
         self._socket.set(zmq.SNDHWM, QUEUE)
         self._socket.set(zmq.LINGER, 0)
-        path = socket_of(scope.directory, camera_id)
+        path = socket_of(scope.directory, camera.camera_id)
         # Bound elsewhere and moved: a process that is still ending would take its successor's socket with it, as ZeroMQ
         # removes what it has bound, by its name.
         own = path.with_name(f"{path.name}.{os.getpid()}")
@@ -62,6 +73,8 @@ class Viewers:
         self._watching = {UNITS: 0, STILLS: 0}
         self._full = False
         self._resizer = Resizer()
+        self._cover, self._published = Cover(camera.privacy), published
+        self._waiting = Waiting(self._cover, published) if published is not None else None
         self._still_ns = self._asked_ns = 0
         self._base = self._last = 0
 
@@ -70,8 +83,10 @@ class Viewers:
         if tick.decoded_ns - self._asked_ns >= _ASK_NS:
             self._asked_ns = tick.decoded_ns
             self._hear()
-        if self._watching[UNITS]:
+        if self._watching[UNITS] and not self._cover.covers:
             self._send_units(picture, tick, description, orientation)
+        if self._waiting is not None:
+            self._send_waiting(tick.decoded_ns)
         if picture.frame is None or picture.corrupt:
             return
         if self._watching[STILLS] and picture.received_ns - self._still_ns >= NS_PER_S / STILLS_HZ * 0.9:
@@ -118,15 +133,26 @@ class Viewers:
         wh = tick.frame_wh if topic == FULL else _within(tick.frame_wh, STILL_WH)
         pixels = np.empty((wh[1], wh[0], 3), np.uint8)
         self._resizer.resize_into(picture.frame, pixels, orientation)
+        self._cover.mask(pixels, tick.frame_wh)
+        still = Still(
+            session=tick.session, frame_id=tick.frame_id, captured_at_ns=tick.captured_at_ns, frame_wh=tick.frame_wh
+        )
+        if self._waiting is not None:
+            self._waiting.add(Uncovered(topic, still, pixels, tick.decoded_ns))
+        elif not self._cover.needs_boxes:
+            self._encode(topic, still, pixels)
+
+    def _send_waiting(self, now_ns: int) -> None:
+        """Those of which it is known by now what is in them."""
+        assert self._waiting is not None and self._published is not None
+        self._published.hear()
+        for picture in self._waiting.covered(now_ns):
+            self._encode(picture.topic, picture.still, picture.pixels)
+
+    def _encode(self, topic: bytes, still: Still, pixels: NDArray[np.uint8]) -> None:
         quality = FULL_QUALITY if topic == FULL else STILL_QUALITY
         ok, jpeg = cv2.imencode(".jpg", pixels[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
         if ok:
-            still = Still(
-                session=tick.session,
-                frame_id=tick.frame_id,
-                captured_at_ns=tick.captured_at_ns,
-                frame_wh=tick.frame_wh,
-            )
             self._send(topic, still, jpeg.tobytes())
 
     def _send(self, topic: bytes, word: Word, data: bytes) -> None:

@@ -108,12 +108,14 @@ def _found(fleet: Fleet, models: list[OpenedModel]) -> Iterator[Finding]:
     from pipeline.doctor.finding import Finding
     from pipeline.doctor.model import finding_of, open_models
     from pipeline.doctor.places import look_at_places
+    from pipeline.doctor.privacy import look_at_privacy
 
     yield from look_at_places(fleet)
     for model in open_models(fleet):
         if not isinstance(model, Finding):
             models.append(model)
         yield finding_of(model)
+    yield from look_at_privacy(fleet, models)
 
 
 def _conclude(findings: list[Finding], outcomes: dict[str, Outcome], *, quiet: bool) -> None:

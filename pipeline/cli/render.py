@@ -36,6 +36,16 @@ def render(  # noqa: PLR0917
     ] = False,
     rotate: Annotated[Literal["0", "90", "180", "270"], typer.Option(help="As in the camera's fleet file.")] = "0",
     mirror: Annotated[bool, typer.Option("--mirror", help="As in the camera's fleet file.")] = False,
+    privacy: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FLEET.yaml",
+            help="Mask and blur what the camera's privacy says in this fleet file, and turn pictures as it says.",
+        ),
+    ] = None,
+    blur: Annotated[
+        list[str] | None, typer.Option(metavar="CLASS", help="Blur objects of this class; may be given several times.")
+    ] = None,
     trail: Annotated[float, typer.Option(metavar="SECONDS", min=0, max=60, help="How long objects' trails are.")] = 2.0,
     colour: Annotated[Literal["track", "class"], typer.Option(help="What has a colour of its own.")] = "track",
     no_caption: Annotated[bool, typer.Option("--no-caption", help="Do not write which frame it is.")] = False,
@@ -54,12 +64,15 @@ def render(  # noqa: PLR0917
     DuckDB and PostgreSQL need pip install 'camfleet\[sinks]'. MOTChallenge text has no times and is not drawn. A
     password of PostgreSQL need not be in the command: its library takes it from PGPASSWORD or ~/.pgpass.
 
+    With --blur, a frame of which nothing is known, skipped or without a result, is blurred as a whole.
+
     Example: camfleet render samples/gate.mp4 results.jsonl gate-boxes.mp4 --camera gate
     """
     import json
     from dataclasses import asdict
 
     from pipeline.camera.orientation import Orientation
+    from pipeline.config import load_fleet
     from pipeline.logs import configure_logs
     from pipeline.render import Request
     from pipeline.render import render as render_results
@@ -73,6 +86,8 @@ def render(  # noqa: PLR0917
         session=session,
         by_frame=by_frame,
         mounted=Orientation(int(rotate) // 90, mirror),
+        cameras={} if privacy is None else load_fleet(privacy).cameras,
+        blur=tuple(blur or ()),
         trail_s=trail,
         colour_by=colour,
         caption=not no_caption,

@@ -16,6 +16,7 @@ from pydantic import (
 from pydantic_core import PydanticKnownError
 
 from pipeline.config.base import Name, Number, Value, Whole, mistake
+from pipeline.config.privacy import Privacy
 from pipeline.config.rules import Rules
 from pipeline.config.url import CameraUrl
 
@@ -294,6 +295,7 @@ class CameraSettings(Value):
     )
     evidence: Evidence = Field(default=Evidence(), description="How much of `evidence_url` is kept.")
     track: Track = Field(default=Track(), description="How boxes come to frames that the detector did not see.")
+    privacy: Privacy = Field(default=Privacy(), description="What of its pictures nobody gets to see.")
 
     @model_validator(mode="after")
     def _rates_ordered(self) -> Self:
@@ -326,6 +328,18 @@ class Camera(Rules, CameraSettings):
         description="A second stream of the same camera, larger than the first: its latest seconds are kept as they "
         "come, not decoded, and `camfleet clip` writes them. Set it to the main stream where `url` is the sub-stream.",
     )
+
+    @model_validator(mode="after")
+    def _masks_fit_both_streams(self) -> Self:
+        # The other stream has pictures of another size, and nobody knows of which before it is there.
+        if self.evidence_url is not None and self.privacy.clips == "covered" and self.privacy.in_pixels:
+            number, (x, y) = self.privacy.in_pixels
+            raise mistake(
+                f"[{x:g}, {y:g}] is in pixels of `url`, and the pictures of `evidence_url`, which are masked, too, are "
+                "of another size; give its corners as shares of the picture, 0 to 1",
+                at=("privacy", "masks", number),
+            )
+        return self
 
     @property
     def rules(self) -> Rules:

@@ -207,12 +207,7 @@ class Zone(Rule):
     @field_validator("polygon", mode="after")
     @classmethod
     def _simple(cls, corners: tuple[Point, ...]) -> tuple[Point, ...]:
-        _in_picture(corners)
-        if len(corners) < 3:
-            raise mistake(f"has {len(corners)} corners, expected 3 or more")
-        if why := why_no_area(corners):
-            raise mistake(why)
-        return corners
+        return simple_polygon(corners)
 
     @field_validator("when", mode="after")
     @classmethod
@@ -277,6 +272,16 @@ class Rules(Value):
 def are_shares(points: Sequence[Point]) -> bool:
     """Whether these are shares of width and height, and not pixels."""
     return all(0 <= x <= 1 and 0 <= y <= 1 for x, y in points)
+
+
+def simple_polygon(corners: tuple[Point, ...]) -> tuple[Point, ...]:
+    """The corners of a polygon that has an area and can be in a picture; else a mistake that says what is wrong."""
+    _in_picture(corners)
+    if len(corners) < 3:
+        raise mistake(f"has {len(corners)} corners, expected 3 or more")
+    if why := why_no_area(corners):
+        raise mistake(why)
+    return corners
 
 
 def why_no_area(corners: Sequence[Any]) -> str:

@@ -295,6 +295,17 @@ class Fleet(Value):
         return self
 
     @model_validator(mode="after")
+    def _blurs_what_is_detected(self) -> Fleet:
+        for camera_id, camera in self.cameras.items():
+            for name in camera.privacy.blur:
+                if self.model.classes is not None and name not in self.model.classes:
+                    raise mistake(
+                        f"found “{name}”, which is not among “model.classes”: what is not detected cannot be blurred",
+                        at=("cameras", camera_id, "privacy", "blur"),
+                    )
+        return self
+
+    @model_validator(mode="after")
     def _limits_name_cameras(self) -> Fleet:
         for name, limited in (self.publish.keys.limited if self.publish.keys else {}).items():
             for number, camera_id in enumerate(limited.cameras):

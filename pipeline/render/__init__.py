@@ -1,6 +1,6 @@
 """Results drawn on the recording they belong to: read, chosen, matched by time, and encoded."""
 
-from pipeline.render.film import SUFFIXES
+from pipeline.film import SUFFIXES
 from pipeline.render.kept import Kept, open_kept
 from pipeline.render.play import Rendered, Request, render
 from pipeline.render.read import read_results

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -18,11 +18,13 @@ from pipeline.camera.picture import Picture
 from pipeline.camera.recording import FileReel, RecordingSource
 from pipeline.clock import SystemClock
 from pipeline.config.camera import Camera
+from pipeline.config.privacy import Privacy
 from pipeline.config.url import CameraUrl, scheme_of
 from pipeline.errors import RenderError
+from pipeline.film import SUFFIXES, Film
 from pipeline.overlay import ColourBy, Pixels, Trails, draw, draw_note
+from pipeline.privacy import Cover
 from pipeline.render.choose import Stream, choose, number_of
-from pipeline.render.film import SUFFIXES, Film
 from pipeline.render.kept import open_kept
 from pipeline.render.match import Matcher
 from pipeline.wire import FrameResult
@@ -46,6 +48,8 @@ class Request:
         session: Of which session, where there are several.
         by_frame: Match by the numbers of the frames, from the recording's beginning, instead of times.
         mounted: How the camera of the fleet file is mounted: its `rotate` and `mirror`.
+        cameras: Of a fleet file whose `privacy` holds, and `rotate` and `mirror` with it, by name; empty for none.
+        blur: Classes whose objects are blurred besides.
         trail_s: Length of the trails; 0 for none.
         colour_by: What has a colour of its own.
         caption: Write on each frame which one it is.
@@ -59,6 +63,8 @@ class Request:
     session: str | None = None
     by_frame: bool = False
     mounted: Orientation = UPRIGHT
+    cameras: Mapping[str, Camera] = field(default_factory=dict)
+    blur: tuple[str, ...] = ()
     trail_s: float = 2.0
     colour_by: ColourBy = "track"
     caption: bool = True
@@ -98,6 +104,7 @@ def render(request: Request, turn: Callable[[int, int | None], None] = lambda do
         turn: Called with the number of frames done, and of all, if that is known; for progress.
 
     Raises:
+        PrivacyError: A mask does not fit the recording.
         RenderError: Results and recording do not fit each other, or the new one cannot be written.
         SinkError: What a sink has kept cannot be read.
         SourceError: The recording cannot be played.
@@ -137,6 +144,8 @@ class _Rendering:
     def __init__(self, request: Request, stream: Stream, results: Iterator[FrameResult]) -> None:
         self._request, self._stream, self._results = request, stream, results
         self._trails = Trails(request.trail_s) if request.trail_s else None
+        self._mounted, privacy = _as_in_its_fleet(request, stream.camera_id)
+        self._cover = Cover(privacy)
         self._orientation: Orientation | None = None
         self._pixels: Pixels | None = None
         self._told: Counter[str] = Counter()
@@ -180,7 +189,7 @@ class _Rendering:
         frame = picture.frame
         assert frame is not None
         if self._orientation is None:
-            self._orientation = told_orientation(frame).then(self._request.mounted)
+            self._orientation = told_orientation(frame).then(self._mounted)
         pixels = cast(Pixels, frame.to_ndarray(format="bgr24"))
         if self._orientation == UPRIGHT:
             return pixels
@@ -191,6 +200,7 @@ class _Rendering:
         return self._pixels
 
     def _drawn(self, pixels: Pixels, pts_s: float, result: FrameResult | None) -> Pixels:
+        self._cover.apply(pixels, (pixels.shape[1], pixels.shape[0]), [] if result is None else [result])
         if result is None:
             return draw_note(pixels, f"{self._stream.camera_id}  {pts_s:.3f} s  NO RESULT")
         return draw(
@@ -231,6 +241,20 @@ class _Rendering:
             without_result=told["without"],
             unused=matcher.finish(),
         )
+
+
+def _as_in_its_fleet(request: Request, camera_id: str) -> tuple[Orientation, Privacy]:
+    """How a camera is mounted, and what of its pictures is covered."""
+    if not request.cameras:
+        return request.mounted, Privacy(blur=request.blur)
+    camera = request.cameras.get(camera_id)
+    if camera is None:
+        raise RenderError(
+            f"the fleet file has no camera “{camera_id}”, of which the results are; it has "
+            f"{', '.join(sorted(request.cameras)[:20])}"
+        )
+    blur = (*camera.privacy.blur, *request.blur)
+    return Orientation(camera.rotate // 90, camera.mirror), camera.privacy.model_copy(update={"blur": blur})
 
 
 def _kind(result: FrameResult | None) -> str:

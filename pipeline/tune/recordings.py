@@ -93,6 +93,12 @@ def record_clips(fleet: Fleet, folder: Path, told: Callable[[str], None], second
     Raises:
         ConfigError: A camera cannot be recorded.
     """
+    for name, camera in fleet.cameras.items():
+        if camera.privacy.any and camera.url.kind != "file":
+            raise ConfigError(
+                f"camera {name}: its privacy covers pictures, and a clip to tune with would keep all that it sees; "
+                "name a folder of recordings: --recordings DIR"
+            )
     folder.mkdir(parents=True, exist_ok=True)
     files = {
         name: _path(camera) if camera.url.kind == "file" else folder / f"{name}.mkv"

@@ -23,7 +23,7 @@ from pipeline.wire import name_session
 from pipeline.worker.compose import Composer, Leaving
 from pipeline.worker.lanes import Picture
 from pipeline.worker.patience import Patience, pace
-from pipeline.worker.stream import Frame, Job, Motion, SessionStart, Stream
+from pipeline.worker.stream import Frame, Job, Masked, Motion, SessionStart, Stream
 
 log = structlog.get_logger()
 
@@ -92,6 +92,7 @@ class Channel:
         self._tracker: WatchedTracker | None = None
         self._following = 0
         self._is_judged = False
+        self._look_for_blurred()
 
     def judge_loss(self, judged: bool) -> None:
         """From now on, whether its accuracy is promised, so that its loss has to be known."""
@@ -101,6 +102,7 @@ class Channel:
     def replan(self, plan: CameraPlan) -> None:
         """Serve the camera like this from now on; its session, its tracks and their ids go on."""
         before, self.plan, self.pace = self.plan, plan, pace(plan.pace)
+        self._look_for_blurred()
         if self._tracker is None or self._stream is None or plan == before:
             return
         self._tracker.reconfigure(tracker_config(plan))
@@ -114,6 +116,7 @@ class Channel:
             self._tracker.forget()
         self._composer = replace(self._composer, class_names=class_names)
         self.admission = msgspec.structs.replace(self.admission, input_wh=input_wh)
+        self._look_for_blurred()
 
     def set_stride(self, stride: int) -> None:
         """From now on, every how many frames one is wanted; `admission` has to be told to the camera."""
@@ -242,11 +245,24 @@ class Channel:
             filling(FillMode(self.plan.fill), tracker, self.plan.max_delay_s),
             self._motion(tracker, tick.frame_wh[0]),
             late_s=self.pace.late_s,
+            masked=self._masked(tick.frame_wh),
         )
 
     def _watch(self) -> None:
         if self._tracker is not None:
             self._tracker.watch(self._is_judged or self.plan.stride.by_content)
+
+    def _look_for_blurred(self) -> None:
+        """Which classes the camera is to blur, and will never hear of."""
+        unknown = tuple(name for name in self.plan.blur if name not in self._composer.class_names)
+        self.admission = msgspec.structs.replace(self.admission, unknown=unknown)
+
+    def _masked(self, frame_wh: WidthHeight) -> Masked | None:
+        if not self.plan.masks:
+            return None
+        from pipeline.privacy import Hidden
+
+        return Hidden(self.plan.masks, frame_wh)
 
     def _motion(self, tracker: Tracker, source_width: int) -> Motion | None:
         if not self.plan.gmc:

@@ -95,6 +95,7 @@ def compose(leaving: Sequence[Leaving]) -> list[FrameResult]:
     if not leaving:
         return []
     shown = _shown([frame.filled.shown for frame in leaving])
+    shown = [frame.stream.unmasked(tracks) for frame, tracks in zip(leaving, shown, strict=True)]
     boxes = _boxes(shown, [frame.composer.class_names for frame in leaving])
     return [frame.composer.compose(frame, found) for frame, found in zip(leaving, boxes, strict=True)]
 

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.clock import NS_PER_S
-from pipeline.detections import Detections
-from pipeline.geometry import Letterbox, WidthHeight
+from pipeline.detections import Detections, Tracks
+from pipeline.geometry import Boxes, Letterbox, WidthHeight
 from pipeline.link import Tick
 from pipeline.track.fill import Filled, Filling
 from pipeline.worker.account import Account
@@ -125,6 +125,13 @@ class Motion(Protocol):
         """The (h, w) uint8 grey picture of the next detection."""
 
 
+class Masked(Protocol):
+    """Tells which boxes lie in a camera's masks."""
+
+    def of(self, xyxy: Boxes) -> NDArray[np.bool_]:
+        """(N,) bool of (N, 4) boxes in pixels of the camera's picture."""
+
+
 class Stream:
     """The frames of one session that have not left yet.
 
@@ -138,6 +145,7 @@ class Stream:
         filling: Filling[Frame],
         motion: Motion | None = None,
         late_s: float = LATE_S,
+        masked: Masked | None = None,
     ) -> None:
         """Begin a session.
 
@@ -146,6 +154,7 @@ class Stream:
             filling: Gives boxes to frames, in order.
             motion: Sees the picture of each detection; None where the camera stands still.
             late_s: From which age on a frame is not worth publishing.
+            masked: Tells which boxes are neither tracked nor published; None where nothing is masked.
         """
         self.session = session.session
         self.session_id = session.session_id
@@ -155,6 +164,7 @@ class Stream:
         self._filling = filling
         self._motion = motion
         self._late_s = late_s
+        self._masked = masked
         self._next_frame_id = session.first_frame_id
         self._frames: deque[Frame] = deque()
         self._jobs: dict[int, Job] = {}
@@ -218,12 +228,18 @@ class Stream:
         on starts at a detection that is late but newer than any before.
         """
         detections = Detections(job.letterbox.to_source(in_model.xyxy), in_model.score, in_model.class_id)
+        if self._masked is not None:
+            detections = detections[~self._masked.of(detections.xyxy)]
         job.done_ns, job.detections = now_ns, detections
         self.detected_ns = max(self.detected_ns or 0, job.captured_ns or job.taken_ns)
         if job.overdue_pts_s is not None and job.overdue_pts_s > self._learned_pts_s:
             self._learned_pts_s = job.overdue_pts_s
             self._see(job)
             self._filling.learn(detections, job.overdue_pts_s)
+
+    def unmasked(self, tracks: Tracks) -> Tracks:
+        """Those that may be published; what is carried on may have come to lie in a mask."""
+        return tracks if self._masked is None or not len(tracks) else tracks[~self._masked.of(tracks.xyxy)]
 
     def waiting(self) -> Frame | None:
         """The frame whose picture is in the slot, or None."""

@@ -16,20 +16,22 @@ from pipeline.camera.backoff import Backoff
 from pipeline.camera.capture import CaptureTimes
 from pipeline.camera.decode import stamp_of
 from pipeline.camera.evidence.align import Alignment, ContentAligner, Thumb, thumb_of
-from pipeline.camera.evidence.clip import head_of, write_clip
+from pipeline.camera.evidence.clip import head_of
+from pipeline.camera.evidence.door import ClipDoor
 from pipeline.camera.evidence.ring import KeptPacket, Ring, Session
 from pipeline.camera.keys import KeyFrames
 from pipeline.camera.limits import watched
 from pipeline.camera.opening import describe, has_time_stamps, open_container, packets, tick_s, video_stream
 from pipeline.camera.pace import max_gap_s
 from pipeline.camera.picture import Picture, arrival_now
+from pipeline.camera.published import Published
 from pipeline.camera.resize import luma_view
 from pipeline.camera.streamtime import StreamTime
 from pipeline.camera.unauthorized import LoginRefused
 from pipeline.child import EVIDENCE_THREAD, name_thread
 from pipeline.clock import NS_PER_MS, NS_PER_S, Clock
 from pipeline.config.camera import Camera
-from pipeline.errors import SourceError
+from pipeline.errors import PipelineError, SourceError
 from pipeline.redact import redact
 from pipeline.wire import AlignedBy, CaptureClock, EvidenceState
 
@@ -62,9 +64,10 @@ class Clip:
 class EvidenceKeeper:
     """Keeps the latest seconds of a camera's `evidence_url`; lost, it is tried again as any camera."""
 
-    def __init__(self, camera: Camera, clock: Clock) -> None:
-        """Nothing is connected yet."""
+    def __init__(self, camera: Camera, clock: Clock, published: Published | None = None) -> None:
+        """Nothing is connected yet; `published` knows what is in the pictures, where objects are to be blurred."""
         assert camera.evidence_url is not None
+        self._door = ClipDoor(camera, published)
         self._camera = camera.model_copy(update={"url": camera.evidence_url})
         self._clock = clock
         self._ring = Ring(camera.evidence.keep_s, camera.evidence.keep_mb << 20)
@@ -121,7 +124,7 @@ class EvidenceKeeper:
             self._aligner.see_detected(thumb_of(luma), picture.capture.at_ns)
 
     def write(self, path: Path, from_ns: int, to_ns: int) -> Clip:
-        """Write what was captured from `from_ns` to `to_ns`, from the key frame before; blocks.
+        """Write what was captured from `from_ns` to `to_ns`, from the key frame before, as `privacy` allows; blocks.
 
         Args:
             path: `.mp4` or `.mkv`; appears when it is whole.
@@ -129,17 +132,18 @@ class EvidenceKeeper:
             to_ns: The same.
 
         Raises:
-            SourceError: Nothing of that time is kept, or it cannot be written.
+            SourceError: Nothing of that time is kept, it cannot be written, or may not be.
         """
+        self._door.require_open()
         alignment = self.alignment
         found = self._ring.between(from_ns - alignment.offset_ns, to_ns - alignment.offset_ns)
         if not found:
             raise SourceError(f"nothing of that time is kept of {self._camera.url}; {self._why_nothing()}")
         half_written = path.with_name(f".{path.name}{path.suffix}")
         try:
-            write_clip(half_written, found)
+            self._door.write(half_written, found, _zero_ns(found) + alignment.offset_ns, alignment.error_ms)
             half_written.replace(path)
-        except (av.FFmpegError, OSError, ValueError) as error:
+        except (PipelineError, av.FFmpegError, OSError, ValueError) as error:
             half_written.unlink(missing_ok=True)
             raise SourceError(f"{path} cannot be written: {getattr(error, 'strerror', None) or error}") from None
         first_ns, last_ns = (at_ns + alignment.offset_ns for at_ns in _span(found))
@@ -214,10 +218,15 @@ class EvidenceKeeper:
 
 
 def _span(packets: Sequence[KeptPacket]) -> tuple[int, int]:
-    """Capture of the first and the last, ns; by all of them together, since each may have been held up on its way."""
-    zero_ns = median_low(packet.captured_at_ns - round(packet.pts_s * NS_PER_S) for packet in packets)
+    """Capture of the first and the last, ns."""
+    zero_ns = _zero_ns(packets)
     shown_s = [packet.pts_s for packet in packets]
     return zero_ns + round(min(shown_s) * NS_PER_S), zero_ns + round(max(shown_s) * NS_PER_S)
+
+
+def _zero_ns(packets: Sequence[KeptPacket]) -> int:
+    """When the stream's own time was 0, ns; by all of them together, since each may have been held up on its way."""
+    return median_low(packet.captured_at_ns - round(packet.pts_s * NS_PER_S) for packet in packets)
 
 
 class _Connection:
