@@ -124,7 +124,7 @@ class Fleet:
         self._supervisor.submit(lambda running: running.keep_paused(camera_ids)).result()
 
     def clip(self, camera_id: str, out: str | Path, *, from_ns: int, to_ns: int) -> Clip:
-        """Write what is kept of a camera's `evidence_url` to a new file, `.mp4` or `.mkv`; it is not encoded anew.
+        """Write what is kept of a camera's `evidence_url` to a new file, `.mp4` or `.mkv`, as its `privacy` allows.
 
         Args:
             camera_id: Which camera.

@@ -52,8 +52,8 @@ def noise(wh: tuple[int, int], seed: int = 1) -> Picture:
         ("{masks: [[[0, 0], [0.5, 0]]]}", "5:23: cameras.gate.privacy.masks.0: has 2 corners, expected 3 or more"),
         (
             "{masks: [[[0, 0], [1, 1], [1, 0], [0, 1]]]}",
-            "5:23: cameras.gate.privacy.masks.0: crosses itself (self-intersection[0.5 0.5]); name its corners in turn, "
-            "along the edge",
+            "5:23: cameras.gate.privacy.masks.0: crosses itself (self-intersection[0.5 0.5]); name its corners in "
+            "turn, along the edge",
         ),
         (
             "{masks: [[[0, 0], [1.5, 0], [1, 1]]]}",
@@ -137,7 +137,7 @@ def back(orientation: Orientation) -> Orientation:
 
 
 def polygon_in(corners: tuple[tuple[float, float], ...], wh: tuple[int, int]) -> NDArray[np.bool_]:
-    """Pixels that lie within, as a whole, by the sides they are on: chroma is shared with neighbours by encoding alone."""
+    """Pixels that lie within as a whole; those on an edge share their chroma with others before anybody scales it."""
     y, x = np.mgrid[0 : wh[1], 0 : wh[0]] + 0.5
     sides = []
     for (x0, y0), (x1, y1) in zip(corners, corners[1:] + corners[:1], strict=True):

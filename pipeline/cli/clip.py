@@ -28,6 +28,9 @@ def clip(  # noqa: PLR0917
 ) -> None:
     """Write the last seconds of a camera's evidence_url, as they came: nothing is encoded anew.
 
+    Unless the camera's privacy has masks or classes to be blurred: then it is covered and encoded anew, or refused, as
+    privacy.clips says.
+
     The stream that is detected is often the small one; evidence_url is the large one, of which the latest seconds are
     kept in memory. Times are those of the detections (captured_at_ns): the two streams are aligned by the camera's
     RTCP sender reports, or by their pictures, and how far that may be off is told. A clip begins with the key frame

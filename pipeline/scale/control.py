@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 from pipeline.camera.evidence.keeper import Clip
-from pipeline.camera.evidence.order import CLIP_S, ClipOrder
+from pipeline.camera.evidence.order import ClipOrder
 from pipeline.errors import ControlError
 from pipeline.scale.clips import Cut
 from pipeline.scale.conductor import Conductor
@@ -18,8 +18,8 @@ from pipeline.supervise.supervisor import unknown_camera
 
 PAUSE_S = 10.0
 """How long a machine may take to say that a camera is paused there."""
-CLIP_COMES_S = CLIP_S + 15.0
-"""How long a clip may take to be written and to come."""
+CLIP_COMES_S = 15.0
+"""How long a clip may take to come, once it is written."""
 
 
 class CameraControl:
@@ -58,10 +58,11 @@ class CameraControl:
         if held is None or held.ready is None:
             why = self._conductor.moves.homeless.get(camera_id, "its machine is gone; another takes it up")
             raise ControlError(f"camera {camera_id} is on no machine now, and nothing is kept of it: {why}")
-        late = f"the clip of camera {camera_id} did not come: {_silent(held, CLIP_COMES_S)}"
+        wait_s = order.wait_s + CLIP_COMES_S
+        late = f"the clip of camera {camera_id} did not come: {_silent(held, wait_s)}"
         fetched: Future[Callable[[], Clip]] = Future()
         call = held.actor.call("clip", camera_id, order)
-        self._errands.ask(call, now_s + CLIP_COMES_S, late).add_done_callback(lambda cut: _hand_on(cut, order, fetched))
+        self._errands.ask(call, now_s + wait_s, late).add_done_callback(lambda cut: _hand_on(cut, order, fetched))
         return fetched
 
     def source(self, camera_id: str) -> Source | None:

@@ -25,7 +25,7 @@ from typing import Self, TypeVar
 import structlog
 
 from pipeline.camera.evidence.keeper import Clip
-from pipeline.camera.evidence.order import CLIP_S, ClipOrder, wait_for
+from pipeline.camera.evidence.order import ClipOrder, wait_for
 from pipeline.clock import NS_PER_S, Clock, SystemClock
 from pipeline.config.values import Fleet, Model
 from pipeline.detect.load import require_library
@@ -302,7 +302,7 @@ class Supervisor:
             ControlError: The fleet has no such camera, it keeps nothing, or has no process now.
         """
         self._with(camera_id, lambda name: self._cameras.order_clip(name, order))
-        return _done(lambda: wait_for(order, CLIP_S))
+        return _done(lambda: wait_for(order, order.wait_s))
 
     def stop(self) -> None:
         """Make `run` return soon; safe in a signal handler."""

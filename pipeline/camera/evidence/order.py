@@ -13,10 +13,13 @@ from pathlib import Path
 import msgspec
 
 from pipeline.camera.evidence.keeper import Clip, EvidenceKeeper
+from pipeline.clock import NS_PER_S
 from pipeline.errors import ControlError, SourceError
 
 CLIP_S = 30.0
-"""How long a clip may take to be written."""
+"""How long a clip may take to be written that shows a moment."""
+_COVERED = 6.0
+"""How many times as long as it shows one may take besides, if it has to be covered and encoded anew."""
 _LOOK_S = 0.02
 """The reply is a file of another process, which nobody is told of; a clip is ordered by hand and takes longer."""
 
@@ -34,6 +37,11 @@ class ClipOrder:
     path: Path
     from_ns: int
     to_ns: int
+
+    @property
+    def wait_s(self) -> float:
+        """How long it may take, s."""
+        return CLIP_S + _COVERED * max(0, self.to_ns - self.from_ns) / NS_PER_S
 
     @property
     def reply(self) -> Path:
