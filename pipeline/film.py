@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import av
 import numpy as np
-from av.video.reformatter import Colorspace
+from av.video.reformatter import Colorspace, VideoReformatter
 from numpy.typing import NDArray
 
 from pipeline.errors import RenderError
@@ -22,8 +22,9 @@ _BT709, _LIMITED = 1, 1
 """ITU-T H.273: colours of high definition, in video range; said in the file, so that players need not guess."""
 SMALL: Mapping[str, str] = {"preset": "veryfast", "crf": "20"}
 """How x264 encodes where there is time."""
-QUICK: Mapping[str, str] = {"preset": "superfast", "tune": "zerolatency", "crf": "20", "threads": "2"}
-"""And beside a camera at work: no pictures are held back, which of 4K would take half a gigabyte."""
+QUICK: Mapping[str, str] = {"preset": "superfast", "tune": "zerolatency", "crf": "20", "threads": "1"}
+"""And in a camera's process: no pictures are held back, which of 4K would take half a gigabyte, and no threads are
+begun, for which its memory may not do."""
 
 
 class Film:
@@ -43,6 +44,7 @@ class Film:
         """
         self._path, self._fps, self._tick = path, Fraction(fps).limit_denominator(1001), tick
         self._options = dict(options)
+        self._swscale = VideoReformatter()
         self._partial = _beside(path)
         self._stream: Any = None
         self._first: int | None = None
@@ -67,8 +69,11 @@ class Film:
         if width % 2 or height % 2:
             # H.264 has one colour for four pixels.
             picture = np.pad(picture, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-        frame = av.VideoFrame.from_ndarray(picture, format="bgr24").reformat(
-            format="yuv420p", dst_colorspace=Colorspace.ITU709
+        frame = self._swscale.reformat(
+            av.VideoFrame.from_ndarray(picture, format="bgr24"),
+            format="yuv420p",
+            dst_colorspace=Colorspace.ITU709,
+            threads=1,
         )
         self._first = ticks if self._first is None else self._first
         self._last = max(ticks - self._first, self._last + 1)

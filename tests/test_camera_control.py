@@ -123,9 +123,9 @@ def test_clip_that_its_machine_refuses_says_why(controlled: Controlled, tmp_path
 
 def test_clip_of_a_machine_that_does_not_answer_is_given_up(controlled: Controlled, tmp_path: Path):
     controlled.playing.cluster.on["a"].slow.add("clip")
-    camera_id = controlled.on("a")
-    answer = controlled.it.clip(camera_id, ClipOrder(tmp_path / "clip.mp4", 1, 2), controlled.now_s)
-    controlled.play(CLIP_COMES_S - 1.0)
+    camera_id, order = controlled.on("a"), ClipOrder(tmp_path / "clip.mp4", 1, 2)
+    answer = controlled.it.clip(camera_id, order, controlled.now_s)
+    controlled.play(order.wait_s + CLIP_COMES_S - 1.0)
     assert not answer.done()
     controlled.play(2.0)
     assert refusal(answer) == f"the clip of camera {camera_id} did not come: 10.0.0.1 (a) has not answered for 45 s"

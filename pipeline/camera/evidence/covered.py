@@ -41,11 +41,11 @@ def write_covered(
     first_s, last_s = packets[0].pts_s, max(packet.pts_s for packet in packets)
     fps = (len(packets) - 1) / (last_s - first_s) if last_s > first_s else _FPS
     shown, _ = times(packets)
-    begin = shown[0]
+    begin, upright = shown[0], _Upright(mounted)
     with Film(path, fps, _TIME_BASE, QUICK) as film:
         for frame in _decoded(packets, shown):
             ticks = frame.pts or 0
-            film.add(cover(_upright(frame, mounted), first_s + float((ticks - begin) * _TIME_BASE)), ticks)
+            film.add(cover(upright.of(frame), first_s + float((ticks - begin) * _TIME_BASE)), ticks)
 
 
 def _decoded(packets: Sequence[KeptPacket], shown: Sequence[int]) -> Iterator[av.VideoFrame]:
@@ -60,13 +60,23 @@ def _decoded(packets: Sequence[KeptPacket], shown: Sequence[int]) -> Iterator[av
         yield from context.decode(None)
 
 
-def _upright(frame: av.VideoFrame, mounted: Orientation) -> Picture:
-    """(H, W, 3) uint8 BGR, as the detector sees the other stream."""
-    pixels = cast(Picture, frame.to_ndarray(format="bgr24"))
-    orientation = told_orientation(frame).then(mounted)
-    if orientation == UPRIGHT:
-        return pixels
-    width, height = orientation.upright_wh((frame.width, frame.height))
-    upright = np.empty((height, width, 3), np.uint8)
-    orientation.make_upright(pixels, upright)
-    return upright
+class _Upright:
+    """Pictures of one session, as the detector sees the other stream."""
+
+    def __init__(self, mounted: Orientation) -> None:
+        self._mounted = mounted
+        self._orientation: Orientation | None = None
+
+    def of(self, frame: av.VideoFrame) -> Picture:
+        """(H, W, 3) uint8 BGR."""
+        if self._orientation is None:
+            # Once: PyAV keeps each frame that was asked which side is up until garbage is collected.
+            self._orientation = told_orientation(frame).then(self._mounted)
+        # One thread: more have stacks, and this process little memory.
+        pixels = cast(Picture, frame.to_ndarray(format="bgr24", threads=1))
+        if self._orientation == UPRIGHT:
+            return pixels
+        width, height = self._orientation.upright_wh((frame.width, frame.height))
+        upright = np.empty((height, width, 3), np.uint8)
+        self._orientation.make_upright(pixels, upright)
+        return upright

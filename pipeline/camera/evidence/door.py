@@ -10,6 +10,7 @@ from pipeline.camera.evidence.covered import write_covered
 from pipeline.camera.evidence.ring import KeptPacket
 from pipeline.camera.orientation import Orientation
 from pipeline.camera.published import Published
+from pipeline.child import give_memory_back
 from pipeline.clock import NS_PER_MS, NS_PER_S
 from pipeline.config.camera import Camera
 from pipeline.errors import SourceError
@@ -72,4 +73,7 @@ class ClipDoor:
             results = moments.around(zero_ns + round(at_s * NS_PER_S), within_ns)
             return cover.apply(picture, (picture.shape[1], picture.shape[0]), results)
 
-        write_covered(path, packets, self._mounted, covered)
+        try:
+            write_covered(path, packets, self._mounted, covered)
+        finally:
+            give_memory_back()
