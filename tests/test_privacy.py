@@ -18,6 +18,7 @@ from pipeline.errors import PrivacyError
 from pipeline.privacy import Cover, Hidden, Moments, at_capture
 from pipeline.privacy.blur import CELLS, areas_of, pixelate
 from pipeline.privacy.stencil import GREY, Stencil
+from pipeline.supervise.changes import Changes, compare
 from pipeline.wire import FrameResult, TrackedBox
 from tests.fleet_files import STUB, told_of
 from tests.wire_messages import FRAME
@@ -95,6 +96,16 @@ def test_camera_adds_masks_to_what_all_cameras_blur(tmp_path: Path) -> None:
     cameras = load_fleet(file, {}).cameras
     assert cameras["gate"].privacy == Privacy(masks=(((0, 0), (1, 0), (1, 1)),), blur=("person",))
     assert cameras["yard"].privacy == Privacy(blur=("person",))
+
+
+def test_camera_whose_privacy_changes_while_it_runs_begins_anew(tmp_path: Path) -> None:
+    file, fleets = tmp_path / "fleet.yaml", []
+    for blur in ("[person]", "[]"):
+        file.write_text(
+            f"{STUB}\ncameras: {{gate: {{url: rtsp://x/1, privacy: {{blur: {blur}}}}}, yard: {{url: rtsp://x/2}}}}\n"
+        )
+        fleets.append(load_fleet(file, {}))
+    assert compare(*fleets) == Changes(restarted=("gate",))
 
 
 # --- masks --------------------------------------------------------------------------------------------------------
@@ -227,7 +238,7 @@ def test_blur_of_a_moment_between_frames_covers_all_that_an_object_sweeps() -> N
 
 @pytest.mark.parametrize("results", [[], [seen(box(1, (10, 10, 20, 20)), origin="skipped")]], ids=["none", "skipped"])
 def test_picture_of_which_nothing_is_known_is_blurred_as_a_whole(results: list[FrameResult]) -> None:
-    out = Cover(Privacy(blur=("person",))).apply(noise(HD), HD, results)
+    out = Cover(Privacy(blur=("person",))).apply(noise((320, 180)), HD, results)
     assert len(np.unique(out.reshape(-1, 3), axis=0)) <= CELLS * CELLS
 
 
