@@ -61,7 +61,9 @@ DOORS = {
     "levers/recordings.py": "pictures of the user's own recordings, to calibrate on, for a moment",
 }
 """What makes or sends pictures, by file, and what it does about privacy. docs/guides/privacy.md tells users."""
-MAKES_PICTURES = re.compile(r"\b(imencode|imwrite|add_stream|add_stream_from_template|to_image|Film|SlotWriter|Unit)\(")
+MAKES_PICTURES = re.compile(
+    r"\b(imencode|imwrite|add_stream|add_stream_from_template|add_mux_stream|to_image|Film|SlotWriter|Unit|KeptView)\("
+)
 
 
 def test_no_door_is_forgotten() -> None:
