@@ -128,10 +128,11 @@ def _unit(found: str | None, path: KeyPath) -> str:
 
 def _unknown(key: str, section: Schema, schema: Schema) -> str:
     allowed = list(section.get("properties", ()))
-    close = difflib.get_close_matches(key, allowed, 1)
-    if close:
-        return f"is no key; did you mean “{close[0]}”?"
     homes = _sections_with(key, schema)
+    close = difflib.get_close_matches(key, allowed, 1)
+    # A key that is right one section further in was not mistyped.
+    if close and not set(homes) & set(allowed):
+        return f"is no key; did you mean “{close[0]}”?"
     hint = f"; it belongs under {' or '.join(homes)}" if homes else ""
     return f"is no key{hint}; allowed here: {', '.join(allowed)}"
 
@@ -146,6 +147,7 @@ def _sections_with(key: str, schema: Schema) -> list[str]:
         "a camera": ("cameras", "*"),
         "track": ("defaults", "track"),
         "stride": ("defaults", "stride"),
+        "privacy": ("defaults", "privacy"),
         "reconnect": ("defaults", "reconnect"),
     }
     return [name for name, path in sections.items() if key in _mapping(at(schema, path)).get("properties", {})]
