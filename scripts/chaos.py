@@ -26,14 +26,14 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from endurance.books import Books
-from endurance.faults import Fault, Injected, inject, plan
+from endurance.faults import plan
 from endurance.owner import SUPERVISOR, Owner, fleet_file, free_endpoint, wait_until_served
 from endurance.recovery import LIMITS_S, Recovery, recoveries, unprovoked
+from endurance.run import Run, say
 
 from pipeline.listen import Listener
 from pipeline.replay import ReplayOptions, serve_recordings
@@ -42,55 +42,16 @@ SAMPLES = Path(__file__).parent.parent / "samples"
 CAMERAS = 6
 STUB = {"backend": "stub", "input_wh": [640, 384], "lanes": 1, "options": {"a_ms": 20, "b_ms": 15}}
 SETTLE_S, CALM_S, LOOK_S = 5.0, 12.0, 0.05
-PATIENCE_S = 5.0
-"""Where there is no such process for so long, a camera is hit instead."""
 ON_THE_WAY = ("publisher", SUPERVISOR)
 """Whose faults lose messages on their way; no subscriber can be told of that by the one that is gone."""
 HAND_OVER_S = 5.0
-
-
-class Run:
-    """One fleet under faults."""
-
-    def __init__(self, owner: Owner, faults: list[Fault]) -> None:
-        """The fleet is up."""
-        self._owner, self._waiting = owner, list(faults)
-        self.injected: list[Injected] = []
-        self.began_s = time.monotonic()
-
-    def go_on(self) -> bool:
-        """One look: follow what was done, start a fleet that has ended, do what is due. False when nothing is left."""
-        for one in self.injected:
-            one.follow()
-        if self._owner.has_ended():
-            self._owner.note_end(wanted=self._supervisor_was_hit())
-            self._owner.start()
-        if self._waiting and time.monotonic() >= self.began_s + self._waiting[0].at_s and not self._supervisor_stands():
-            self._do(self._waiting[0])
-        return bool(self._waiting) or any(one.over_s == float("inf") for one in self.injected)
-
-    def _do(self, fault: Fault) -> None:
-        done = inject(fault, self._owner.processes())
-        if done is not None:
-            self.injected.append(done)
-            _tell(f"{time.monotonic() - self.began_s:6.1f} s  {fault.signal.name} {done.name}")
-            del self._waiting[0]
-        elif time.monotonic() > self.began_s + fault.at_s + PATIENCE_S:
-            self._waiting[0] = replace(fault, kind="camera")
-
-    def _supervisor_stands(self) -> bool:
-        return any(one.name == SUPERVISOR and one.over_s == float("inf") for one in self.injected)
-
-    def _supervisor_was_hit(self) -> bool:
-        last = next((one for one in reversed(self.injected) if one.name == SUPERVISOR), None)
-        return last is not None and last.fault.signal != signal.SIGSTOP and last.process.pid == self._owner.pid
 
 
 def main() -> None:
     """Run it, print what was found; exit code 1 where something does not hold."""
     options = _options()
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(143))  # The fleet that it started does not outlive it.
-    _tell(f"seed {options.seed}: {options.faults} faults in {options.seconds:g} s")
+    say(f"seed {options.seed}: {options.faults} faults in {options.seconds:g} s")
     with tempfile.TemporaryDirectory(prefix="chaos") as folder:
         report = _chaos(options, Path(folder))
     print(json.dumps(report, indent=2, ensure_ascii=False) if options.json else _text(report))
@@ -219,10 +180,6 @@ def _words(value: Any) -> str:
     if isinstance(value, list):
         return "".join(f"\n  {each}" for each in value) or "none"
     return str(value)
-
-
-def _tell(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

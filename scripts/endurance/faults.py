@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from signal import Signals
@@ -46,17 +46,31 @@ class Fault:
         return fitting[int(self.pick * len(fitting))] if fitting else None
 
 
-def plan(seed: int, count: int, seconds: float) -> list[Fault]:
-    """`count` faults, evenly spread over `seconds` by chance; the same for the same seed."""
+def plan(
+    seed: int,
+    count: int,
+    seconds: float,
+    weights: Mapping[str, float] = WEIGHTS,
+    signals: Sequence[Signals] = SIGNALS,
+) -> list[Fault]:
+    """`count` faults, evenly spread over `seconds` by chance; the same for the same seed.
+
+    Args:
+        seed: Of the chance.
+        count: How many.
+        seconds: Over how long.
+        weights: How often each kind of process is hit, against the others.
+        signals: What is sent, each as often as another.
+    """
     chance = random.Random(seed)
     times = sorted(chance.uniform(0.0, seconds) for _ in range(count))
-    return [_fault(chance, at_s) for at_s in times]
+    return [_fault(chance, at_s, weights, signals) for at_s in times]
 
 
-def _fault(chance: random.Random, at_s: float) -> Fault:
-    [kind] = chance.choices(list(WEIGHTS), list(WEIGHTS.values()))
+def _fault(chance: random.Random, at_s: float, weights: Mapping[str, float], signals: Sequence[Signals]) -> Fault:
+    [kind] = chance.choices(list(weights), list(weights.values()))
     longest_s = SUPERVISOR_HELD_S if kind == SUPERVISOR else HELD_S[1]
-    return Fault(at_s, kind, chance.choice(SIGNALS), chance.uniform(HELD_S[0], longest_s), chance.random())
+    return Fault(at_s, kind, chance.choice(signals), chance.uniform(HELD_S[0], longest_s), chance.random())
 
 
 @dataclass
