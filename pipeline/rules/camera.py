@@ -7,12 +7,12 @@ from collections.abc import Iterator, Sequence
 import msgspec
 import numpy as np
 
-from pipeline.config.rules import Anchor, Rule, Rules
+from pipeline.config.rules import Anchor, Rules
 from pipeline.errors import RuleError
-from pipeline.rules.geometry import Places, Points, anchor
+from pipeline.rules.geometry import Places, Points, anchors
 from pipeline.rules.lines import AtLine, LineState
 from pipeline.rules.objects import Here, Objects, Seen
-from pipeline.rules.tell import Teller
+from pipeline.rules.tell import Moment, Teller
 from pipeline.rules.zones import AtZone, ZoneState
 from pipeline.wire import FrameResult
 from pipeline.wire.event import Event
@@ -48,6 +48,8 @@ class CameraRules:
         self._state.zones = {name: self._state.zones.get(name) or ZoneState() for name in rules.zones}
         self._state.lines = {name: self._state.lines.get(name) or LineState() for name in rules.lines}
         self._places: Places | None = None
+        self._zones: dict[str, AtZone] = {}
+        self._lines: dict[str, AtLine] = {}
         self._picture_wh = (0, 0)
 
     @property
@@ -67,52 +69,61 @@ class CameraRules:
         """
         if result.origin == "skipped":
             return []
-        places, now_ns = self._fit(result), self._state.objects.moment(result)
+        now_ns = self._state.objects.moment(result)
+        places = self._fit(result, now_ns)
         here = self._state.objects.update(result, now_ns)
-        sight = _Sight(result, now_ns, here, list(self._state.objects.forget()))
+        sight = _Sight(here, list(self._state.objects.forget()))
         return [*self._of_zones(sight, places), *self._of_lines(sight, places)]
 
     def _of_zones(self, sight: _Sight, places: Places) -> Iterator[Event]:
         inside = places.inside(sight.points)
-        for name, zone in self.rules.zones.items():
-            at_zone = AtZone(zone, self._state.zones[name], sight.teller(name, zone), places.areas[name])
+        for name, at_zone in self._zones.items():
             for seen in sight.gone:
                 yield from at_zone.lose(seen)
-            yield from at_zone.see(sight.here, inside[name])
+            yield from at_zone.see(sight.here, sight.ids, inside[name])
 
     def _of_lines(self, sight: _Sight, places: Places) -> Iterator[Event]:
         sides_px = places.sides_px(sight.points)
-        for name, line in self.rules.lines.items():
-            at_line = AtLine(line, self._state.lines[name], sight.teller(name, line), places.barriers[name])
+        for name, at_line in self._lines.items():
             for seen in sight.gone:
                 yield from at_line.lose(seen)
-            yield from at_line.see(sight.here, sides_px[name])
+            yield from at_line.see(sight.here, sight.ids, sides_px[name])
 
-    def _fit(self, result: FrameResult) -> Places:
-        """Zones and lines in pixels of this frame."""
+    def _fit(self, result: FrameResult, now_ns: int) -> Places:
+        """Zones and lines in pixels of this frame, which is judged now."""
         if self._places is None or result.frame_wh != self._picture_wh:
             try:
                 self._places, self._picture_wh = Places.of(self.rules, result.frame_wh), result.frame_wh
             except RuleError as error:
                 raise RuleError(f"camera {result.camera_id}: {error}") from None
+            self._moment = Moment(result, now_ns)
+            self._lay(self._places, self._moment)
+        self._moment.frame, self._moment.now_ns = result, now_ns
         return self._places
+
+    def _lay(self, places: Places, moment: Moment) -> None:
+        """Have every rule in its place; they judge by the moment."""
+        self._zones = {
+            name: AtZone(zone, self._state.zones[name], Teller(moment, name, zone), places.areas[name])
+            for name, zone in self.rules.zones.items()
+        }
+        self._lines = {
+            name: AtLine(line, self._state.lines[name], Teller(moment, name, line), places.barriers[name])
+            for name, line in self.rules.lines.items()
+        }
 
 
 class _Sight:
     """What there is to be judged on a frame."""
 
-    def __init__(self, frame: FrameResult, now_ns: int, here: Sequence[Here], gone: Sequence[Seen]) -> None:
+    def __init__(self, here: Sequence[Here], gone: Sequence[Seen]) -> None:
         self.here, self.gone = here, gone
-        self._frame, self._now_ns = frame, now_ns
+        self.ids = [one.seen.object_id for one in here]
+        self._boxes = np.array([one.box.xyxy for one in here], np.float64).reshape(-1, 4)
         self._known: dict[Anchor, Points] = {}
-
-    def teller(self, name: str, rule: Rule) -> Teller:
-        """What makes the events of a rule on it."""
-        return Teller(self._frame, self._now_ns, name, rule)
 
     def points(self, on: Anchor) -> Points:
         """(N, 2) float64, px: the point of each box that rules look at, computed when it is first asked for."""
         if on not in self._known:
-            points = [anchor(one.box.xyxy, on) for one in self.here]
-            self._known[on] = np.array(points, np.float64).reshape(-1, 2)
+            self._known[on] = anchors(self._boxes, on)
         return self._known[on]

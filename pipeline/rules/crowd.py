@@ -38,9 +38,12 @@ class Crowd(msgspec.Struct):
         """See how many there are now; whether what was told is over."""
         blind = at_ns - self.watched_ns > BLIND_S * NS_PER_S
         self.watched_ns = at_ns
+        is_so = fits(condition, count)
+        if not is_so and not self.since_ns:
+            return False
         if blind and not self.told_ns:
             self.since_ns = self.not_ns = 0
-        if fits(condition, count):
+        if is_so:
             if not self.since_ns:
                 self.since_ns, self.most = at_ns, 0
             self.not_ns, self.most = 0, max(self.most, count)

@@ -46,12 +46,12 @@ class LineState(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class AtLine:
-    """A line on one frame.
+    """A line of a camera whose pictures are of one size.
 
     Attributes:
         line: The rule.
         state: What is remembered of it.
-        teller: Makes its events.
+        teller: Makes its events; it says which frame is judged.
         barrier: The line in pixels.
     """
 
@@ -60,21 +60,22 @@ class AtLine:
     teller: Teller
     barrier: Barrier
 
-    def see(self, here: Sequence[Here], sides_px: Sequence[float]) -> Iterator[Event]:
+    def see(self, here: Sequence[Here], ids: Sequence[str], sides_px: Sequence[float]) -> Iterator[Event]:
         """The events that a frame brings.
 
         Args:
             here: The objects on it.
+            ids: Of each.
             sides_px: How far each is from the line drawn on without end, negative on its left.
         """
         sides, eager = self.state.sides, self.line.rests_on == "any"
-        for one, distance_px in zip(here, sides_px, strict=True):
-            side = sides.get(one.seen.object_id)
+        for one, object_id, distance_px in zip(here, ids, sides_px, strict=True):
+            side = sides.get(object_id)
             if side is not None and not eager and side.rests(distance_px):
                 continue
             if one.look is not None:
                 yield from self._detected(one.seen, one.look, distance_px)
-            elif (early := self.state.early.get(one.seen.object_id)) is not None:
+            elif (early := self.state.early.get(object_id)) is not None:
                 yield from self._predicted(one, early)
 
     def lose(self, seen: Seen) -> Iterator[Event]:

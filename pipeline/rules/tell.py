@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from pipeline.clock import NS_PER_S
@@ -13,17 +14,30 @@ from pipeline.wire import FrameResult
 from pipeline.wire.event import Direction, Event, Happening, Phase
 
 
+@dataclass(slots=True)
+class Moment:
+    """The frame of a camera that is judged now, and wall time of its capture."""
+
+    frame: FrameResult
+    now_ns: int
+
+
 class Teller:
-    """Makes the events of one rule of a camera on one frame.
+    """Makes the events of one rule of a camera, of whichever frame it is the moment of."""
 
-    Attributes:
-        frame: The frame that tells.
-        now_ns: Wall time of its capture.
-    """
-
-    def __init__(self, frame: FrameResult, now_ns: int, name: str, rule: Rule) -> None:
+    def __init__(self, moment: Moment, name: str, rule: Rule) -> None:
         """Of the rule that is called `name`."""
-        self.frame, self.now_ns, self._name, self._rule = frame, now_ns, name, rule
+        self._moment, self._name, self._rule = moment, name, rule
+
+    @property
+    def frame(self) -> FrameResult:
+        """The frame that tells."""
+        return self._moment.frame
+
+    @property
+    def now_ns(self) -> int:
+        """Wall time of its capture."""
+        return self._moment.now_ns
 
     def tell(
         self,

@@ -53,6 +53,7 @@ class Visit(msgspec.Struct):
         turn_ns: Since which detection.
         number: How often it came in or left.
         told: What lasts for it, by condition.
+        due_ns: Before this moment nothing of that changes, but by its coming or leaving.
     """
 
     inside: bool
@@ -61,6 +62,7 @@ class Visit(msgspec.Struct):
     turn_ns: int = 0
     number: int = 0
     told: dict[str, Told] = {}
+    due_ns: int = 0
 
     def update(self, before: Look, look: Look, inside: bool, area: Area, on: Anchor) -> bool:
         """Whether it is certain now that the object has come in or left; `since` says when.
@@ -80,7 +82,7 @@ class Visit(msgspec.Struct):
         margin_px = max(LEAST_MARGIN_PX, MARGIN * look.height_px)
         if look.at_ns - self.turn_ns < STAYS_S * NS_PER_S and area.distance_px(anchor(look.xyxy, on)) < margin_px:
             return False
-        self.inside, self.since, self.turn = inside, self.turn, None
+        self.inside, self.since, self.turn, self.due_ns = inside, self.turn, None, 0
         self.number += 1
         return True
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -23,6 +23,7 @@ AGAIN_S = 10.0
 LASTING = ("enter", "dwell", "stopped")
 """What goes on for an object that is inside."""
 CROWDS = ("count", "nothing")
+NEVER_NS = (1 << 63) - 1
 
 
 class ZoneState(msgspec.Struct):
@@ -41,14 +42,14 @@ class ZoneState(msgspec.Struct):
     crowds: dict[str, Crowd] = {}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AtZone:
-    """A zone on one frame.
+    """A zone of a camera whose pictures are of one size.
 
     Attributes:
         zone: The rule.
         state: What is remembered of it.
-        teller: Makes its events.
+        teller: Makes its events; it says which frame is judged.
         area: The zone in pixels.
     """
 
@@ -56,30 +57,57 @@ class AtZone:
     state: ZoneState
     teller: Teller
     area: Area
+    _lasting: tuple[Condition, ...] = field(init=False)
+    _crowded: tuple[Condition, ...] = field(init=False)
+    _eager: bool = field(init=False)
+    _away: set[str] = field(default_factory=set)
+    """Objects that are outside for certain: as long as they are, nothing has to be looked at."""
 
-    def see(self, here: Sequence[Here], inside: Sequence[bool]) -> Iterator[Event]:
+    def __post_init__(self) -> None:
+        self._lasting = tuple(one for one in self.zone.when if one.happening in LASTING)
+        self._crowded = tuple(one for one in self.zone.when if one.happening in CROWDS)
+        self._eager = self.zone.rests_on == "any"
+
+    def see(self, here: Sequence[Here], ids: Sequence[str], inside: Sequence[bool]) -> Iterator[Event]:
         """The events that a frame brings.
 
         Args:
             here: The objects on it.
+            ids: Of each.
             inside: Whether each is in the zone.
         """
-        visits, eager = self.state.visits, self.zone.rests_on == "any"
-        lasting = any(condition.happening in LASTING for condition in self.zone.when)
         count = 0
-        for one, is_in in zip(here, inside, strict=True):
-            visit = visits.get(one.seen.object_id)
-            if visit is None or visit.inside != is_in or visit.turn is not None or eager:
+        if True in inside or not self._away.issuperset(ids):
+            count = yield from self._see_each(here, ids, inside)
+        if self._crowded:
+            yield from self._crowds(count)
+
+    def _see_each(
+        self, here: Sequence[Here], ids: Sequence[str], inside: Sequence[bool]
+    ) -> Generator[Event, None, int]:
+        """The events of each object; how many are in the zone."""
+        visits, away, now_ns, count = self.state.visits, self._away, self._now_ns, 0
+        for one, object_id, is_in in zip(here, ids, inside, strict=True):
+            if not is_in and object_id in away:
+                continue
+            visit = visits.get(object_id)
+            if visit is None or visit.inside != is_in or visit.turn is not None or self._eager:
                 yield from self._look(one, is_in=is_in)
-                visit = visits.get(one.seen.object_id)
-            if visit is not None and visit.inside and concerns(self.zone, one.seen):
+                if (visit := visits.get(object_id)) is None:
+                    continue
+            if visit.inside and concerns(self.zone, one.seen):
                 count += 1
-                if lasting:
+                if now_ns >= visit.due_ns:
                     yield from self._stays(one.seen, visit)
-        yield from self._crowds(count)
+            if visit.inside or visit.turn is not None or self._eager:
+                away.discard(object_id)
+            else:
+                away.add(object_id)
+        return count
 
     def lose(self, seen: Seen) -> Iterator[Event]:
         """The events of an object that is gone: what lasted for it ends when it was last seen."""
+        self._away.discard(seen.object_id)
         self.state.early.pop(seen.object_id, None)
         visit = self.state.visits.pop(seen.object_id, None)
         if visit is None:
@@ -106,7 +134,7 @@ class AtZone:
                 yield from self._moment("appeared", seen, visit)
             return
         turned = visit.update(seen.before, look, is_in, self.area, self.zone.on)
-        if self.zone.rests_on == "any":
+        if self._eager:
             self.state.early[seen.object_id] = copy(visit)
         certain = Unsure(visit.since.at_ns, visit.number, visit.inside) if turned else None
         answer = settle(self.state.unsure.get(seen.object_id), certain, back=visit.turn is None)
@@ -152,7 +180,7 @@ class AtZone:
 
     def _stays(self, seen: Seen, visit: Visit) -> Iterator[Event]:
         """What lasts for an object that is inside: it begins, is told again, or is over."""
-        for condition in self.zone.when:
+        for condition in self._lasting:
             lasts_ns = round(condition.lasts_s * NS_PER_S)
             stands_ns = max(seen.still_ns, visit.since.at_ns)
             stops = condition.happening == "stopped"
@@ -166,6 +194,15 @@ class AtZone:
             elif condition.happening in ("dwell", "stopped") and self._now_ns - since_ns > lasts_ns:
                 number = stands_ns if stops else visit.number
                 yield from self._begin(condition, seen, visit, Told(since_ns + lasts_ns, number, self._now_ns))
+        visit.due_ns = min((self._due_ns(condition, visit) for condition in self._lasting), default=NEVER_NS)
+
+    def _due_ns(self, condition: Condition, visit: Visit) -> int:
+        """Before which moment nothing is to be told of what lasts; whether an object stands has to be looked at."""
+        if condition.happening == "stopped":
+            return 0
+        if (told := visit.told.get(condition.text)) is not None:
+            return told.newest_ns + round(AGAIN_S * NS_PER_S)
+        return visit.since.at_ns + round(condition.lasts_s * NS_PER_S) if condition.happening == "dwell" else NEVER_NS
 
     def _begin(self, condition: Condition, seen: Seen, visit: Visit, told: Told) -> Iterator[Event]:
         if self.teller.is_on(told.at_ns):
@@ -213,13 +250,15 @@ class AtZone:
 
     def _crowds(self, count: int) -> Iterator[Event]:
         """So many objects are inside."""
-        for condition in self.zone.when:
-            if condition.happening not in CROWDS:
-                continue
-            crowd = self.state.crowds.setdefault(condition.text, Crowd())
+        for condition in self._crowded:
+            crowd = self.state.crowds.get(condition.text)
+            if crowd is None:
+                crowd = self.state.crowds[condition.text] = Crowd()
             if crowd.update(self._now_ns, count, condition):
                 since_ns, most = crowd.since_ns, crowd.most
                 yield self._crowd(condition, "end", since_ns, crowd.end(), most)
+            elif not crowd.since_ns:
+                continue
             elif crowd.is_due(self._now_ns, condition) and self.teller.is_on(self._now_ns):
                 crowd.told_ns = self._now_ns
                 yield self._crowd(condition, "begin", crowd.since_ns, self._now_ns, count)
