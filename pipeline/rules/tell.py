@@ -109,3 +109,8 @@ class Teller:
 def concerns(rule: Rule, seen: Seen) -> bool:
     """Whether an object counts for a rule."""
     return (not rule.classes or seen.class_name in rule.classes) and seen.score >= rule.min_score
+
+
+def concerns_all(rule: Rule) -> bool:
+    """Whether every object counts for a rule, whatever it is."""
+    return not rule.classes and not rule.min_score

@@ -14,7 +14,7 @@ from pipeline.rules.crowd import Crowd
 from pipeline.rules.early import Answer, Unsure, settle
 from pipeline.rules.geometry import Area
 from pipeline.rules.objects import Here, Look, Seen
-from pipeline.rules.tell import Teller, concerns
+from pipeline.rules.tell import Teller, concerns, concerns_all
 from pipeline.rules.visits import Told, Turn, Visit
 from pipeline.wire.event import Event, Phase
 
@@ -42,6 +42,27 @@ class ZoneState(msgspec.Struct):
     crowds: dict[str, Crowd] = {}
 
 
+@dataclass(frozen=True, slots=True)
+class _Calm:
+    """A zone in which nobody is about to come or go: while the same objects are in it, nothing has to be looked at.
+
+    Attributes:
+        ids: Of all objects of the camera.
+        inside: Whether each is in the zone.
+        count: How many of those that count are.
+        due_ns: When something is to be told although nothing has changed; 0 where somebody is about to come or go.
+    """
+
+    ids: Sequence[str]
+    inside: Sequence[bool]
+    count: int
+    due_ns: int
+
+    def is_over(self, ids: Sequence[str], inside: Sequence[bool], now_ns: int) -> bool:
+        """Whether it has to be looked at again."""
+        return now_ns >= self.due_ns or inside != self.inside or ids != self.ids
+
+
 @dataclass(slots=True)
 class AtZone:
     """A zone of a camera whose pictures are of one size.
@@ -60,13 +81,16 @@ class AtZone:
     _lasting: tuple[Condition, ...] = field(init=False)
     _crowded: tuple[Condition, ...] = field(init=False)
     _eager: bool = field(init=False)
-    _away: set[str] = field(default_factory=set)
-    """Objects that are outside for certain: as long as they are, nothing has to be looked at."""
+    _counts_all: bool = field(init=False)
+    _calm: _Calm | None = None
+    _waits: bool = True
+    """Whether a number of objects is, or may soon be, what a condition speaks of; else only another number matters."""
 
     def __post_init__(self) -> None:
         self._lasting = tuple(one for one in self.zone.when if one.happening in LASTING)
         self._crowded = tuple(one for one in self.zone.when if one.happening in CROWDS)
         self._eager = self.zone.rests_on == "any"
+        self._counts_all = concerns_all(self.zone)
 
     def see(self, here: Sequence[Here], ids: Sequence[str], inside: Sequence[bool]) -> Iterator[Event]:
         """The events that a frame brings.
@@ -76,38 +100,33 @@ class AtZone:
             ids: Of each.
             inside: Whether each is in the zone.
         """
-        count = 0
-        if True in inside or not self._away.issuperset(ids):
-            count = yield from self._see_each(here, ids, inside)
-        if self._crowded:
-            yield from self._crowds(count)
+        calm = self._calm
+        if calm is None or calm.is_over(ids, inside, self._now_ns):
+            calm = yield from self._see_each(here, ids, inside)
+            self._calm, self._waits = calm if calm.due_ns else None, True
+        if self._waits:
+            yield from self._crowds(calm.count)
 
     def _see_each(
         self, here: Sequence[Here], ids: Sequence[str], inside: Sequence[bool]
-    ) -> Generator[Event, None, int]:
-        """The events of each object; how many are in the zone."""
-        visits, away, now_ns, count = self.state.visits, self._away, self._now_ns, 0
+    ) -> Generator[Event, None, _Calm]:
+        """The events of each object; how they are behind that."""
+        visits, now_ns, count, due_ns = self.state.visits, self._now_ns, 0, NEVER_NS if self._counts_all else 0
         for one, object_id, is_in in zip(here, ids, inside, strict=True):
-            if not is_in and object_id in away:
-                continue
             visit = visits.get(object_id)
             if visit is None or visit.inside != is_in or visit.turn is not None or self._eager:
                 yield from self._look(one, is_in=is_in)
-                if (visit := visits.get(object_id)) is None:
-                    continue
-            if visit.inside and concerns(self.zone, one.seen):
+                visit, due_ns = visits.get(object_id), 0
+            if visit is not None and visit.inside and concerns(self.zone, one.seen):
                 count += 1
                 if now_ns >= visit.due_ns:
                     yield from self._stays(one.seen, visit)
-            if visit.inside or visit.turn is not None or self._eager:
-                away.discard(object_id)
-            else:
-                away.add(object_id)
-        return count
+                due_ns = min(due_ns, visit.due_ns)
+        return _Calm(ids, inside, count, due_ns)
 
     def lose(self, seen: Seen) -> Iterator[Event]:
         """The events of an object that is gone: what lasted for it ends when it was last seen."""
-        self._away.discard(seen.object_id)
+        self._calm = None
         self.state.early.pop(seen.object_id, None)
         visit = self.state.visits.pop(seen.object_id, None)
         if visit is None:
@@ -250,6 +269,7 @@ class AtZone:
 
     def _crowds(self, count: int) -> Iterator[Event]:
         """So many objects are inside."""
+        self._waits = False
         for condition in self._crowded:
             crowd = self.state.crowds.get(condition.text)
             if crowd is None:
@@ -257,14 +277,13 @@ class AtZone:
             if crowd.update(self._now_ns, count, condition):
                 since_ns, most = crowd.since_ns, crowd.most
                 yield self._crowd(condition, "end", since_ns, crowd.end(), most)
-            elif not crowd.since_ns:
-                continue
             elif crowd.is_due(self._now_ns, condition) and self.teller.is_on(self._now_ns):
                 crowd.told_ns = self._now_ns
                 yield self._crowd(condition, "begin", crowd.since_ns, self._now_ns, count)
             elif crowd.told_ns and self._now_ns - crowd.told_ns >= AGAIN_S * NS_PER_S:
                 crowd.told_ns = self._now_ns
                 yield self._crowd(condition, "update", crowd.since_ns, self._now_ns, count)
+            self._waits |= bool(crowd.since_ns)
 
     def _crowd(self, condition: Condition, phase: Phase, since_ns: int, until_ns: int, count: int) -> Event:
         return self.teller.tell(condition, phase, since_ns, since_ns, lasted_ns=until_ns - since_ns, count=count)
