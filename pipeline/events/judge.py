@@ -12,6 +12,7 @@ from pipeline.config.rules import Rules
 from pipeline.errors import RuleError, SinkError
 from pipeline.events.memory import Memory, read_memory, write_memory
 from pipeline.events.spec import EventsSpec
+from pipeline.events.unheard import Name, Unheard, name_of
 from pipeline.publish import Publisher
 from pipeline.redact import redact
 from pipeline.rules import CameraRules
@@ -24,8 +25,6 @@ KEEP_S = 1.0
 """How often what is known is kept while nothing happens; what happened is kept at once."""
 REMEMBERED = 10_000
 """Events known to be published: far more than happen between two times of keeping."""
-Name = tuple[str, str, int]
-"""An event's id, its phase, and the frame that told: the same thing is told under the same name."""
 
 
 class Judge:
@@ -45,6 +44,7 @@ class Judge:
         self._publisher = Publisher(spec.inbox)
         self._published: dict[Name, None] = {}
         self._kept_ns = clock.monotonic_ns()
+        self._unheard = Unheard()
         self._told: dict[str, str] = {}
 
     def turn(self, wait_ms: int) -> bool:
@@ -53,6 +53,9 @@ class Judge:
         events = [event for one in heard for event in self._judge(one)]
         # What was missed has the events of its frames behind them, so all is heard before anything is published.
         new = [event for event in events if self._is_new(event)]
+        self._unheard.put(new, self._clock.monotonic_ns())
+        if heard:
+            new += self._unheard.overdue(heard[-1].message.publisher, self._clock.monotonic_ns())
         if new:
             self._publisher.publish(*new)
         if new or self._clock.monotonic_ns() - self._kept_ns >= KEEP_S * NS_PER_S:
@@ -81,6 +84,7 @@ class Judge:
         message = heard.message
         if isinstance(message, Event):
             self._note(message)
+            self._unheard.hear(name_of(message))
         rules = self._rules.get(message.camera_id) if isinstance(message, FrameResult) else None
         if rules is None or not isinstance(message, FrameResult):
             return ()
@@ -91,13 +95,13 @@ class Judge:
             return ()
 
     def _is_new(self, event: Event) -> bool:
-        if _name(event) in self._published:
+        if name_of(event) in self._published:
             return False
         self._note(event)
         return True
 
     def _note(self, event: Event) -> None:
-        self._published[_name(event)] = None
+        self._published[name_of(event)] = None
         if len(self._published) > REMEMBERED:
             del self._published[next(iter(self._published))]
 
@@ -121,7 +125,3 @@ def _begin(camera_id: str, rules: Rules, memory: Memory) -> CameraRules:
     except RuleError as error:
         log.error(f"events of camera {camera_id} begin anew: {error}")
         return CameraRules(rules)
-
-
-def _name(event: Event) -> Name:
-    return event.event_id, event.phase, event.frame_id

@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 WH, FPS, LOOP_S = (640, 360), 25, 12.0
 FIGURE_WH = (60, 80)
 BRIGHT, DARK = 235, 50
-GATE_X, YARD_X = 320, (400, 560)
-"""Where the line is, and the zone's left and right; both as high as the picture. px."""
+GATE_X, YARD_X = 240, (320, 448)
+"""Where the line is, and the zone's left and right; both as high as the picture, and far enough within it that a figure
+has been seen for two seconds before. px."""
 RULES: dict[str, Any] = {
-    "lines": {"gate": {"points": [[0.5, 0], [0.5, 1]]}},
-    "zones": {"yard": {"polygon": [[0.625, 0], [0.875, 0], [0.875, 1], [0.625, 1]], "when": ["enter", "leave"]}},
+    "lines": {"gate": {"points": [[0.375, 0], [0.375, 1]]}},
+    "zones": {"yard": {"polygon": [[0.5, 0], [0.7, 0], [0.7, 1], [0.5, 1]], "when": ["enter", "leave"]}},
 }
 
 
