@@ -17,6 +17,7 @@ import msgspec
 
 from pipeline.clock import NS_PER_S
 from pipeline.config.rules import Anchor
+from pipeline.rules.course import course
 from pipeline.rules.geometry import Barrier, anchor
 from pipeline.rules.objects import Look, Seen
 
@@ -25,6 +26,8 @@ MARGIN = 0.05
 LEAST_MARGIN_PX = 2.0
 STAYS_S = 0.5
 """Or so long beyond it, however close."""
+LATER_S = 0.5
+"""An object's course may tell another moment than its two detections do, by no more."""
 BACK_S = 0.4
 """How long an object may have been there before it was first seen."""
 BACK_LOOKS_S = 0.2
@@ -88,7 +91,7 @@ class Side(msgspec.Struct):
             return traced
         done, self.side, self.over_ns, self.over = self.over, -self.side, 0, None
         self.count += done is not None
-        return done or traced
+        return _on_course(done, seen, barrier, on) if done and look is seen.last else done or traced
 
     def _trace(self, seen: Seen, look: Look, barrier: Barrier, on: Anchor) -> Crossing | None:
         """The crossing that an object must have made just before it was first seen, once it is known how it moves."""
@@ -119,6 +122,26 @@ def _crossing(before: Look, look: Look, barrier: Barrier, on: Anchor) -> Crossin
     way_px, took_ns = abs(before_px) + abs(now_px), look.at_ns - before.at_ns
     at_ns = before.at_ns + (round(took_ns * abs(before_px) / way_px) if way_px > 0 else took_ns)
     return Crossing(at_ns, error_ms(took_ns, way_px, look.error_px), now_px > 0)
+
+
+def _on_course(crossing: Crossing, seen: Seen, barrier: Barrier, on: Anchor) -> Crossing:
+    """The same crossing, when the object's course around it crosses the line; as it was where there is none."""
+    found = course(seen.path, crossing.at_ns, on)
+    if found is None:
+        return crossing
+    now_px = barrier.side_px(found.xy)
+    speed_px_s = barrier.side_px(found.at(1.0)) - now_px
+    if (speed_px_s > 0) != crossing.inwards or abs(now_px) > abs(speed_px_s) * LATER_S:
+        return crossing
+    later_ns = round(-now_px / speed_px_s * NS_PER_S)
+    return Crossing(
+        crossing.at_ns + later_ns, slow_error_ms(crossing.error_ms, speed_px_s, seen.last.error_px), crossing.inwards
+    )
+
+
+def slow_error_ms(pair_ms: float, speed_px_s: float, error_px: float) -> float:
+    """How certain the time is of who crosses slowly: the box's error as time, however far apart detections are."""
+    return min(1000 * LATER_S, max(pair_ms, 1000 * error_px / max(abs(speed_px_s), 1e-6)))
 
 
 def error_ms(took_ns: float, way_px: float, error_px: float) -> float:

@@ -51,6 +51,10 @@ class Area:
         shapely.prepare(polygon)
         return cls(polygon, tuple((float(x), float(y)) for x, y in polygon.exterior.coords))
 
+    def has(self, point: tuple[float, float]) -> bool:
+        """Whether a point is within the zone."""
+        return bool(shapely.intersects_xy(self.polygon, *point))
+
     def distance_px(self, point: tuple[float, float]) -> float:
         """How far a point is from the zone's edge, inside or outside."""
         return float(shapely.distance(self.polygon.exterior, shapely.Point(point)))

@@ -27,6 +27,8 @@ ALIKE = 1.7
 STILL = 0.25
 """An object whose box keeps within so much of its height, and STILL_PX, stands."""
 STILL_PX = 4.0
+PATH_S, PATH_EVERY_S = 1.5, 0.08
+"""Where an object was is remembered for so long, and so often."""
 FIRM = ("detected", "interpolated")
 """Boxes that a detection of this very moment, or one on both sides of it, stands behind."""
 
@@ -73,6 +75,7 @@ class Seen(msgspec.Struct):
         seen_ns: When it last had a box of any kind.
         appeared: Whether it came while the camera watched, and was not there when it began.
         velocity_px_s: How its box's edges moved when it was last seen.
+        path: Where it was seen for certain of late, the newest last.
     """
 
     object_id: str
@@ -88,10 +91,15 @@ class Seen(msgspec.Struct):
     seen_ns: int
     appeared: bool
     velocity_px_s: Box = (0.0, 0.0, 0.0, 0.0)
+    path: list[Look] = []
 
     def look(self, look: Look) -> None:
         """It is seen for certain again."""
         self.before, self.last = self.last, look
+        if not self.path or look.at_ns - self.path[-1].at_ns >= PATH_EVERY_S * NS_PER_S:
+            while self.path and look.at_ns - self.path[0].at_ns > PATH_S * NS_PER_S:
+                del self.path[0]
+            self.path.append(look)
         middle = look.middle
         if math.dist(self.still_xy, middle) > max(STILL_PX, STILL * look.height_px):
             self.still_ns, self.still_xy = look.at_ns, middle
@@ -192,6 +200,7 @@ class Objects(msgspec.Struct):
             seen_ns=at_ns,
             appeared=appeared,
             velocity_px_s=box.velocity_px_s or (0.0, 0.0, 0.0, 0.0),
+            path=[look],
         )
         return Here(seen, box, look)
 

@@ -12,9 +12,10 @@ import msgspec
 
 from pipeline.clock import NS_PER_S
 from pipeline.config.rules import Anchor
-from pipeline.rules.crossings import LEAST_MARGIN_PX, MARGIN, STAYS_S, error_ms
+from pipeline.rules.course import course
+from pipeline.rules.crossings import LATER_S, LEAST_MARGIN_PX, MARGIN, STAYS_S, error_ms, slow_error_ms
 from pipeline.rules.geometry import Area, anchor
-from pipeline.rules.objects import Look
+from pipeline.rules.objects import Look, Seen
 
 
 class Turn(msgspec.Struct, frozen=True):
@@ -64,15 +65,16 @@ class Visit(msgspec.Struct):
     told: dict[str, Told] = {}
     due_ns: int = 0
 
-    def update(self, before: Look, look: Look, inside: bool, area: Area, on: Anchor) -> bool:
+    def update(self, seen: Seen, before: Look, look: Look, area: Area, on: Anchor, *, inside: bool) -> bool:
         """Whether it is certain now that the object has come in or left; `since` says when.
 
         Args:
+            seen: The object.
             before: Where it was seen before.
             look: Where it is now.
-            inside: Whether that is in the zone.
             area: The zone.
             on: Which point of its box is looked at.
+            inside: Whether that is in the zone.
         """
         if inside == self.inside:
             self.turn = None
@@ -82,7 +84,8 @@ class Visit(msgspec.Struct):
         margin_px = max(LEAST_MARGIN_PX, MARGIN * look.height_px)
         if look.at_ns - self.turn_ns < STAYS_S * NS_PER_S and area.distance_px(anchor(look.xyxy, on)) < margin_px:
             return False
-        self.inside, self.since, self.turn, self.due_ns = inside, self.turn, None, 0
+        since = _on_course(self.turn, seen, area, on) if look is seen.last else self.turn
+        self.inside, self.since, self.turn, self.due_ns = inside, since, None, 0
         self.number += 1
         return True
 
@@ -92,3 +95,18 @@ def _turn(before: Look, look: Look, area: Area, on: Anchor) -> Turn:
     path = anchor(before.xyxy, on), anchor(look.xyxy, on)
     at_ns = before.at_ns + round(took_ns * area.crossed_at(path))
     return Turn(at_ns, error_ms(took_ns, math.dist(*path), look.error_px))
+
+
+def _on_course(turn: Turn, seen: Seen, area: Area, on: Anchor) -> Turn:
+    """The same, when the object's course around it passes the edge; as it was where there is none."""
+    found = course(seen.path, turn.at_ns, on)
+    if found is None:
+        return turn
+    path = found.at(-LATER_S), found.at(LATER_S)
+    if area.has(path[0]) == area.has(path[1]):
+        return turn
+    later_s = LATER_S * (2 * area.crossed_at(path) - 1)
+    before_px, behind_px = area.distance_px(path[0]), area.distance_px(path[1])
+    speed_px_s = (before_px + behind_px) / (2 * LATER_S)
+    error = slow_error_ms(turn.error_ms, speed_px_s, seen.last.error_px)
+    return Turn(turn.at_ns + round(later_s * NS_PER_S), error)

@@ -152,7 +152,7 @@ class AtZone:
             if is_in and seen.appeared and concerns(self.zone, seen):
                 yield from self._moment("appeared", seen, visit)
             return
-        turned = visit.update(seen.before, look, is_in, self.area, self.zone.on)
+        turned = visit.update(seen, seen.before, look, self.area, self.zone.on, inside=is_in)
         if self._eager:
             self.state.early[seen.object_id] = copy(visit)
         certain = Unsure(visit.since.at_ns, visit.number, visit.inside) if turned else None
@@ -181,7 +181,7 @@ class AtZone:
 
     def _predicted(self, one: Here, early: Visit, *, is_in: bool) -> Iterator[Event]:
         """What predicted boxes say of an object, where nobody waits for a detection."""
-        turned = early.update(one.seen.last, one.glance(self._now_ns), is_in, self.area, self.zone.on)
+        turned = early.update(one.seen, one.seen.last, one.glance(self._now_ns), self.area, self.zone.on, inside=is_in)
         if not turned or not concerns(self.zone, one.seen) or not self.teller.is_on(early.since.at_ns):
             return
         self.state.unsure[one.seen.object_id] = Unsure(early.since.at_ns, early.number, early.inside)

@@ -12,13 +12,13 @@ from pipeline.detections import Detections
 
 BRIGHT = 170
 """From here on; the padding is darker."""
-LEAST_WIDE_PX = 4
+LEAST_WIDE_PX = 2
 
 
 class Bright:
     """Connected bright pixels are one object."""
 
-    input_wh, max_batch, batches, class_names, lanes = (640, 384), 4, (1, 2, 3, 4), ("figure",), 1
+    input_wh, max_batch, batches, class_names, lanes = (320, 192), 4, (1, 2, 3, 4), ("figure",), 1
     computes_in_caller = True
 
     def __init__(self) -> None:

@@ -15,7 +15,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-WH, FPS, LOOP_S = (640, 360), 25, 12.0
+WH, FPS, LOOP_S = (640, 360), 12, 12.0
 FIGURE_WH = (60, 80)
 BRIGHT, DARK = 235, 50
 GATE_X, YARD_X = 240, (320, 448)
