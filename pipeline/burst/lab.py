@@ -25,9 +25,10 @@ from pipeline.burst.scenario import Phase
 from pipeline.burst.stage import Stage
 from pipeline.config import Fleet
 from pipeline.errors import PipelineError
-from pipeline.listen import Listener
+from pipeline.listen import Hear, Listener
 from pipeline.replay.faults import Fault
 from pipeline.runscope import SHARED_MEMORY
+from pipeline.wire import CameraState, FrameResult
 
 READY_S = 300.0
 """What the first export of a model may take."""
@@ -100,17 +101,24 @@ class Record:
 class Lab:
     """One run of a plan. `run` belongs to one thread; `snapshot` may be called from any."""
 
-    def __init__(self, plan: Plan, folder: Path, tell: Callable[[str], None] = lambda text: None) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        folder: Path,
+        tell: Callable[[str], None] = lambda text: None,
+        hear: Hear = lambda message: None,
+    ) -> None:
         """Prepare.
 
         Args:
             plan: What to run.
             folder: For the fleet's log and files of the run.
             tell: Called with a line for each thing that begins.
+            hear: Called with every frame and state of a camera, from the listener's thread.
         """
         self._plan = plan
         self._folder = folder
-        self._tell = tell
+        self._tell, self._hear = tell, hear
         self._doing = ("starting", -1, 0.0)
         self._book = Book(plan.camera_ids)
         self._restarts: dict[str, int] = {}
@@ -148,7 +156,7 @@ class Lab:
         self._begin("loading the model")
         endpoint = process.open(READY_S)
         with ExitStack() as stack:
-            stack.enter_context(Listener(endpoint, self._book.hear))
+            stack.enter_context(Listener(endpoint, self._note))
             record.listening_s = time.monotonic()
             record.sampler = stack.enter_context(Sampler(lambda: self._processes(stage, process, record)))
             mischiefs = [self._mischiefs(phase, endpoint, stage) for phase in self._plan.scenario.phases]
@@ -161,6 +169,10 @@ class Lab:
             self._waiting.wait(FAREWELL_S)
             record.heard = self._book.heard()
             record.family = [*record.sampler.seen, *psutil.Process(process.pid).children(recursive=True)]
+
+    def _note(self, message: FrameResult | CameraState) -> None:
+        self._book.hear(message)
+        self._hear(message)
 
     def _begin(self, doing: str, phase: int = -1) -> None:
         self._doing = (doing, phase, time.monotonic())
