@@ -21,6 +21,7 @@ START_NS = 1_760_000_000_000_000_000
 STEP_NS = 40_000_000
 DOOR = {"lines": {"door": {"points": [[500, 0], [500, 1000]]}}}
 """Upright, from the top to the bottom: whoever goes from the right of the picture to its left goes `in`."""
+ORIGINS = ("detected", "predicted")
 YARD = [[400, 400], [800, 400], [800, 800], [400, 800]]
 
 
@@ -176,6 +177,16 @@ def test_line_crossed_behind_a_pillar_under_another_track_is_one_crossing_of_one
 def test_line_two_objects_of_which_one_vanishes_are_not_made_one():
     frames = [frame(i, box(600, track_id=1), box(620 - 20 * i, y=900.0, track_id=2)) for i in range(12)]
     assert [event.track_id for event in events(DOOR, frames)] == [2]
+
+
+def test_line_object_that_is_predicted_beside_a_new_one_stays_itself():
+    # Two who stand on either side of the line and are detected in turn: nobody crosses.
+    frames = [
+        frame(i, box(492, track_id=1, origin=ORIGINS[i % 2]), box(508, track_id=2, origin=ORIGINS[1 - i % 2]))
+        for i in range(20)
+    ]
+    alone = [frame(i, box(492)) for i in range(-30, 0)]
+    assert events(DOOR, [*alone, *frames]) == []
 
 
 def test_line_object_first_seen_just_behind_it_has_crossed_it():

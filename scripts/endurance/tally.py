@@ -17,6 +17,8 @@ ALIGN_S = 0.15
 """The same while nothing is wrong."""
 GAP_S = 0.3
 """So long between two frames of which something is known, and the camera has had no pictures."""
+SELDOM_S = 0.5
+"""So long between two detections, and the detector has had no time for the camera: figures move on by their width."""
 AROUND_S = 1.0
 """A figure has to be seen before and behind what it passes: a gap so near is one in which it happened."""
 
@@ -30,7 +32,8 @@ class Tally:
         told: Of these, those that are among the events.
         told_in_gaps: Of these, those that happened while the camera had no pictures.
         lost_in_gaps: Not told, and the camera had no pictures.
-        lost: Not told, and it had.
+        lost_seldom: Not told, the camera had pictures, and the detector had no time for them.
+        lost: Not told, without an excuse.
         doubled: Events that tell again what was told: a known passage by another id.
         false: Events of which nothing is known.
     """
@@ -39,6 +42,7 @@ class Tally:
     told: int = 0
     told_in_gaps: int = 0
     lost_in_gaps: int = 0
+    lost_seldom: int = 0
     lost: tuple[Passage, ...] = ()
     doubled: tuple[Passage, ...] = ()
     false: tuple[Passage, ...] = ()
@@ -49,6 +53,7 @@ class Tally:
             self.told + other.told,
             self.told_in_gaps + other.told_in_gaps,
             self.lost_in_gaps + other.lost_in_gaps,
+            self.lost_seldom + other.lost_seldom,
             self.lost + other.lost,
             self.doubled + other.doubled,
             self.false + other.false,
@@ -102,31 +107,50 @@ def pause_s(turn: Sequence[Passage]) -> float:
     return max(((a + b) / 2 for a, b in pairwise(times)), key=lambda at_s: min(abs(at_s - one) for one in times))
 
 
-def gaps(frames_s: Sequence[float]) -> list[tuple[float, float]]:
-    """Where a camera had no pictures, from when to when; the times of those of which something is known."""
-    return [(a, b) for a, b in pairwise(sorted(frames_s)) if b - a > GAP_S]
+def gaps(frames_s: Sequence[float], longest_s: float = GAP_S) -> list[tuple[float, float]]:
+    """Where there was nothing for longer, from when to when; by the times of frames."""
+    return [(a, b) for a, b in pairwise(sorted(frames_s)) if b - a > longest_s]
 
 
-def tally(known: Sequence[Passage], told: Sequence[Passage], silent: Sequence[tuple[float, float]]) -> Tally:
-    """What became of them; `silent` is where the camera had no pictures."""
-    left, lost, lost_in_gaps, told_in_gaps = list(told), [], 0, 0
+def tally(
+    known: Sequence[Passage],
+    told: Sequence[Passage],
+    silent: Sequence[tuple[float, float]],
+    seldom: Sequence[tuple[float, float]] = (),
+) -> Tally:
+    """What became of them.
+
+    Args:
+        known: What happened.
+        told: What the events say.
+        silent: Where the camera had no pictures.
+        seldom: Where it had no detections.
+    """
+    left, lost, lost_in_gaps, lost_seldom, told_in_gaps = list(told), [], 0, 0, 0
     matched: list[Passage] = []
     for one in known:
-        near = [other for other in left if _alike(one, other) and abs(other.at_s - one.at_s) <= MATCH_S]
-        in_gap = any(a - AROUND_S < one.at_s < b + AROUND_S for a, b in silent)
-        if near:
+        in_gap = _within(silent, one)
+        if near := [other for other in left if _alike(one, other) and abs(other.at_s - one.at_s) <= MATCH_S]:
             left.remove(min(near, key=lambda other: abs(other.at_s - one.at_s)))
             matched.append(one)
             told_in_gaps += in_gap
         elif in_gap:
             lost_in_gaps += 1
+        elif _within(seldom, one):
+            lost_seldom += 1
         else:
             lost.append(one)
     doubled = [
         other for other in left if any(_alike(one, other) and abs(one.at_s - other.at_s) <= MATCH_S for one in matched)
     ]
     false = [other for other in left if other not in doubled]
-    return Tally(len(known), len(matched), told_in_gaps, lost_in_gaps, tuple(lost), tuple(doubled), tuple(false))
+    return Tally(
+        len(known), len(matched), told_in_gaps, lost_in_gaps, lost_seldom, tuple(lost), tuple(doubled), tuple(false)
+    )
+
+
+def _within(spans_s: Sequence[tuple[float, float]], one: Passage) -> bool:
+    return any(a - AROUND_S < one.at_s < b + AROUND_S for a, b in spans_s)
 
 
 def _alike(one: Passage, other: Passage) -> bool:
