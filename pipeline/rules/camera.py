@@ -80,7 +80,8 @@ class CameraRules:
         for name, at_zone in self._zones.items():
             for seen in sight.gone:
                 yield from at_zone.lose(seen)
-            yield from at_zone.see(sight.here, sight.ids, inside[name])
+            if not at_zone.is_quiet(sight.ids, inside[name], self._moment.now_ns):
+                yield from at_zone.see(sight.here, sight.ids, inside[name])
 
     def _of_lines(self, sight: _Sight, places: Places) -> Iterator[Event]:
         sides_px = places.sides_px(sight.points)

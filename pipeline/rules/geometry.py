@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -51,28 +52,42 @@ class Area:
         shapely.prepare(polygon)
         return cls(polygon, tuple((float(x), float(y)) for x, y in polygon.exterior.coords))
 
-    def has(self, point: tuple[float, float]) -> bool:
-        """Whether a point is within the zone."""
-        return bool(shapely.intersects_xy(self.polygon, *point))
-
     def distance_px(self, point: tuple[float, float]) -> float:
         """How far a point is from the zone's edge, inside or outside."""
         return float(shapely.distance(self.polygon.exterior, shapely.Point(point)))
 
     def crossed_at(self, path: Sequence[tuple[float, float]]) -> float:
-        """Where a path from one side to the other crosses the edge for the last time, as a share of its length.
+        """Where a path from one side to the other crosses the edge for the last time, as a share of its length."""
+        return max([share for share, _ in self._crossings(path)], default=1.0)
+
+    def passes(self, path: Sequence[tuple[float, float]]) -> tuple[float, float] | None:
+        """The same of a path of which it is not known whether it does; None if it ends on the side where it began.
+
+        Returns:
+            Where, as a share of its length; and how much of its way leads away from the edge, 0 along it to 1.
+        """
+        found = self._crossings(path)
+        return max(found) if len(found) % 2 else None
+
+    def _crossings(self, path: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+        """Every crossing: its share of the path, and the sine of its angle.
 
         By hand: GEOS takes 80 µs to intersect two lines, and tells no shares.
         """
         (x, y), (to_x, to_y) = path
-        crossed: list[float] = []
+        found: list[tuple[float, float]] = []
         for (x1, y1), (x2, y2) in pairwise(self.corners):
-            before_px = (x2 - x1) * (y - y1) - (y2 - y1) * (x - x1)
-            after_px = (x2 - x1) * (to_y - y1) - (y2 - y1) * (to_x - x1)
-            first, second = ((to_x - x) * (b - y) - (to_y - y) * (a - x) for a, b in ((x1, y1), (x2, y2)))
-            if before_px != after_px and before_px * after_px <= 0 and first * second <= 0:
-                crossed.append(before_px / (before_px - after_px))
-        return max(crossed, default=1.0)
+            edge_x, edge_y = x2 - x1, y2 - y1
+            before = edge_x * (y - y1) - edge_y * (x - x1)
+            behind = edge_x * (to_y - y1) - edge_y * (to_x - x1)
+            if before == behind or (before > 0) == (behind > 0):
+                continue
+            first = (to_x - x) * (y1 - y) - (to_y - y) * (x1 - x)
+            second = (to_x - x) * (y2 - y) - (to_y - y) * (x2 - x)
+            if (first > 0) != (second > 0):
+                long = math.hypot(edge_x, edge_y) * math.hypot(to_x - x, to_y - y)
+                found.append((before / (before - behind), abs(behind - before) / long))
+        return found
 
 
 @dataclass(frozen=True, slots=True)

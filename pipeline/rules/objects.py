@@ -174,10 +174,9 @@ class Objects(msgspec.Struct):
 
     def forget(self) -> Iterator[Seen]:
         """Those that are gone: not seen for so long that nobody takes up where they were."""
-        for key, seen in list(self.known.items()):
-            if self.watched_ns - seen.seen_ns > BRIDGED_S * NS_PER_S:
-                del self.known[key]
-                yield seen
+        since_ns = self.watched_ns - round(BRIDGED_S * NS_PER_S)
+        for key in [key for key, seen in self.known.items() if seen.seen_ns < since_ns]:
+            yield self.known.pop(key)
 
     def _begin(self, result: FrameResult, box: TrackedBox, at_ns: int) -> Here:
         look = Look(at_ns, box.xyxy, box.uncertainty_px)

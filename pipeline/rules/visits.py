@@ -102,11 +102,9 @@ def _on_course(turn: Turn, seen: Seen, area: Area, on: Anchor) -> Turn:
     found = course(seen.path, turn.at_ns, on)
     if found is None:
         return turn
-    path = found.at(-LATER_S), found.at(LATER_S)
-    if area.has(path[0]) == area.has(path[1]):
+    passed = area.passes((found.at(-LATER_S), found.at(LATER_S)))
+    if passed is None:
         return turn
-    later_s = LATER_S * (2 * area.crossed_at(path) - 1)
-    before_px, behind_px = area.distance_px(path[0]), area.distance_px(path[1])
-    speed_px_s = (before_px + behind_px) / (2 * LATER_S)
-    error = slow_error_ms(turn.error_ms, speed_px_s, seen.last.error_px)
-    return Turn(turn.at_ns + round(later_s * NS_PER_S), error)
+    share, across = passed
+    error = slow_error_ms(turn.error_ms, across * math.hypot(*found.speed_xy), seen.last.error_px)
+    return Turn(turn.at_ns + round(LATER_S * (2 * share - 1) * NS_PER_S), error)

@@ -92,6 +92,10 @@ class AtZone:
         self._eager = self.zone.rests_on == "any"
         self._counts_all = concerns_all(self.zone)
 
+    def is_quiet(self, ids: Sequence[str], inside: Sequence[bool], now_ns: int) -> bool:
+        """Whether `see` would neither tell nor note anything."""
+        return not self._waits and self._calm is not None and not self._calm.is_over(ids, inside, now_ns)
+
     def see(self, here: Sequence[Here], ids: Sequence[str], inside: Sequence[bool]) -> Iterator[Event]:
         """The events that a frame brings.
 
@@ -103,9 +107,8 @@ class AtZone:
         calm = self._calm
         if calm is None or calm.is_over(ids, inside, self._now_ns):
             calm = yield from self._see_each(here, ids, inside)
-            self._calm, self._waits = calm if calm.due_ns else None, True
-        if self._waits:
-            yield from self._crowds(calm.count)
+            self._calm = calm if calm.due_ns else None
+        yield from self._crowds(calm.count)
 
     def _see_each(
         self, here: Sequence[Here], ids: Sequence[str], inside: Sequence[bool]
