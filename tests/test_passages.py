@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 pytest.importorskip("shapely", reason="zones and lines need Shapely: pip install 'camfleet[rules]'")
 
@@ -14,10 +15,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
 
 from endurance.parade import FIGURES, LOOP_S, Passage, passages, picture
 from endurance.tally import aligned, expected, gaps, pause_s, tally
+from passages.burst import _placed
 from passages.compare import compare, total
 from passages.truth import Passed, true_passages
 
+from pipeline.evaluate.ground_truth import read_ground_truth
 from pipeline.evaluate.mot import FrameTruth, Sequence
+from pipeline.wire import FrameResult
+from tests.wire_messages import FRAME
 
 IN = Passage("gate", "in", 10.0)
 
@@ -81,3 +86,25 @@ def test_parade_shows_each_figure_at_the_line_when_it_is_said_to_pass_it():
 
 def test_gaps_are_longer_than_they_may_be():
     assert gaps([0.0, 0.1, 1.0, 1.2]) == [(0.1, 1.0)]
+
+
+def published(film: Sequence, number: int, at_ns: int) -> FrameResult:
+    """A frame on which the truth of that number was detected."""
+    ltwh = film.truth[number % len(film)].ltwh
+    tracks = tuple(
+        structs.replace(FRAME.tracks[0], track_id=i + 1, xyxy=(left, top, left + wide, top + high))
+        for i, (left, top, wide, high) in enumerate(ltwh.tolist())
+    )
+    return structs.replace(FRAME, tracks=tracks, captured_at_ns=at_ns, origin="detected")
+
+
+def test_camera_of_a_burst_is_placed_in_its_recording_over_several_turns():
+    film = read_ground_truth(Path(__file__).parent.parent / "samples/ground_truth/gate").sequence
+    begin, step_ns, start_ns = 77, round(1e9 / film.fps), 1_760_000_000_000_000_000
+    results = [published(film, begin + i, start_ns + i * step_ns) for i in range(0, 400, 5)]
+    zero_s, played = _placed(film, results)
+    assert zero_s == pytest.approx(start_ns / 1e9 - begin / film.fps, abs=1e-3)
+    assert played.results[0].pts_s == pytest.approx(begin / film.fps, abs=1e-3)
+    assert len(played.recording) == 2 * len(film)
+    first, second = true_passages(film), true_passages(played.recording)
+    assert len(second) >= 2 * len(first)

@@ -8,8 +8,9 @@ frames say.
 2. `crossings.py`, `visits.py`, `crowd.py`: lines; an object in a zone; how many there are in a zone.
 3. `geometry.py`: zones and lines in pixels. `camera.py` joins all of it.
 
-What one object does is told by detected boxes, which flicker less than anything predicted: when it crossed is drawn
-between the last one on the one side and the first on the other. Filled boxes keep it there in between.
+What one object does is told by detected boxes, which flicker less than anything predicted: when it crossed is where its
+course over several of them meets the line (`course.py`), or between the last one on the one side and the first on the
+other. Filled boxes keep it there in between.
 """
 
 from pipeline.rules.camera import CameraRules

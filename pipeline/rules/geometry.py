@@ -35,7 +35,8 @@ def anchor(xyxy: tuple[float, float, float, float], on: Anchor) -> tuple[float, 
 
 def anchors(boxes: NDArray[np.float64], on: Anchor) -> Points:
     """The same of (N, 4) boxes."""
-    return boxes @ _MADE_OF[on]
+    points: Points = boxes @ _MADE_OF[on]
+    return points
 
 
 @dataclass(frozen=True, slots=True)

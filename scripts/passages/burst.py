@@ -34,10 +34,13 @@ def under_burst(keep: Path | None) -> Iterator[tuple[str, dict[str, Played]]]:
     plan = load_scenario(SCENARIO)
     plan = replace(plan, scenario=plan.scenario.model_copy(update={"phases": plan.scenario.phases[:PHASES]}))
     spans, results = _run(plan, keep)
+    few = {name: count for name, found in results.items() if (count := _detections(found)) <= FITS}
+    if few:
+        print(f"left out, for the detector came too seldom: {', '.join(f'{name} ({n})' for name, n in few.items())}")
     placed = {
         name: _placed(read_ground_truth(ROOT / "samples/ground_truth" / _shows(plan, name)).sequence, found)
         for name, found in results.items()
-        if sum(one.origin == "detected" for one in found) > FITS
+        if name not in few
     }
     for name, (begin_s, end_s) in spans.items():
         there = {
@@ -70,6 +73,10 @@ def _run(plan: Plan, keep: Path | None) -> tuple[dict[str, tuple[float, float]],
         kept.parent.mkdir(parents=True, exist_ok=True)
         kept.write_bytes(msgspec.msgpack.encode(found))
     return found
+
+
+def _detections(results: Sequence[FrameResult]) -> int:
+    return sum(one.origin == "detected" for one in results)
 
 
 def _spans(record: Record) -> dict[str, tuple[float, float]]:
