@@ -63,6 +63,21 @@ class Detections:
 
 
 @dataclass(frozen=True, slots=True)
+class Sighted:
+    """Which objects a tracker saw in the last detection, N of them, and which it knows at all.
+
+    Attributes:
+        track_id: (N,) int64.
+        xyxy: (N, 4) float32: the very boxes that were detected, source-frame pixels.
+        all_ids: Of every object that it has not let go of.
+    """
+
+    track_id: NDArray[np.int64]
+    xyxy: Boxes
+    all_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Tracks:
     """N tracked objects on one frame, or on several, one behind the other.
 

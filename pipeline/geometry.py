@@ -5,6 +5,8 @@ Boxes are `xyxy`: left, top, right, bottom in pixels, origin at the top left cor
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,6 +67,32 @@ class Letterbox:
         scale = np.array(self.scale_xy * 2, np.float32)
         pad = np.array(self.pad_xy * 2, np.float32)
         return clip((xyxy - pad) / scale, self.src_wh)
+
+
+def square_around(
+    xyxy: Sequence[float] | NDArray[np.floating], within: tuple[int, int, int, int]
+) -> tuple[int, int, int, int]:
+    """Whole pixels of the smallest square that holds a box, moved into a picture where it would reach beyond.
+
+    So a crop shows its object whole and not distorted, and real surroundings instead of padding; only a box longer than
+    the picture is high, or wide, gives no square.
+
+    Args:
+        xyxy: One box, px.
+        within: Left, top, right and bottom of the picture, px.
+    """
+    left, top, right, bottom = (float(edge) for edge in xyxy)
+    side = max(1, math.ceil(max(right - left, bottom - top)))
+    first, last = _stretch((left + right) / 2, side, within[0], within[2])
+    upper, lower = _stretch((top + bottom) / 2, side, within[1], within[3])
+    return first, upper, last, lower
+
+
+def _stretch(middle: float, length: int, least: int, most: int) -> tuple[int, int]:
+    """Begin and end of so long a stretch around `middle`, inside of `least` and `most`."""
+    length = min(length, most - least)
+    begin = min(max(round(middle - length / 2), least), most - length)
+    return begin, begin + length
 
 
 def clip(xyxy: Boxes, picture_wh: WidthHeight) -> Boxes:

@@ -1,11 +1,13 @@
 """Render the six sample recordings of the demo town, with exact ground truth.
 
 Writes ``samples/<camera>.mp4`` (640x360, 25 fps, 12 s, H.264 with a key frame every second and no B-frames, as a
-camera sends it) and ``samples/ground_truth/<camera>/gt/gt.txt`` with ``seqinfo.ini`` in MOTChallenge format. Every
-recording ends where it began, so that replaying it in a loop shows no jump. The result depends on ``--seed`` only.
+camera sends it), ``samples/ground_truth/<camera>/gt/gt.txt`` with ``seqinfo.ini`` in MOTChallenge format, and beside it
+``colours.csv``: what each car and van is painted in. Every recording ends where it began, so that replaying it in a
+loop shows no jump. The result depends on ``--seed`` only.
 
     python scripts/make_samples.py              # all six cameras into samples/
     python scripts/make_samples.py --only gate --still /tmp/stills   # one frame as PNG instead, to look at
+    python scripts/make_samples.py --truth      # the ground truth alone; the recordings stay as they are
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from numpy.typing import NDArray
 sys.path.insert(0, str(Path(__file__).parent))
 
 from town.camera import HEIGHT_PX, WIDTH_PX, Camera, Light, daylight, dusk_light
+from town.colour import PAINTED, colour_name
 from town.layout import Town
 from town.look import KINDS
 from town.motion import Cast, Trip, cast_trips
@@ -88,6 +91,7 @@ def main() -> None:
     parser.add_argument(
         "--seconds", type=int, default=SECONDS, help="length, which is also the loop (default: %(default)s)"
     )
+    parser.add_argument("--truth", action="store_true", help="write the ground truth only")
     parser.add_argument("--still", type=Path, help="write one PNG a camera to this folder instead of recordings")
     chosen = parser.parse_args()
     town = plan_town(chosen.seed)
@@ -103,6 +107,11 @@ def main() -> None:
             picture, labels = moment(stage, trips, 5.0, chosen.seconds, 0)
             cv2.imwrite(str(chosen.still / f"{shot.name}.png"), picture)
             print(f"{shot.name}: {len(labels)} objects")
+        elif chosen.truth:
+            times = [index / FPS for index in range(chosen.seconds * FPS)]
+            frames = [moment(stage, trips, time_s, chosen.seconds, 0)[1] for time_s in times]
+            seen = write_ground_truth(frames, shot.name, chosen.out / "ground_truth" / shot.name)
+            print(f"{shot.name}: {seen} identities", flush=True)
         else:
             record(stage, trips, shot, chosen.seconds, chosen.out)
 
@@ -144,10 +153,10 @@ def record(stage: Stage, trips: list[Trip], shot: Shot, seconds: int, out: Path)
 
 
 def write_ground_truth(frames: list[list[Label]], name: str, folder: Path) -> int:
-    """Write gt/gt.txt and seqinfo.ini; returns the number of identities. Ids are numbered from 1 as they appear."""
+    """Write the ground truth of a recording; returns the number of identities, which count from 1 as they appear."""
     (folder / "gt").mkdir(parents=True, exist_ok=True)
     numbers: dict[int, int] = {}
-    rows = []
+    rows, colours = [], {}
     for index, labels in enumerate(frames, start=1):
         for label in sorted(labels, key=lambda a: a.actor_id):
             if label.visibility < LEAST_SHARE or label.width < 1 or label.height < 1:
@@ -155,7 +164,12 @@ def write_ground_truth(frames: list[list[Label]], name: str, folder: Path) -> in
             number = numbers.setdefault(label.actor_id, len(numbers) + 1)
             box = f"{label.x + 1:.2f},{label.y + 1:.2f},{label.width:.2f},{label.height:.2f}"
             rows.append(f"{index},{number},{box},1,{KINDS.index(label.kind) + 1},{label.visibility:.3f}\n")
+            if label.kind in PAINTED:
+                colours[number] = colour_name(label.colour)
     (folder / "gt" / "gt.txt").write_text("".join(rows))
+    (folder / "colours.csv").write_text(
+        "id,colour\n" + "".join(f"{number},{name}\n" for number, name in colours.items())
+    )
     (folder / "seqinfo.ini").write_text(
         f"[Sequence]\nname={name}\nimDir=img1\nframeRate={FPS}\nseqLength={len(frames)}\n"
         f"imWidth={WIDTH_PX}\nimHeight={HEIGHT_PX}\nimExt=.jpg\n"

@@ -17,22 +17,33 @@ def resolve_files(document: Document) -> None:
     """Replace the paths of recordings, folders, model and certificate by absolute ones; report what is nowhere."""
     if not isinstance(document.data, dict):
         return
-    cameras, model = document.data.get("cameras"), document.data.get("model")
+    cameras = document.data.get("cameras")
     for name, camera in cameras.items() if isinstance(cameras, dict) else ():
         if isinstance(camera, dict):
             camera["url"] = _recording(camera.get("url"), ("cameras", name, "url"), document)
             if camera["url"] is None:
                 del camera["url"]
-    if isinstance(model, dict) and isinstance(model.get("path"), str):
-        model["path"] = _model(str(model["path"]), model.get("backend"), document)
+    _model(document.data.get("model"), ("model",), document)
+    cascade = document.data.get("cascade")
+    for name, look in cascade.items() if isinstance(cascade, dict) else ():
+        if isinstance(look, dict):
+            _model(look.get("model"), ("cascade", name, "model"), document)
     if isinstance(page := document.data.get("page"), dict):
         _certificate(page, document)
-    if isinstance(triton := model.get("triton") if isinstance(model, dict) else None, dict):
+
+
+def _model(model: Tree, at: KeyPath, document: Document) -> None:
+    """Replace the paths in a section that describes a model; `at` is where that is."""
+    if not isinstance(model, dict):
+        return
+    if isinstance(model.get("path"), str):
+        model["path"] = _weights(str(model["path"]), model.get("backend"), (*at, "path"), document)
+    if isinstance(triton := model.get("triton"), dict):
         for name in ("metadata", "ca_file", "cert_file", "key_file"):
-            _named(triton, name, ("model", "triton", name), document)
-    openvino = model.get("openvino") if isinstance(model, dict) else None
+            _named(triton, name, (*at, "triton", name), document)
+    openvino = model.get("openvino")
     if isinstance(openvino, dict) and isinstance(openvino.get("int8_from"), str):
-        openvino["int8_from"] = _pictures(str(openvino["int8_from"]), document)
+        openvino["int8_from"] = _pictures(str(openvino["int8_from"]), (*at, "openvino", "int8_from"), document)
 
 
 def _certificate(page: dict[str, Tree], document: Document) -> None:
@@ -89,7 +100,7 @@ def _why_no_pictures(folder: Path) -> str:
     return f"there is no picture in the folder “{folder}” ({' '.join(sorted(PICTURES))}); name the recording in it"
 
 
-def _model(written: str, backend: Tree, document: Document) -> str:
+def _weights(written: str, backend: Tree, at: KeyPath, document: Document) -> str:
     if not written.strip() or scheme_of(written) or backend in ("stub", "triton"):
         return written
     found = look_up(written, document.file)
@@ -98,15 +109,15 @@ def _model(written: str, backend: Tree, document: Document) -> str:
     # A bare name may be one that Ultralytics fetches, and a plug-in may call its models as it likes.
     plugged_in = isinstance(backend, str) and ":" in backend
     if len(Path(written).parts) > 1 and not plugged_in:
-        document.report(("model", "path"), f"there is no model “{written}” in {places(written, document.file)}")
+        document.report(at, f"there is no model “{written}” in {places(written, document.file)}")
     return written
 
 
-def _pictures(written: str, document: Document) -> str:
+def _pictures(written: str, at: KeyPath, document: Document) -> str:
     found = look_up(written, document.file) if written.strip() else None
     if written.strip() and (found is None or not found.is_dir()):
         where = places(written, document.file)
-        document.report(("model", "openvino", "int8_from"), f"there is no folder “{mask_value(written)}” in {where}")
+        document.report(at, f"there is no folder “{mask_value(written)}” in {where}")
     return str(found) if found else written
 
 

@@ -116,9 +116,10 @@ def _path(loc: KeyPath, document: Document, schema: Schema) -> KeyPath:
     """The path as written in the file: a default that is wrong is wrong in `defaults`, not in each camera."""
     if loc[-1:] == ("[key]",) or (loc[:1] == ("cameras",) and loc[2:] == ("camera_id",)):
         return loc[:-1]
-    if loc[:1] == ("model",) and loc[1:2] == ("options",):
+    section = 3 if loc[:1] == ("cascade",) else 1
+    if loc[section - 1 : section + 1] == ("model", "options"):
         # Pydantic adds which of the allowed types it tried.
-        return loc[:3]
+        return loc[: section + 2]
     if loc[:1] == ("sinks",):
         return as_written(loc)
     inherited = ("defaults", *loc[2:])

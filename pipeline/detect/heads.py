@@ -10,6 +10,9 @@ With objectness, (N, 3 A, 5 + classes): rows of centre x, centre y, width, heigh
 there is an object (YOLOv3, YOLOv5, YOLOv7; YOLOX with A rows).
 Labelled, (N, A, 6) or (N, 3 A, 6): rows of x1, y1, x2, y2, score, class of every anchor (exports for DeepStream).
 
+Classes, (N, classes): how likely each is on the whole picture, or scores that become so by softmax. Such a classifier
+gives one box a picture, as large as its input.
+
 Two of them can have one shape: of six numbers for each anchor, the last is a class or a score, as the values show.
 """
 
@@ -35,6 +38,10 @@ MAX_BOXES = 300
 MAX_CANDIDATES = 1024
 """Most boxes that suppression compares, best first. Crowded street pictures have about 300 at confidence 0.1; more only
 come of a broken model or a confidence near 0, and must not stall the worker (1,024: 15 ms, 8,400: 1 s)."""
+
+
+SUM_SLACK = 0.02
+"""What likelihoods add up to may be so far from 1, as they are rounded to 16 bits or 8."""
 
 
 class Head(Protocol):
@@ -149,6 +156,31 @@ class ByValues:
         return bool(are_labels.all() and (rows[:, :, 2:4] >= rows[:, :, :2]).all())
 
 
+class WholePicture:
+    """Output (N, classes): of a classifier; the likeliest class as a box that is the whole input."""
+
+    def __init__(self, wanted: Wanted, input_wh: WidthHeight) -> None:
+        self._wanted = wanted
+        self._xyxy = np.array([[0, 0, *input_wh]], np.float32)
+
+    def decode(self, output: Output) -> list[Detections]:
+        """One `Detections` a picture, of one box at most."""
+        return [self._decode_picture(_likelihoods(scores)) for scores in output]
+
+    def _decode_picture(self, likely: NDArray[np.float32]) -> Detections:
+        best = np.where(self._wanted.of_class, likely, -1.0).argmax(axis=0, keepdims=True).astype(np.int32)
+        found = Detections(self._xyxy.copy(), likely[best], best)
+        return found[found.score >= self._wanted.confidence]
+
+
+def _likelihoods(scores: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(C,) that add up to 1: the scores themselves, if they do."""
+    if scores.min() >= 0 and abs(float(scores.sum()) - 1) < SUM_SLACK:
+        return scores
+    raised = np.exp(scores - scores.max())
+    return np.asarray(raised / raised.sum(), np.float32)
+
+
 def choose_head(shape: tuple[int, ...], class_count: int, wanted: Wanted, input_wh: WidthHeight) -> Head:
     """The head that an output calls for.
 
@@ -163,6 +195,8 @@ def choose_head(shape: tuple[int, ...], class_count: int, wanted: Wanted, input_
     """
     grids = [sum((input_wh[0] // cell) * (input_wh[1] // cell) for cell in cells) for cells in CELLS_PX]
     anchors, thrice = grids[0], [3 * grid for grid in grids]
+    if len(shape) == 2 and shape[1] == class_count:
+        return WholePicture(wanted, input_wh)
     if len(shape) == 3:
         _, rows, columns = shape
         if columns == 6 and rows in (*grids, *thrice):

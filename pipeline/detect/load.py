@@ -23,6 +23,12 @@ _MEMBERS = (
 )
 
 
+SQUARE: Sequence[WidthHeight] = ((1, 1),)
+"""The shape of crops."""
+CROPS = 8
+"""Crops that a second look sees at once, where the model leaves that open: several objects come into view together."""
+
+
 def load_detector(model: Model, max_batch: int | None, cameras: Sequence[WidthHeight] = ()) -> Detector:
     """The detector that `model` names, loaded but cold: call `warm_up` before the first picture.
 
@@ -39,6 +45,12 @@ def load_detector(model: Model, max_batch: int | None, cameras: Sequence[WidthHe
     """
     forbid_telemetry()
     detector = _load(model.per_device()[0], max_batch, cameras)
+    if getattr(detector, "task", "detect") == "classify":
+        detector.close()
+        raise DetectorError(
+            f"model.path: {model.path} classifies pictures and finds no boxes; name a detection model here, and this "
+            "one under “cascade”"
+        )
     if max_batch is not None and detector.max_batch < max_batch:
         detector.close()
         raise DetectorError(
@@ -48,7 +60,25 @@ def load_detector(model: Model, max_batch: int | None, cameras: Sequence[WidthHe
     return detector
 
 
-def _load(model: Model, max_batch: int | None, cameras: Sequence[WidthHeight]) -> Detector:
+def load_second(model: Model, lanes: int) -> Detector:
+    """As `load_detector`, what takes a second look: a classifier or a detector, for crops that are squares.
+
+    A classifier's answer is one box as large as its input.
+
+    Args:
+        model: Of the second look.
+        lanes: How many lanes the fleet's detector has; as many, unless `model.lanes` says otherwise.
+
+    Raises:
+        DetectorError: The model cannot be loaded; says what to do.
+    """
+    forbid_telemetry()
+    return _load(model if model.lanes else model.model_copy(update={"lanes": lanes}), None, SQUARE, CROPS)
+
+
+def _load(
+    model: Model, max_batch: int | None, cameras: Sequence[WidthHeight], usual_batch: int | None = None
+) -> Detector:
     """Each adapter is imported only here, because each brings a library of tens to hundreds of megabytes."""
     require_library(model)
     backend = pick_backend(model) if model.backend == "auto" else model.backend
@@ -57,9 +87,10 @@ def _load(model: Model, max_batch: int | None, cameras: Sequence[WidthHeight]) -
 
         return load_stub(model, max_batch)
     if backend == "openvino":
+        from pipeline.detect.openvino import CPU_BATCH
         from pipeline.detect.openvino import load as load_openvino
 
-        return load_openvino(model, max_batch, cameras)
+        return load_openvino(model, max_batch, cameras, usual_batch or CPU_BATCH)
     if backend == "ultralytics":
         from pipeline.detect.ultralytics import load as load_ultralytics
 

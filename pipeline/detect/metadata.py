@@ -22,11 +22,13 @@ class Metadata:
         class_names: The name of each class id, from 0.
         input_wh: Width and height it was exported for, px; None where the file does not say.
         stride: Widths and heights must be multiples of this, px.
+        task: `detect`, or `classify` of a model for second looks.
     """
 
     class_names: tuple[str, ...]
     input_wh: WidthHeight | None
     stride: int = 32
+    task: str = "detect"
 
 
 def read_metadata(file: Path) -> Metadata:
@@ -57,23 +59,25 @@ def from_values(values: Mapping[str, object], where: str) -> Metadata:
     Raises:
         DetectorError: No class names, or a model that gives no boxes.
     """
-    check_task(values.get("task", "detect"), where)
+    task = values.get("task", "detect")
+    check_task(task, where)
     stride = values.get("stride", 32)
     return Metadata(
         class_names=_class_names(values.get("names"), where),
         input_wh=_input_wh(values.get("imgsz")),
         stride=stride if isinstance(stride, int) and stride > 0 else 32,
+        task=str(task),
     )
 
 
 def check_task(task: object, where: str) -> None:
-    """Nothing for a detection model.
+    """Nothing for a model that detects, or classifies.
 
     Raises:
         DetectorError: A model for anything else.
     """
-    if task != "detect":
-        raise DetectorError(f"{where}: a model for task {task!r}; camfleet runs detection models (task 'detect')")
+    if task not in ("detect", "classify"):
+        raise DetectorError(f"{where}: a model for task {task!r}; camfleet runs models that detect, or classify")
 
 
 def _input_wh(imgsz: object) -> WidthHeight | None:

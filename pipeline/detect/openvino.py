@@ -21,7 +21,9 @@ from numpy.typing import NDArray
 
 from pipeline.detect.classes import Wanted, select
 from pipeline.detect.heads import Head, choose_head
+from pipeline.detect.metadata import Metadata
 from pipeline.detect.openvino_network import (
+    CPU_BATCH,
     Wish,
     cropped,
     fit,
@@ -47,12 +49,13 @@ if TYPE_CHECKING:
 class OpenVinoDetector:
     """A compiled model with `lanes` requests; made by `load`."""
 
-    def __init__(self, compiled: Any, head: Head, class_names: tuple[str, ...], max_batch: int, lanes: int) -> None:
+    def __init__(self, compiled: Any, head: Head, metadata: Metadata, max_batch: int, lanes: int) -> None:
         self._compiled, self._head = compiled, head
+        self.task = metadata.task
         self.batches = _batches(compiled, max_batch)
         self.lanes, self.max_batch = lanes, max_batch
         self.computes_in_caller = False
-        self.class_names = class_names
+        self.class_names = metadata.class_names
         _, height, width, _ = compiled.input(0).partial_shape
         self.input_wh: WidthHeight = (width.get_length(), height.get_length())
         self._lanes = [self._make_lane() for _ in range(lanes)]
@@ -114,10 +117,13 @@ class _Lane:
         return output
 
 
-def load(model: Model, max_batch: int | None, cameras: Sequence[WidthHeight] = ()) -> OpenVinoDetector:
+def load(
+    model: Model, max_batch: int | None, cameras: Sequence[WidthHeight] = (), usual_batch: int = CPU_BATCH
+) -> OpenVinoDetector:
     """The detector of an OpenVINO model (a folder that holds one .xml, or the .xml), an .onnx or a .pt.
 
-    `model.device` is the CPU for `auto`, else by OpenVINO's names (`GPU`, `NPU`, `AUTO:GPU,CPU`, `MULTI:GPU,CPU`).
+    `model.device` is the CPU for `auto`, else by OpenVINO's names (`GPU`, `NPU`, `AUTO:GPU,CPU`, `MULTI:GPU,CPU`);
+    `usual_batch` is how many pictures it takes at once where neither `max_batch` nor the model says.
 
     Raises:
         DetectorError: No such model, not a detection model, or one that cannot serve this batch, size or device.
@@ -129,7 +135,7 @@ def load(model: Model, max_batch: int | None, cameras: Sequence[WidthHeight] = (
     network = read_network(core, file)
     metadata = network_metadata(network, file)
     wanted = Wanted(model.confidence, model.nms_iou, select(metadata.class_names, model.classes))
-    wish = Wish(max_batch, model.input_wh, cameras)
+    wish = Wish(max_batch, model.input_wh, cameras, usual_batch)
     network = cropped(network, wish, metadata)
     batch = fit(network, file, wish, metadata)
     compiled = _compile(core, with_u8_input(network), device, model)
@@ -138,7 +144,7 @@ def load(model: Model, max_batch: int | None, cameras: Sequence[WidthHeight] = (
     require_names(network, metadata, file)
     head = choose_head(_output_shape(compiled), len(metadata.class_names), wanted, input_wh)
     lanes = model.lanes or compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
-    return OpenVinoDetector(compiled, head, metadata.class_names, batch, lanes)
+    return OpenVinoDetector(compiled, head, metadata, batch, lanes)
 
 
 def _compile(core: Any, network: Any, device: str, model: Model) -> Any:

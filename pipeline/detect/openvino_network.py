@@ -104,11 +104,13 @@ class Wish:
         max_batch: Pictures at once.
         input_wh: The input's size, px.
         cameras: Sizes of the cameras' pictures, px, as far as they are known.
+        usual_batch: Pictures at once where neither the fleet nor the network says.
     """
 
     max_batch: int | None
     input_wh: WidthHeight | None
     cameras: Sequence[WidthHeight] = ()
+    usual_batch: int = CPU_BATCH
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +188,7 @@ def fit(network: Any, file: Path, wish: Wish, metadata: Metadata) -> int:
             f"worker.max_batch: {file} takes {found.batch} at once, the fleet asks for {wish.max_batch}; "
             f"leave max_batch out, or export again with dynamic=True or batch={wish.max_batch}"
         )
-    size = wish.max_batch or found.batch or CPU_BATCH
+    size = wish.max_batch or found.batch or wish.usual_batch
     if found.batch is None or found.input_wh is None:
         _reshape(network, file, found.input_wh or _open_size(wish, metadata, file), found, size)
     return size

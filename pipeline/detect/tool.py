@@ -38,8 +38,8 @@ def _export(name: str, pictures: str = "") -> None:
     from ultralytics.models import YOLO
 
     model = YOLO(name)
-    if model.task != "detect":
-        raise SystemExit(f"these are weights for task {model.task!r}; camfleet runs detection models (task 'detect')")
+    if model.task not in ("detect", "classify"):
+        raise SystemExit(f"these are weights for task {model.task!r}; camfleet runs models that detect, or classify")
     # nms=False keeps an end-to-end head where the model has one; others end in the classic layout, see `heads.py`.
     size = model.overrides.get("imgsz") or 640
     int8 = {"quantize": 8, "data": _calibration(Path(pictures), model.names)} if pictures else {}

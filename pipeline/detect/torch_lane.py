@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from pipeline.detect.classes import Wanted
-from pipeline.detect.heads import MAX_BOXES, EndToEnd
+from pipeline.detect.heads import MAX_BOXES, EndToEnd, WholePicture
 from pipeline.detect.shape import smallest
 from pipeline.detections import Detections
 
@@ -54,6 +54,8 @@ class TorchLane:
         """What is on the first `count` pictures; waits for the device with the GIL free."""
         with torch.inference_mode(), self._on_device():
             output = self._output(smallest(self.batches, count))[:count]
+            if output.ndim == 2:
+                return self._classes(output)
             return self._end_to_end(output) if output.shape[-1] == 6 else self._suppress(output)
 
     def _output(self, size: int) -> torch.Tensor:
@@ -72,6 +74,10 @@ class TorchLane:
         output = self.backend(floats.div_(255).contiguous())
         first: torch.Tensor = output[0] if isinstance(output, list | tuple) else output
         return first
+
+    def _classes(self, output: torch.Tensor) -> list[Detections]:
+        _, height, width, _ = self.host.shape
+        return WholePicture(self.wanted, (width, height)).decode(output.float().cpu().numpy())
 
     def _end_to_end(self, output: torch.Tensor) -> list[Detections]:
         return EndToEnd(self.wanted).decode(output.float().cpu().numpy())

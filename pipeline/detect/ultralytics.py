@@ -51,9 +51,10 @@ class UltralyticsDetector:
         self,
         lanes: list[TorchLane],
         make_lane: Callable[[], TorchLane],
-        class_names: tuple[str, ...],
+        metadata: Metadata,
         max_batch: int,
     ) -> None:
+        self.task, class_names = metadata.task, metadata.class_names
         self._lanes, self._make_lane = lanes, make_lane
         self.lanes, self.max_batch, self.class_names = len(lanes), max_batch, class_names
         self.batches = lanes[0].batches
@@ -125,7 +126,7 @@ def load(model: Model, max_batch: int | None, cameras: Sequence[WidthHeight] = (
     return UltralyticsDetector(
         [loader.lane(backend, plan) for backend in (first, *others)],
         lambda: loader.lane(loader.backend(), plan),
-        metadata.class_names,
+        metadata,
         allowed,
     )
 

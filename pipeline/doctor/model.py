@@ -17,12 +17,14 @@ import msgspec
 
 from pipeline.child import end_with_parent, ignore_terminal
 from pipeline.config.base import mask_value
+from pipeline.config.cascade import SecondLook
 from pipeline.config.values import Fleet, Model
 from pipeline.doctor.finding import Finding, failure, ok
 from pipeline.errors import DetectorError, PipelineError
 from pipeline.redact import printable, redact
 from pipeline.supervise.child import exit_words
 from pipeline.supervise.service import LOADING_S
+from pipeline.worker.second import require_classes
 
 CLASSES_SHOWN = 6
 LINES_SHOWN = 3
@@ -33,6 +35,7 @@ class OpenedModel(msgspec.Struct, frozen=True, kw_only=True):
     """What a model is, once it is loaded and warm.
 
     Attributes:
+        about: What it is in the fleet file: `model`, or `cascade.` and the name of a second look.
         name: The file's, the server's, or the backend's where there is none.
         device: What computes, in the library's words.
         backend: What runs it.
@@ -43,6 +46,7 @@ class OpenedModel(msgspec.Struct, frozen=True, kw_only=True):
         kept: Those that the fleet wants; all without `model.classes`.
     """
 
+    about: str = "model"
     name: str
     device: str
     backend: str
@@ -66,22 +70,37 @@ class OpenedModel(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def open_models(fleet: Fleet) -> Iterator[OpenedModel | Finding]:
-    """The model on each of its devices, or why it cannot be opened there; blocks while each is loaded."""
+    """The model on each of its devices, then what takes second looks; or why one cannot be opened; blocks meanwhile."""
+    first: OpenedModel | None = None
     for model in fleet.model.per_device():
         try:
-            yield _opened(model, fleet.worker.max_batch)
+            first = _opened(model, fleet.worker.max_batch)
+            yield first
         except PipelineError as error:
             where = f"model on {model.device}" if fleet.model.devices else "model"
             yield failure(where, redact(error))
+    for name, look in fleet.cascade.items():
+        yield from _second(name, look, first)
+
+
+def _second(name: str, look: SecondLook, first: OpenedModel | None) -> Iterator[OpenedModel | Finding]:
+    """What a second look is; `first` is the detector, if that is known."""
+    where = f"cascade.{name}"
+    try:
+        if first is not None:
+            require_classes({name: look}, first.class_names)
+        yield _opened(look.model, None, about=where, lanes=first.lanes if first is not None else 1)
+    except PipelineError as error:
+        yield failure(where, redact(error))
 
 
 def finding_of(model: OpenedModel | Finding) -> Finding:
     """A line of the report."""
-    return model if isinstance(model, Finding) else ok("model", model.words)
+    return model if isinstance(model, Finding) else ok(model.about, model.words)
 
 
-def _opened(model: Model, max_batch: int | None) -> OpenedModel:
-    """What it is.
+def _opened(model: Model, max_batch: int | None, *, about: str = "model", lanes: int = 0) -> OpenedModel:
+    """What it is; with `lanes`, as what takes a second look in as many.
 
     Raises:
         PipelineError: It cannot be loaded, or the process that tried has died over it.
@@ -89,7 +108,9 @@ def _opened(model: Model, max_batch: int | None) -> OpenedModel:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
     with tempfile.NamedTemporaryFile(prefix="camfleet-model-") as noise, ours:
-        process = context.Process(target=_look, args=(model, max_batch, theirs, noise.name), name="model", daemon=True)
+        process = context.Process(
+            target=_look, args=((model, max_batch, about, lanes), theirs, noise.name), daemon=True
+        )
         process.start()
         theirs.close()
         try:
@@ -113,7 +134,7 @@ def _why_died(code: int | None, noise: Path) -> str:
     return f"model: the process that loaded it {exit_words(code)}: {last}"
 
 
-def _look(model: Model, max_batch: int | None, report: Connection, noise: str) -> None:
+def _look(asked: tuple[Model, int | None, str, int], report: Connection, noise: str) -> None:
     """Load and warm it, and tell what it is; in a process of its own."""
     ignore_terminal()
     end_with_parent()
@@ -121,20 +142,21 @@ def _look(model: Model, max_batch: int | None, report: Connection, noise: str) -
     for stream in (1, 2):
         os.dup2(quiet, stream)
     try:
-        report.send(_loaded(model, max_batch))
+        report.send(_loaded(*asked))
     except PipelineError as error:
         report.send(error)
 
 
-def _loaded(model: Model, max_batch: int | None) -> OpenedModel:
-    from pipeline.detect import load_detector
+def _loaded(model: Model, max_batch: int | None, about: str, lanes: int) -> OpenedModel:
+    from pipeline.detect import load_detector, load_second
     from pipeline.detect.load import pick_backend
 
-    detector = load_detector(model, max_batch)
+    detector = load_second(model, lanes) if lanes else load_detector(model, max_batch)
     try:
         detector.warm_up()
         wanted = None if model.classes is None else set(model.classes)
         return OpenedModel(
+            about=about,
             name=mask_value(Path(model.path).name or model.backend),
             device=mask_value(str(getattr(detector, "device", model.device))),
             backend=pick_backend(model) if model.backend == "auto" else model.backend,

@@ -19,6 +19,7 @@ FIXED = (
     "publish.history_mb",
     "model.device",
     "model.devices",
+    "cascade",
     "worker.max_batch",
     "worker.nice",
 )
@@ -111,6 +112,7 @@ def keep_fixed(old: Fleet, new: Fleet) -> Fleet:
             "name": old.name,
             "publish": old.publish.model_copy(update={"queue": new.publish.queue}),
             "model": new.model.model_copy(update={"device": old.model.device, "devices": old.model.devices}),
+            "cascade": old.cascade,
             "worker": new.worker.model_copy(update={"max_batch": old.worker.max_batch, "nice": old.worker.nice}),
             "page": old.page,
         }

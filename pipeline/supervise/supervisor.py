@@ -110,7 +110,8 @@ class Supervisor:
             DetectorError: The model does.
             SlotError: There is no place for the run.
         """
-        require_library(fleet.model)
+        for model in (fleet.model, *(look.model for look in fleet.cascade.values())):
+            require_library(model)
         require_libraries(fleet)
         require_page(fleet)
         self._fleet = fleet
@@ -232,7 +233,8 @@ class Supervisor:
             ConfigError: A sink needs a library that is not installed.
             DetectorError: The model does.
         """
-        require_library(fleet.model)
+        for model in (fleet.model, *(look.model for look in fleet.cascade.values())):
+            require_library(model)
         require_libraries(fleet)
         if self._swap is not None and self._swap.change is not None:
             raise ControlError(BEING_LOADED)

@@ -28,7 +28,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.detections import Detections, Origin, Tracks
+from pipeline.detections import Detections, Origin, Sighted, Tracks
 from pipeline.geometry import iou_matrix
 from pipeline.track.association import LEAST_SHIFT_PAIRS, assign, common_shift
 from pipeline.track.outlook import Ahead, Outlook, foreseen
@@ -145,6 +145,13 @@ class Tracker:
     def forget(self) -> None:
         """Let go of every object; ids go on, so that none is used again."""
         self._rows, self._outlook = self._rows[np.zeros(len(self._rows), np.bool_)], None
+
+    def sighted(self) -> Sighted:
+        """The objects that the last `update` saw and not for the first time, by the boxes it was given."""
+        rows = self._rows
+        seen = rows.confirmed & ~rows.ended & (rows.seen_at == (self._at_s or 0.0))
+        boxes = rows.seen[:, seen].T.astype(np.float32)
+        return Sighted(rows.names[0, seen], boxes, tuple(rows.names[0, ~rows.ended].tolist()))
 
     @property
     def first_seen(self) -> int:

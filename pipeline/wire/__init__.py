@@ -28,7 +28,7 @@ from pipeline.wire.base import (
     published,
     topic,
 )
-from pipeline.wire.box import TrackedBox
+from pipeline.wire.box import Attribute, TrackedBox
 from pipeline.wire.camera import CameraState, EvidenceState
 from pipeline.wire.codec import decode, encode, publisher_id, stamp, stamp_of, to_json
 from pipeline.wire.compact import Columns, CompactFrame, compact
@@ -57,6 +57,7 @@ __all__ = [
     "SEEING",
     "AlignedBy",
     "Assembly",
+    "Attribute",
     "BoxOrigin",
     "CameraFigures",
     "CameraMessage",

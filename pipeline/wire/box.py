@@ -20,7 +20,24 @@ STRAYS = 0.3
 """Heights per √s that an object strays from a steady course, as in the tracker's filter."""
 
 
-class TrackedBox(msgspec.Struct, frozen=True, kw_only=True):
+class Attribute(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a second look found at an object.
+
+    Attributes:
+        label: What the second model calls it, such as `red`.
+        score: 0..1, of that look.
+        xyxy: Where on the picture that was looked at, in pixels of the source picture, if the second model finds boxes;
+            None where it speaks of the object as a whole.
+        looked_at_s: Stream time of that picture, s: the `pts_s` of its frame.
+    """
+
+    label: str
+    score: Number
+    xyxy: tuple[Number, Number, Number, Number] | None = None
+    looked_at_s: Number = 0.0
+
+
+class TrackedBox(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One object on one frame.
 
     Attributes:
@@ -34,6 +51,8 @@ class TrackedBox(msgspec.Struct, frozen=True, kw_only=True):
         uncertainty_px: One standard deviation of the box centre.
         velocity_px_s: How fast left, top, right and bottom change, by the tracker's filter; None where not known.
         uncertainty_px_s: One standard deviation of each of them; likewise.
+        attributes: What second looks have found, by the name that the fleet file gives each; they stay with the object
+            as long as it has boxes.
     """
 
     track_id: Count
@@ -46,6 +65,7 @@ class TrackedBox(msgspec.Struct, frozen=True, kw_only=True):
     uncertainty_px: Number
     velocity_px_s: tuple[Number, Number, Number, Number] | None = None
     uncertainty_px_s: Number | None = None
+    attributes: dict[str, Attribute] = {}
 
     def carried(self, ahead_ms: float, frame_wh: tuple[int, int]) -> TrackedBox | None:
         """The box so much later, cut off at the picture's edges; None where nothing is known of it any more.

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from pipeline.wire.base import on_request
-from pipeline.wire.box import TrackedBox
+from pipeline.wire.box import Attribute, TrackedBox
 from pipeline.wire.frame import FrameHeader, FrameResult
 from pipeline.wire.values import BoxOrigin, Count
 
@@ -62,6 +62,7 @@ class CompactFrame(FrameHeader, frozen=True, kw_only=True):
     Attributes:
         class_names: The name of each class that is in the frame, by its `class_id` as text.
         objects: The objects.
+        attributes: What second looks have found, of each object of which anything is known, by its `track_id` as text.
         schema: Version of this message.
     """
 
@@ -70,6 +71,7 @@ class CompactFrame(FrameHeader, frozen=True, kw_only=True):
 
     class_names: dict[str, str]
     objects: Columns
+    attributes: dict[str, dict[str, Attribute]] = {}  # noqa: RUF012  msgspec makes a new one each time
     schema: int = 2
 
     def __post_init__(self) -> None:
@@ -94,6 +96,7 @@ class CompactFrame(FrameHeader, frozen=True, kw_only=True):
                     uncertainty_px=uncertainty / 10,
                     velocity_px_s=(moves[at], moves[at + 1], moves[at + 2], moves[at + 3]) if known else None,
                     uncertainty_px_s=rows.uncertainty_px_s[at // 4] if known else None,
+                    attributes=self.attributes.get(str(track_id), {}) if self.attributes else {},
                 )
                 for at, track_id, class_id, score, origin, since_ms, uncertainty in zip(
                     range(0, len(xyxy), 4),
@@ -128,6 +131,7 @@ def compact(result: FrameResult) -> CompactFrame:
             velocity_px_s=tuple([round(value) for box in known for value in box.velocity_px_s or ()]),
             uncertainty_px_s=tuple([round(box.uncertainty_px_s or 0) for box in known]),
         ),
+        attributes={str(box.track_id): box.attributes for box in tracks if box.attributes},
     )
 
 

@@ -13,6 +13,8 @@ import structlog
 from pipeline.clock import NS_PER_S
 from pipeline.geometry import Letterbox, WidthHeight
 from pipeline.link import Admission, Tick
+from pipeline.look.looks import Looks
+from pipeline.look.sights import Sights
 from pipeline.plan import CameraPlan
 from pipeline.slot import Pixels
 from pipeline.track.drift import WatchedTracker
@@ -73,7 +75,16 @@ class Ledger(Protocol):
 class Channel:
     """A camera's frames on their way through the worker. Not thread-safe."""
 
-    def __init__(self, plan: CameraPlan, slot: Slot, ledger: Ledger, composer: Composer, admission: Admission) -> None:
+    def __init__(
+        self,
+        plan: CameraPlan,
+        slot: Slot,
+        ledger: Ledger,
+        composer: Composer,
+        admission: Admission,
+        *,
+        looks: Looks | None = None,
+    ) -> None:
         """Begin with no session.
 
         Args:
@@ -82,12 +93,14 @@ class Channel:
             ledger: What was published last, by whichever worker; closed by `close`.
             composer: Makes its messages.
             admission: What is wanted of it at first.
+            looks: Where second looks at its objects are asked for; None where there are none.
         """
         self.plan, self.pace = plan, pace(plan.pace)
         self.admission = admission
         self._slot = slot
         self._ledger = ledger
         self._composer = composer
+        self._looks = looks
         self._stream: Stream | None = None
         self._tracker: WatchedTracker | None = None
         self._following = 0
@@ -246,6 +259,7 @@ class Channel:
             self._motion(tracker, tick.frame_wh[0]),
             late_s=self.pace.late_s,
             masked=self._masked(tick.frame_wh),
+            sights=Sights(self._looks, tracker) if self._looks is not None else None,
         )
 
     def _watch(self) -> None:

@@ -7,17 +7,18 @@ it took 16 µs to round the boxes and 27 to predict them one camera after the ot
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
+from msgspec.structs import replace
 
 from pipeline.clock import Clock
 from pipeline.detections import Origin, Tracks
 from pipeline.track.fill import Filled
 from pipeline.track.outlook import Ahead, foreseen
-from pipeline.wire import BoxOrigin, FrameOrigin, FrameResult, TrackedBox
+from pipeline.wire import Attribute, BoxOrigin, FrameOrigin, FrameResult, TrackedBox
 from pipeline.worker.stream import Frame, Stream
 
 _FRAME_ORIGINS: tuple[FrameOrigin, ...] = ("detected", "predicted", "interpolated", "skipped")
@@ -69,7 +70,7 @@ class Composer:
             lost=account.lost_since(),
             counts=account.counts(decoded=frame_id + 1),
             latency_ms=_latency_ms(frame, now_ns),
-            tracks=boxes,
+            tracks=boxes if stream.sights is None else _with(boxes, stream.sights.attributes),
         )
 
 
@@ -161,6 +162,13 @@ def _boxes(shown: list[Tracks], class_names: list[Sequence[str]]) -> list[tuple[
         )
         for one, names in zip(shown, class_names, strict=True)
     ]
+
+
+def _with(boxes: tuple[TrackedBox, ...], known: Mapping[int, dict[str, Attribute]]) -> tuple[TrackedBox, ...]:
+    """The same boxes, with what second looks have found of their objects, by track id."""
+    if not known:
+        return boxes
+    return tuple([replace(box, attributes=known[box.track_id]) if box.track_id in known else box for box in boxes])
 
 
 def _ms(ns: int) -> float:

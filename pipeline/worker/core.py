@@ -19,6 +19,8 @@ from pipeline.clock import NS_PER_S, Clock
 from pipeline.detections import Detections
 from pipeline.geometry import WidthHeight
 from pipeline.link import Admission, Announce, FromCamera, FromWorker, Hello, Introduce, Settings, State, Tick
+from pipeline.look.crop import Crop
+from pipeline.look.looks import Batch, Looks
 from pipeline.plan import CameraPlan
 from pipeline.wire import SEEING, CameraState, Message
 from pipeline.worker.channel import Channel, Ledger, Slot
@@ -74,7 +76,12 @@ class Outbox:
 
 
 class Core:
-    """All decisions of one worker. Not thread-safe."""
+    """All decisions of one worker. Not thread-safe.
+
+    Attributes:
+        outbox: What it has to say.
+        looks: The second looks that are to be done; None where there are none.
+    """
 
     def __init__(
         self,
@@ -85,6 +92,7 @@ class Core:
         clock: Clock,
         open_slot: Callable[[str], tuple[Slot, Ledger]],
         controller: StrideController | None = None,
+        looks: Looks | None = None,
     ) -> None:
         """Begin without a camera.
 
@@ -95,8 +103,10 @@ class Core:
             clock: Tells the time of each decision.
             open_slot: Opens a camera's slot and ledger, by its name.
             controller: Decides on strides; another one in simulations only.
+            looks: Where second looks are asked for; None where nothing is looked at twice.
         """
         self.outbox = Outbox()
+        self.looks = looks
         self._fleet, self._serving, self._settings = fleet, serving, settings
         self._clock, self._open_slot = clock, open_slot
         self._channels = Channels(self._open)
@@ -181,10 +191,19 @@ class Core:
         for channel in self._channels:
             channel.serve(serving.class_names, serving.input_wh)
             self._admit(channel)
+        if self.looks is not None:
+            self.looks.serve(serving.class_names)
 
-    def finish(self, jobs: Sequence[Job], detections: Sequence[Detections]) -> None:
-        """A lane has come back with what it found on the pictures of these jobs, boxes in model pixels."""
+    def finish(
+        self, jobs: Sequence[Job], detections: Sequence[Detections], crops: Sequence[tuple[Crop, ...]] = ()
+    ) -> None:
+        """A lane has come back with what it found on the pictures of these jobs, boxes in model pixels.
+
+        `crops` are what it has cut out of each for a second look, if it has.
+        """
         now_ns, self._away = self._clock.monotonic_ns(), ""
+        for job, cut in zip(jobs, crops, strict=False):
+            job.crops = cut
         for job, found in zip(jobs, detections, strict=True):
             job.stream.finish(job, found, now_ns)
             self._scheduler.served(job.camera_id, now_ns / NS_PER_S)
@@ -204,8 +223,11 @@ class Core:
         self.abandon(jobs)
 
     def lanes_busy(self, busy: int) -> None:
-        """From now on so many lanes compute."""
-        self._meter.lanes_busy(busy, self._now_s())
+        """From now on so many lanes compute.
+
+        Those that look a second time while no frame wants them do not count: frames would have them at once.
+        """
+        self._meter.lanes_busy(busy - (self.looks.in_gaps if self.looks is not None else 0), self._now_s())
 
     def give_up_late(self, free_s: float) -> None:
         """Fill frames that cannot wait any longer; `free_s` is when a lane will presumably take one, monotonic s."""
@@ -229,6 +251,19 @@ class Core:
             if jobs:
                 return jobs
         return []
+
+    def next_looks(self, lane: int, lanes: int, *, pressing: bool) -> Batch | None:
+        """The second looks that the lane which is free is to take; None where there are none, or frames go first.
+
+        Args:
+            lane: Which lane.
+            lanes: How many may compute at once.
+            pressing: Whether this is asked before frames are given to lanes, and not after.
+        """
+        waits = self._scheduler.due_s() is not None
+        if self.looks is None or (pressing and not (waits and self.looks.due(lanes))):
+            return None
+        return self.looks.take(lane, pressing=pressing)
 
     def decide(self) -> None:
         """Publish what is settled; four times a second reconsider what the load allows, and twice how cameras are."""
@@ -364,7 +399,7 @@ class Core:
         slot, ledger = self._open_slot(plan.camera_id)
         composer = Composer(self._fleet, plan.camera_id, self._serving.class_names, self._clock)
         admission = Admission(stride=plan.stride.least, phase=phase, input_wh=self._serving.input_wh)
-        return Channel(plan, slot, ledger, composer, admission)
+        return Channel(plan, slot, ledger, composer, admission, looks=self.looks)
 
     def _limits(self, channel: Channel) -> Limits:
         deadline_s = self._settings.deadline_s if channel.pace.promised else math.inf

@@ -19,8 +19,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from queue import SimpleQueue
 from typing import Generic, TypeVar
 
@@ -32,8 +32,11 @@ from pipeline.detect.protocol import PAD_GREY, Detector
 from pipeline.detections import Detections
 from pipeline.errors import DetectorError
 from pipeline.geometry import Letterbox
+from pipeline.look.crop import Crop, Cutter
 
 J = TypeVar("J")
+Compute = Callable[[int], list[Detections]]
+"""Other work for a lane than its detector's, given the lane's number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +56,32 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Finished(Generic[J]):
-    """What a lane has done: `detections` belongs to `jobs` one by one, boxes in model pixels; or the `error` it met."""
+    """What a lane has done, or the `error` it met.
+
+    Attributes:
+        jobs: What was asked of it.
+        detections: One for each job, boxes in model pixels; or what other work has found.
+        error: Why there are none.
+        crops: What was cut out of the picture of each job for a second look; none where nobody looks.
+    """
 
     jobs: list[J]
     detections: list[Detections]
     error: Exception | None = None
+    crops: list[tuple[Crop, ...]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What lanes do beside detecting.
+
+    Attributes:
+        cutter: Cuts out of each picture what a second look may want to see.
+        detectors: That look, in the same lanes; renewed with a lane that hangs.
+    """
+
+    cutter: Cutter
+    detectors: Sequence[Detector]
 
 
 class Lane(Generic[J]):
@@ -69,7 +93,9 @@ class Lane(Generic[J]):
         detector: Detector,
         nice: int | None,
         report: Callable[[Lane[J], Finished[J]], None],
+        *,
         rebuild: bool = False,
+        beside: Beside | None = None,
     ) -> None:
         """Prepare; nothing runs yet.
 
@@ -79,13 +105,15 @@ class Lane(Generic[J]):
             nice: Priority of the thread, as in nice(1); None to keep that of whoever starts it.
             report: Called by the thread with what it has finished.
             rebuild: Take the place of a lane that hangs: renew its request first, and report that with no jobs.
+            beside: What it does beside detecting; None where that is all.
         """
         self.index = index
         self._nice = nice
         self._detector = detector
         self._report = report
         self._rebuild = rebuild
-        self._inbox: SimpleQueue[list[J] | None] = SimpleQueue()
+        self._beside = beside
+        self._inbox: SimpleQueue[tuple[list[J], Compute | None] | None] = SimpleQueue()
         self._pictures: list[tuple[int, Picture]] = []
         self._painted: list[Letterbox | None] = [None] * detector.max_batch
         self._thread = threading.Thread(target=self._run, name=f"lane-{index}", daemon=True)
@@ -98,9 +126,9 @@ class Lane(Generic[J]):
         """Let a picture come into row `row` of the lane's input with the next `submit`; only while the lane is idle."""
         self._pictures.append((row, picture))
 
-    def submit(self, jobs: list[J]) -> None:
-        """Compute on the first rows, one a job; only while the lane is idle."""
-        self._inbox.put(jobs)
+    def submit(self, jobs: list[J], compute: Compute | None = None) -> None:
+        """Detect on the first rows, one a job, or compute something else for them; only while the lane is idle."""
+        self._inbox.put((jobs, compute))
 
     def stop(self) -> None:
         """End after what is in flight."""
@@ -117,15 +145,32 @@ class Lane(Generic[J]):
         if self._nice is not None:
             lower_priority(self._nice)
         if self._rebuild:
-            self._detector.rebuild(self.index)
+            for detector in (self._detector, *(self._beside.detectors if self._beside is not None else ())):
+                if self.index < detector.lanes:
+                    detector.rebuild(self.index)
             self._report(self, Finished([], []))
-        while (jobs := self._inbox.get()) is not None:
+        while (asked := self._inbox.get()) is not None:
             try:
-                self._copy_pictures()
-                finished = Finished(jobs, self._detector.detect(self.index, len(jobs)))
+                finished = self._compute(*asked)
             except Exception as error:  # noqa: BLE001  a lane's outermost loop: the worker's loop raises it
-                finished = Finished(jobs, [], error)
+                finished = Finished(asked[0], [], error)
             self._report(self, finished)
+
+    def _compute(self, jobs: list[J], compute: Compute | None) -> Finished[J]:
+        if compute is not None:
+            return Finished(jobs, compute(self.index))
+        self._copy_pictures()
+        found = self._detector.detect(self.index, len(jobs))
+        crops = [] if self._beside is None else self._cut(self._beside.cutter, found)
+        return Finished(jobs, found, crops=crops)
+
+    def _cut(self, cutter: Cutter, found: list[Detections]) -> list[tuple[Crop, ...]]:
+        """Before other pictures are laid where these are."""
+        pictures, letterboxes = self._detector.input(self.index), self._painted
+        return [
+            cutter.cut(pictures[row], letterbox, each) if (letterbox := letterboxes[row]) is not None else ()
+            for row, each in enumerate(found)
+        ]
 
     def _copy_pictures(self) -> None:
         pictures, self._pictures = self._pictures, []
@@ -146,11 +191,12 @@ class Lanes(Generic[J]):
         limit: How many may compute at once.
     """
 
-    def __init__(self, detector: Detector, nice: int = 0) -> None:
+    def __init__(self, detector: Detector, nice: int = 0, beside: Beside | None = None) -> None:
         # Left out by plug-ins that are older or do not care.
         self._detector, self._nice = detector, nice if getattr(detector, "computes_in_caller", True) else None
+        self._beside = beside
         self._lanes: list[Lane[J]] = [
-            Lane(index, detector, self._nice, self._finish) for index in range(detector.lanes)
+            Lane(index, detector, self._nice, self._finish, beside=beside) for index in range(detector.lanes)
         ]
         self.limit = detector.lanes
         self._idle = list(self._lanes)
@@ -188,11 +234,11 @@ class Lanes(Generic[J]):
         """How many lanes compute."""
         return len(self._lanes) - len(self._idle)
 
-    def submit(self, lane: Lane[J], jobs: list[J], now_s: float) -> None:
-        """Let an idle lane compute on what was laid into it."""
+    def submit(self, lane: Lane[J], jobs: list[J], now_s: float, compute: Compute | None = None) -> None:
+        """Let an idle lane detect on what was laid into it, or compute something else."""
         self._idle.remove(lane)
         self._running[lane.index] = (now_s, jobs)
-        lane.submit(jobs)
+        lane.submit(jobs, compute)
 
     def abandon(self, started_before_s: float, now_s: float) -> list[J]:
         """The jobs of lanes that began before then and have not come back; new lanes take their places.
@@ -207,7 +253,7 @@ class Lanes(Generic[J]):
             if not jobs:
                 raise DetectorError(f"lane {index} of the detector cannot be rebuilt; the device or its driver hangs")
             abandoned += jobs
-            lane = Lane(index, self._detector, self._nice, self._finish, rebuild=True)
+            lane = Lane(index, self._detector, self._nice, self._finish, rebuild=True, beside=self._beside)
             self._lanes[index] = lane
             self._running[index] = (now_s, [])
             lane.start()

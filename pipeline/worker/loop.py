@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from ctypes import c_int64
 from dataclasses import dataclass
 
@@ -20,9 +20,11 @@ from pipeline.clock import NS_PER_S, Clock
 from pipeline.detect import Detector, DetectorAway
 from pipeline.errors import DetectorError
 from pipeline.link import Announce, DropModel, FromCamera, FromSupervisor, LoadModel, Settings, UseModel, WorkerLink
+from pipeline.look.looks import Batch
 from pipeline.publish import LanesInUse, Publisher
 from pipeline.worker.core import Core, Serving
-from pipeline.worker.lanes import Lanes
+from pipeline.worker.lanes import Finished, Lane, Lanes
+from pipeline.worker.second import SecondModel
 from pipeline.worker.stream import Job
 from pipeline.worker.swap import Swap
 from pipeline.worker.use import LaneUse
@@ -52,6 +54,7 @@ class WorkerParts:
         load: Loads and warms a model, given the fleet file's `model` as JSON; may be called in any thread.
         open_lanes: Lanes of a detector, not started.
         name: What the process is called.
+        seconds: What takes second looks, by the numbers that the core's `looks` have.
     """
 
     core: Core
@@ -60,8 +63,9 @@ class WorkerParts:
     publisher: Publisher
     clock: Clock
     load: Callable[[str], Detector]
-    open_lanes: Callable[[Detector], Lanes[Job]]
+    open_lanes: Callable[[Detector], Lanes[Job | Batch]]
     name: str = "worker"
+    seconds: Sequence[SecondModel] = ()
 
 
 def serving(detector: Detector) -> Serving:
@@ -87,7 +91,7 @@ class Worker:
         self._core, self._detector = parts.core, parts.detector
         self._link, self._publisher = parts.link, parts.publisher
         self._clock, self._beat = parts.clock, beat
-        self._name, self._open_lanes = parts.name, parts.open_lanes
+        self._name, self._open_lanes, self._seconds = parts.name, parts.open_lanes, parts.seconds
         self._lanes = parts.open_lanes(parts.detector)
         self._swap = Swap(parts.load)
         self._stop_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
@@ -131,14 +135,17 @@ class Worker:
         self._core.give_up_late(self._lanes.free_s(self._core.service_s, self._now_s()))
         self._fill_lanes()
         self._core.decide()
+        self._look_in_gaps()
         self._abandon_stuck()
         self._send()
         self._tell_use()
 
     def close(self) -> None:
-        """End the lanes and the detector, and one that is held."""
+        """End the lanes and the detector, one that is held, and what takes second looks."""
         self._swap.close()
         self._close_detector()
+        for second in self._seconds:
+            second.detector.close()
 
     def _close_detector(self) -> None:
         self._lanes.close()
@@ -176,19 +183,34 @@ class Worker:
 
     def _collect_detections(self) -> None:
         for finished in self._lanes.collect():
+            jobs = [job for job in finished.jobs if isinstance(job, Job)]
+            for batch in (job for job in finished.jobs if isinstance(job, Batch)):
+                self._finish_looks(batch, finished)
+            if len(jobs) < len(finished.jobs):
+                continue
             if isinstance(finished.error, DetectorAway):
-                self._do_without(finished.jobs, str(finished.error))
+                self._do_without(jobs, str(finished.error))
                 continue
             if finished.error is not None:
-                raise DetectorError(f"the detector failed on a batch of {len(finished.jobs)}: {finished.error}")
+                raise DetectorError(f"the detector failed on a batch of {len(jobs)}: {finished.error}")
             self._note_busy()
-            if not finished.jobs:
+            if not jobs:
                 log.info("a lane of the detector was rebuilt")
                 continue
-            self._core.finish(finished.jobs, finished.detections)
+            self._core.finish(jobs, finished.detections, finished.crops)
             if self._away:
                 self._away = False
                 log.info("the detector is back")
+
+    def _finish_looks(self, batch: Batch, finished: Finished[Job | Batch]) -> None:
+        """A second model that fails costs what it would have told, and no frame."""
+        assert self._core.looks is not None
+        if finished.error is None:
+            self._core.looks.finish(batch, finished.detections)
+        else:
+            name = self._core.looks.fail(batch)
+            log.error(f"the second look “{name}” failed and is left alone for a while: {finished.error}")
+        self._note_busy()
 
     def _do_without(self, jobs: list[Job], why: str) -> None:
         """Fill the frames of pictures of which nothing is known, because what computes is away for now."""
@@ -218,9 +240,28 @@ class Worker:
 
     def _fill_lanes(self) -> None:
         self._lanes.limit = 0 if self._swap.detector is not None else min(self._core.lanes, self._lanes.count)
-        while (lane := self._lanes.idle) is not None and (jobs := self._core.next_batch(lane.lay)):
-            self._lanes.submit(lane, jobs, self._now_s())
+        while (lane := self._lanes.idle) is not None:
+            if self._look(lane, pressing=True):
+                continue
+            if not (jobs := self._core.next_batch(lane.lay)):
+                return
+            self._lanes.submit(lane, [*jobs], self._now_s())
             self._note_busy()
+
+    def _look_in_gaps(self) -> None:
+        """Let lanes that no frame wants take second looks."""
+        while (lane := self._lanes.idle) is not None and self._look(lane, pressing=False):
+            pass
+
+    def _look(self, lane: Lane[Job | Batch], *, pressing: bool) -> bool:
+        """Let this lane take second looks, if there are any; while frames wait, only if that is due."""
+        batch = self._core.next_looks(lane.index, self._lanes.limit, pressing=pressing)
+        if batch is None:
+            return False
+        second, crops = self._seconds[batch.second], [look.crop for look in batch.looks]
+        self._lanes.submit(lane, [batch], self._now_s(), lambda index: second.look(index, crops))
+        self._note_busy()
+        return True
 
     def _note_busy(self) -> None:
         self._core.lanes_busy(self._lanes.busy)
@@ -234,9 +275,13 @@ class Worker:
 
     def _abandon_stuck(self) -> None:
         abandoned = self._lanes.abandon(self._now_s() - STUCK_S, self._now_s())
-        if abandoned:
-            log.error("a detection has not come back and is abandoned", frames=len(abandoned), after_s=STUCK_S)
-            self._core.abandon(abandoned)
+        if jobs := [job for job in abandoned if isinstance(job, Job)]:
+            log.error("a detection has not come back and is abandoned", frames=len(jobs), after_s=STUCK_S)
+            self._core.abandon(jobs)
+        for batch in abandoned:
+            if isinstance(batch, Batch) and self._core.looks is not None:
+                name = self._core.looks.fail(batch)
+                log.error(f"the second look “{name}” has not come back and is abandoned", after_s=STUCK_S)
 
     def _send(self) -> None:
         """Everything that the core has to say."""

@@ -23,17 +23,19 @@ from pipeline.child import (
 )
 from pipeline.clock import SystemClock
 from pipeline.config.values import Fleet, Model
-from pipeline.detect import Detector, load_detector
-from pipeline.errors import PipelineError
+from pipeline.detect import Detector, load_detector, load_second
+from pipeline.errors import DetectorError, PipelineError
 from pipeline.ledger import FileLedger
 from pipeline.link import Settings, WorkerLink
 from pipeline.logs import configure_logs
+from pipeline.look.looks import Looks
 from pipeline.publish import Publisher
 from pipeline.runscope import RunScope
 from pipeline.slot import SlotReader
 from pipeline.worker.core import Core
-from pipeline.worker.lanes import Lanes, lower_priority
+from pipeline.worker.lanes import Beside, Lanes, lower_priority
 from pipeline.worker.loop import Worker, WorkerParts, serving
+from pipeline.worker.second import SecondModel, require_classes, second_model
 
 log = structlog.get_logger()
 
@@ -117,6 +119,8 @@ def _open(spec: WorkerSpec, beat: c_int64, stack: contextlib.ExitStack) -> tuple
     publisher = Publisher(spec.publish_to)
     stack.callback(publisher.close)
     detector = _load_politely(fleet, fleet.model)
+    seconds = _load_seconds(fleet, detector)
+    looks = Looks([each.second for each in seconds], detector.class_names, SystemClock()) if seconds else None
     link = WorkerLink(spec.link)
     stack.callback(link.close)
 
@@ -125,7 +129,9 @@ def _open(spec: WorkerSpec, beat: c_int64, stack: contextlib.ExitStack) -> tuple
     def open_slot(camera_id: str) -> tuple[SlotReader, FileLedger]:
         return SlotReader(spec.scope, camera_id, node), FileLedger(spec.scope.ledger(camera_id))
 
-    core = Core(fleet.name, serving(detector), settings_of(fleet), clock=SystemClock(), open_slot=open_slot)
+    core = Core(
+        fleet.name, serving(detector), settings_of(fleet), clock=SystemClock(), open_slot=open_slot, looks=looks
+    )
     stack.callback(core.close)
     parts = WorkerParts(
         core=core,
@@ -134,12 +140,32 @@ def _open(spec: WorkerSpec, beat: c_int64, stack: contextlib.ExitStack) -> tuple
         publisher=publisher,
         clock=SystemClock(),
         load=lambda model: _load_politely(fleet, Model.model_validate_json(model)),
-        open_lanes=lambda loaded: Lanes(loaded, fleet.worker.nice),
+        open_lanes=lambda loaded: Lanes(loaded, fleet.worker.nice, _beside(loaded, looks, seconds)),
         name=spec.name,
+        seconds=seconds,
     )
     worker = Worker(parts, beat)
     stack.callback(worker.close)
     return worker, WorkerReady(detector.input_wh, detector.max_batch, detector.lanes)
+
+
+def _load_seconds(fleet: Fleet, detector: Detector) -> list[SecondModel]:
+    """What takes second looks; as many lanes as the detector has, unless the file says otherwise."""
+    require_classes(fleet.cascade, detector.class_names)
+    seconds = []
+    for name, look in fleet.cascade.items():
+        try:
+            seconds.append(second_model(name, look, _load_politely(fleet, look.model, lanes=detector.lanes)))
+        except DetectorError as error:
+            raise DetectorError(f"cascade.{name}.{error}") from error
+    return seconds
+
+
+def _beside(detector: Detector, looks: Looks | None, seconds: list[SecondModel]) -> Beside | None:
+    """What the lanes of this detector do beside detecting."""
+    if looks is None:
+        return None
+    return Beside(looks.cutter(detector.class_names), [second.detector for second in seconds])
 
 
 def settings_of(fleet: Fleet) -> Settings:
@@ -153,8 +179,10 @@ def settings_of(fleet: Fleet) -> Settings:
     )
 
 
-def _load_politely(fleet: Fleet, model: Model) -> Detector:
+def _load_politely(fleet: Fleet, model: Model, lanes: int = 0) -> Detector:
     """The detector, loaded and warm, every thread of its library at the worker's lower priority.
+
+    With `lanes` it is what takes a second look, in as many.
 
     Threads inherit the priority of the thread that starts them, so it is loaded in one that has been lowered.
     """
@@ -167,7 +195,8 @@ def _load_politely(fleet: Fleet, model: Model) -> Detector:
         if model.backend != "triton":
             lower_priority(fleet.worker.nice)
         try:
-            loaded.append(_warm(load_detector(model, fleet.worker.max_batch)))
+            second = load_second(model, lanes) if lanes else None
+            loaded.append(_warm(second or load_detector(model, fleet.worker.max_batch)))
         except PipelineError as error:
             failed.append(error)
 

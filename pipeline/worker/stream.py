@@ -19,6 +19,8 @@ from pipeline.clock import NS_PER_S
 from pipeline.detections import Detections, Tracks
 from pipeline.geometry import Boxes, Letterbox, WidthHeight
 from pipeline.link import Tick
+from pipeline.look.crop import Crop, of_kept
+from pipeline.look.sights import Sights
 from pipeline.track.fill import Filled, Filling
 from pipeline.worker.account import Account
 from pipeline.worker.patience import LATE_S, Patience
@@ -86,6 +88,7 @@ class Job:
         captured_ns: When its picture was captured, monotonic; 0 while its tick is not here.
         owed: Whether it was begun although it would come too late for its own frame, because the camera had gone
             without a detection for too long.
+        crops: What a second look may want to see of what was found.
     """
 
     stream: Stream
@@ -99,6 +102,7 @@ class Job:
     overdue_pts_s: float | None = None
     captured_ns: int = 0
     owed: bool = False
+    crops: tuple[Crop, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +141,7 @@ class Stream:
 
     Attributes:
         detected_ns: When its newest frame was captured of which a detection is back, monotonic ns; None before one is.
+        sights: What second looks know of its objects.
     """
 
     def __init__(
@@ -146,6 +151,7 @@ class Stream:
         motion: Motion | None = None,
         late_s: float = LATE_S,
         masked: Masked | None = None,
+        sights: Sights | None = None,
     ) -> None:
         """Begin a session.
 
@@ -155,6 +161,7 @@ class Stream:
             motion: Sees the picture of each detection; None where the camera stands still.
             late_s: From which age on a frame is not worth publishing.
             masked: Tells which boxes are neither tracked nor published; None where nothing is masked.
+            sights: Sees what the tracker made of each detection; None where nothing is looked at twice.
         """
         self.session = session.session
         self.session_id = session.session_id
@@ -165,6 +172,7 @@ class Stream:
         self._motion = motion
         self._late_s = late_s
         self._masked = masked
+        self.sights = sights
         self._next_frame_id = session.first_frame_id
         self._frames: deque[Frame] = deque()
         self._jobs: dict[int, Job] = {}
@@ -229,13 +237,15 @@ class Stream:
         """
         detections = Detections(job.letterbox.to_source(in_model.xyxy), in_model.score, in_model.class_id)
         if self._masked is not None:
-            detections = detections[~self._masked.of(detections.xyxy)]
+            kept = ~self._masked.of(detections.xyxy)
+            detections, job.crops = detections[kept], of_kept(job.crops, kept)
         job.done_ns, job.detections = now_ns, detections
         self.detected_ns = max(self.detected_ns or 0, job.captured_ns or job.taken_ns)
         if job.overdue_pts_s is not None and job.overdue_pts_s > self._learned_pts_s:
             self._learned_pts_s = job.overdue_pts_s
             self._see(job)
             self._filling.learn(detections, job.overdue_pts_s)
+            self._look_at(job, job.overdue_pts_s)
 
     def unmasked(self, tracks: Tracks) -> Tracks:
         """Those that may be published; what is carried on may have come to lie in a mask."""
@@ -294,6 +304,7 @@ class Stream:
                 self._learned_pts_s = frame.tick.pts_s
                 self._see(frame.job)
                 finished += self._filling.detected(frame, frame.job.detections, frame.tick.pts_s, now_s)
+                self._look_at(frame.job, frame.tick.pts_s)
             else:
                 finished += self._filling.skipped(frame, frame.tick.pts_s, now_s)
         return finished
@@ -331,6 +342,12 @@ class Stream:
         """Before the tracker learns of a detection: how the camera moved since the one before."""
         if self._motion is not None and job.small is not None:
             self._motion.see(job.small)
+
+    def _look_at(self, job: Job, pts_s: float) -> None:
+        """After the tracker has learnt of a detection: what of it is worth a second look."""
+        if self.sights is not None and job.detections is not None:
+            self.sights.see(job.crops, job.detections, job.letterbox, pts_s)
+        job.crops = ()
 
     def _give_up_waiting(self, before: int, reason: FillReason) -> None:
         for frame in self._frames:

@@ -21,6 +21,8 @@ from pipeline.clock import NS_PER_MS, NS_PER_S, VirtualClock
 from pipeline.detections import Detections
 from pipeline.geometry import Letterbox, WidthHeight
 from pipeline.link import Admission, Admitted, Bye, FromWorker, Hello, Introduce, Settings, State, Tick
+from pipeline.look.crop import Crop
+from pipeline.look.looks import Looks
 from pipeline.plan import CameraPlan
 from pipeline.slot import Pixels
 from pipeline.wire import CameraState, Message, name_session
@@ -291,6 +293,7 @@ class VirtualWorker:
         controller: StrideController | None = None,
         detect: Callable[[str, int], Detections] | None = None,
         turns: bool = False,
+        looks: Callable[[VirtualClock], Looks] | None = None,
     ) -> None:
         """Begin without a camera.
 
@@ -302,6 +305,7 @@ class VirtualWorker:
             detect: What is found on a frame, by camera and number, boxes in model pixels; nothing, if left out.
             turns: Whether it hears ticks together and wakes by whole milliseconds, as the worker's loop does; otherwise
                 everything happens at once.
+            looks: Makes what asks for second looks, by its clock; None where nothing is looked at twice.
         """
         self.clock, self.lanes = VirtualClock(), lanes
         self.cameras: dict[str, VirtualCamera] = {}
@@ -316,7 +320,13 @@ class VirtualWorker:
         self._order, self._sessions = itertools.count(), itertools.count(1)
         at_work = Serving(serving.class_names, serving.input_wh, serving.max_batch, lanes.count)
         self.core = Core(
-            "virtual", at_work, settings, clock=self.clock, open_slot=self._open_slot, controller=controller
+            "virtual",
+            at_work,
+            settings,
+            clock=self.clock,
+            open_slot=self._open_slot,
+            controller=controller,
+            looks=None if looks is None else looks(self.clock),
         )
 
     @property
@@ -386,19 +396,34 @@ class VirtualWorker:
         core, lanes = self.core, self.lanes
         core.give_up_late(lanes.free_s(core.service_s, self.now_s))
         lanes.limit = core.lanes
-        while lanes.is_free and (jobs := core.next_batch(lambda row, picture: None)):
-            lanes.submit(jobs, self.now_s)
-            core.lanes_busy(lanes.busy)
+        self._fill_lanes()
         core.decide()
+        self._look_in_gaps()
         self._deliver()
+
+    def _fill_lanes(self) -> None:
+        while self.lanes.is_free and (jobs := self.core.next_batch(lambda row, picture: None)):
+            self.lanes.submit(jobs, self.now_s)
+            self.core.lanes_busy(self.lanes.busy)
+
+    def _look_in_gaps(self) -> None:
+        """Nothing is looked at twice here; see `virtual_looks`."""
 
     def _collect(self) -> None:
         for jobs in self.lanes.collect(self.clock.monotonic_ns()):
             self.core.lanes_busy(self.lanes.busy)
-            owners = [self._owners[job.stream.session] for job in jobs]
-            self.core.finish(jobs, [self._detect(name, job.frame_id) for name, job in zip(owners, jobs, strict=True)])
-            self.detected.update(owners)
-            self.late += sum(job.overdue_pts_s is not None for job in jobs)
+            self._finish(jobs)
+
+    def _finish(self, jobs: list[Job]) -> None:
+        owners = [self._owners[job.stream.session] for job in jobs]
+        found = [self._detect(name, job.frame_id) for name, job in zip(owners, jobs, strict=True)]
+        self.core.finish(jobs, found, self._cut(found))
+        self.detected.update(owners)
+        self.late += sum(job.overdue_pts_s is not None for job in jobs)
+
+    def _cut(self, found: list[Detections]) -> list[tuple[Crop, ...]]:
+        """Crops for second looks, a tuple for each picture; none here."""
+        return []
 
     def _deliver(self) -> None:
         """All that the core has to say, and what cameras answer."""

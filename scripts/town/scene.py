@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from town.actors import draw_actor, shadow
 from town.camera import CANVAS_H, CANVAS_W, HEIGHT_PX, OVERSAMPLE, WIDTH_PX, Floats
 from town.ground import Picture
-from town.look import Look, Stance
+from town.look import Colour, Look, Stance
 from town.pen import Pen, Sheet, lay
 from town.scenery import Backdrop
 
@@ -35,7 +35,10 @@ class Pose:
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """An actor's exact box: x, y, width, height in picture pixels, cut at the picture's edge; visibility in 0..1."""
+    """An actor's exact box: x, y, width, height in picture pixels, cut at the picture's edge; visibility in 0..1.
+
+    `colour` is that of its paint or clothes, BGR, in no light at all.
+    """
 
     actor_id: int
     kind: str
@@ -44,6 +47,7 @@ class Label:
     width: float
     height: float
     visibility: float
+    colour: Colour
 
 
 class Stage:
@@ -144,7 +148,8 @@ def _label(pose: Pose, extent: tuple[float, float, float, float], whole: int, se
     x0, y0, x1, y1 = (value / OVERSAMPLE for value in extent)
     cx0, cy0, cx1, cy1 = max(x0, 0.0), max(y0, 0.0), min(x1, float(WIDTH_PX)), min(y1, float(HEIGHT_PX))
     inside = (cx1 - cx0) * (cy1 - cy0) / max(1e-6, (x1 - x0) * (y1 - y0))
-    return Label(pose.actor_id, pose.look.kind, cx0, cy0, cx1 - cx0, cy1 - cy0, seen / max(1, whole) * inside)
+    visibility = seen / max(1, whole) * inside
+    return Label(pose.actor_id, pose.look.kind, cx0, cy0, cx1 - cx0, cy1 - cy0, visibility, pose.look.colour)
 
 
 def picture_labels(labels: list[Label]) -> NDArray[np.float64]:
