@@ -18,6 +18,8 @@ SHARED = (
     "samples/ground_truth/**/*",
     "samples/model/README.md",
     "samples/model/demo_openvino_model/*",
+    "samples/model/colour.md",
+    "samples/model/colour_openvino_model/*",
 )
 """What a wheel has beside the code; without the smaller models and the pictures of the manual, 5 MB."""
 TARGET = Path("pipeline/share")

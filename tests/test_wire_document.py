@@ -26,6 +26,7 @@ EVERY = "Every message"
 SECTIONS = {
     "FrameResult": (EVERY, "A frame"),
     "TrackedBox": ("An object",),
+    "Attribute": ("An attribute",),
     "Counts": ("Counts",),
     "Event": (EVERY, "An event"),
     "CompactFrame": (EVERY, "A frame", "A compact frame"),

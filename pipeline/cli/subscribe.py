@@ -164,13 +164,15 @@ def _json(message: Message, *, kind: bool) -> str:
 def readable(result: FrameResult) -> str:
     """One line for people: what, how old, and what is in the frame.
 
-    A box is written as class, track id and, unless it was detected in this frame, `~` and the milliseconds since. A
-    frame that no detection stands behind says so.
+    A box is written as class, track id and, unless it was detected in this frame, `~` and the milliseconds since; then
+    in brackets what second looks have found. A frame that no detection stands behind says so.
     """
     from pipeline.redact import printable
 
     boxes = "  ".join(
-        f"{box.class_name}#{box.track_id}" + ("" if box.origin == "detected" else f"~{box.since_detected_ms:.0f}ms")
+        f"{box.class_name}#{box.track_id}"
+        + ("" if box.origin == "detected" else f"~{box.since_detected_ms:.0f}ms")
+        + (f"({box.labels})" if box.attributes else "")
         for box in result.tracks
     )
     lost = f"  LOST {result.lost}" if result.lost else ""

@@ -170,11 +170,15 @@ def _draw_labels(
 ) -> None:
     """Nearest objects first: they stand lowest in the picture, and hide the others, too."""
     order = sorted(range(len(boxes)), key=lambda number: -areas[number][3])
-    words = [printable(f"{boxes[number].class_name} {boxes[number].track_id}") for number in order]
+    words = [printable(_words(boxes[number])) for number in order]
     sizes = [_size_wh(one, pen) for one in words]
     picture_wh = (picture.shape[1], picture.shape[0])
     for number, text, at in zip(order, words, place([areas[n] for n in order], sizes, picture_wh), strict=True):
         _write(picture, text, at, _colour(boxes[number], colour_by), pen)
+
+
+def _words(box: TrackedBox) -> str:
+    return f"{box.class_name} {box.track_id}" + (f" {box.labels}" if box.attributes else "")
 
 
 def _size_wh(words: str, pen: _Pen) -> WidthHeight:

@@ -15,11 +15,11 @@ BOX_COLUMNS = (
     "track_id", "class_id", "class_name", "score", "x1", "y1", "x2", "y2", "box_origin", "since_detected_ms",
     "uncertainty_px",
 )  # fmt: skip
-COLUMNS = FRAME_COLUMNS + BOX_COLUMNS
+COLUMNS = (*FRAME_COLUMNS, *BOX_COLUMNS, "attributes")
 """As the settings of the file sink explain them."""
 
 Value = str | int | float | None
-_NO_BOX: tuple[Value, ...] = (None,) * len(BOX_COLUMNS)
+_NO_BOX: tuple[Value, ...] = (None,) * (len(BOX_COLUMNS) + 1)
 
 
 def frame_values(frame: FrameResult) -> tuple[Value, ...]:
@@ -34,11 +34,11 @@ def frame_values(frame: FrameResult) -> tuple[Value, ...]:
 
 
 def box_values(frame: FrameResult) -> list[tuple[Value, ...]]:
-    """How its rows end, in the order of `BOX_COLUMNS`; at least one."""
+    """How its rows end, in the order of `BOX_COLUMNS`, then its attributes as JSON; at least one."""
     return [
         (
             box.track_id, box.class_id, box.class_name, box.score, *box.xyxy, box.origin, box.since_detected_ms,
-            box.uncertainty_px,
+            box.uncertainty_px, msgspec.json.encode(box.attributes).decode() if box.attributes else None,
         )
         for box in frame.tracks
     ] or [_NO_BOX]  # fmt: skip

@@ -30,6 +30,7 @@ _INTEGERS = {
 }  # fmt: skip
 _TEXTS = {
     "fleet", "camera_id", "session_id", "capture_clock", "origin", "filled_because", "lost", "class_name", "box_origin",
+    "attributes",
 }  # fmt: skip
 
 

@@ -73,15 +73,16 @@ def of_result(result: FrameResult) -> bytes:
         ]
         for box in result.tracks
     ]
-    return record(
-        {
-            "t": "result",
-            "c": result.camera_id,
-            "s": result.session,
-            "f": result.frame_id + first_frame_of(result.session_id),
-            "at": result.captured_at_ns / 1e6,
-            "wh": result.frame_wh,
-            "o": result.origin,
-            "b": boxes,
-        }
-    )
+    head = {
+        "t": "result",
+        "c": result.camera_id,
+        "s": result.session,
+        "f": result.frame_id + first_frame_of(result.session_id),
+        "at": result.captured_at_ns / 1e6,
+        "wh": result.frame_wh,
+        "o": result.origin,
+        "b": boxes,
+    }
+    if labels := {str(box.track_id): box.labels for box in result.tracks if box.attributes}:
+        head["l"] = labels
+    return record(head)

@@ -67,6 +67,11 @@ class TrackedBox(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     uncertainty_px_s: Number | None = None
     attributes: dict[str, Attribute] = {}
 
+    @property
+    def labels(self) -> str:
+        """What second looks have found, for people, such as `red`; empty where nothing is known."""
+        return ", ".join([attribute.label for attribute in self.attributes.values()])
+
     def carried(self, ahead_ms: float, frame_wh: tuple[int, int]) -> TrackedBox | None:
         """The box so much later, cut off at the picture's edges; None where nothing is known of it any more.
 

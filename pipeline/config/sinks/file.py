@@ -29,6 +29,7 @@ class FileSink(SinkSettings):
         track_id class_id class_name score           the object; nothing in a frame without one
         x1 y1 x2 y2                                  left, top, right, bottom in px of the source picture
         box_origin since_detected_ms uncertainty_px  how the box came to be, and how well it is known
+        attributes                                   what second looks have found, as JSON; nothing if nothing
 
     `mot` has one file for each camera and session in MOTChallenge's format (frame from 1, id, left, top, width, height,
     score, class from 1, -1), which has no line for a frame without objects; a `.ini` beside it says how many frames
