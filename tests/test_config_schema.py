@@ -86,7 +86,7 @@ def test_shipped_fleet_file_is_right_and_names_its_schema(file: Path, tmp_path: 
     assert text.startswith("# yaml-language-server: $schema=fleet.schema.json\n")
     # Beside a stand-in for the samples: the file is tested here, not the recordings.
     recordings = [f"{name}.mp4" for name in ("gate", "yard", "crossing", "street", "parking", "park")]
-    for name in (*recordings, "model/demo_openvino_model"):
+    for name in (*recordings, "model/demo_openvino_model", "model/colour_openvino_model"):
         stand_in = tmp_path / "samples" / name
         stand_in.parent.mkdir(parents=True, exist_ok=True)
         stand_in.touch()

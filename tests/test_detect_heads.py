@@ -11,6 +11,7 @@ from pipeline.detect.heads import (
     ClassicRows,
     EndToEnd,
     Labelled,
+    WholePicture,
     WithObjectness,
     choose_head,
     suppress,
@@ -43,6 +44,33 @@ def test_end_to_end_rows_below_confidence_or_unwanted_are_left_out() -> None:
     assert found(EndToEnd(wanted()).decode(rows[None])[0]) == [(CAR, 0.9, [1, 2, 3, 4]), (PERSON, 0.8, [5, 6, 7, 8])]
     only_cars = EndToEnd(wanted(of_class=(False, True))).decode(rows[None])[0]
     assert found(only_cars) == [(CAR, 0.9, [1, 2, 3, 4])]
+
+
+@pytest.mark.parametrize(
+    ("scores", "expected"),
+    [
+        pytest.param((0.2, 0.8), [(CAR, 0.8, [0, 0, 64, 32])], id="likelihoods"),
+        pytest.param((-1.0, 1.0), [(CAR, 0.881, [0, 0, 64, 32])], id="scores become likelihoods"),
+        pytest.param((0.6, 0.4), [(PERSON, 0.6, [0, 0, 64, 32])], id="the other class"),
+    ],
+)
+def test_classifier_gives_its_likeliest_class_as_a_box_of_the_whole_input(
+    scores: tuple[float, float], expected: list[tuple[int, float, list[float]]]
+) -> None:
+    head = choose_head((0, 2), 2, wanted(), (64, 32))
+    assert isinstance(head, WholePicture)
+    output = np.array([scores, scores], np.float32)
+    decoded = head.decode(output)
+    output[:] = 0
+    assert [found(each) for each in decoded] == [expected, expected]
+
+
+def test_classifier_leaves_out_what_is_unwanted_or_unlikely() -> None:
+    output = np.array([[0.3, 0.7]], np.float32)
+    assert found(WholePicture(wanted(of_class=(True, False)), (8, 8)).decode(output)[0]) == [
+        (PERSON, 0.3, [0, 0, 8, 8])
+    ]
+    assert found(WholePicture(wanted(confidence=0.8), (8, 8)).decode(output)[0]) == []
 
 
 def test_end_to_end_result_does_not_change_when_the_output_is_overwritten() -> None:
@@ -218,7 +246,7 @@ def test_choose_head_by_shape(shape: tuple[int, ...], class_count: int, head: ty
 @pytest.mark.parametrize(
     ("shape", "class_count"),
     [
-        pytest.param((1, 1000), 1000, id="classifier"),
+        pytest.param((1, 1000), 80, id="classifier-of-other-classes"),
         pytest.param((1, 116, 8400), 80, id="segmentation"),
         pytest.param((1, 84, 8400), 3, id="names-of-another-model"),
         pytest.param((1, 6, 300), 2, id="end-to-end-transposed"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import numpy as np
@@ -223,7 +224,7 @@ def test_object_that_comes_nearer_is_looked_at_again_and_the_better_look_counts(
     fleet.run(4)
     assert 4 <= len(fleet.looked) <= 7, "each time its crop is twice as good"
     qualities = [each.quality for each in fleet.looked]
-    assert all(after >= 2 * before for before, after in zip(qualities, qualities[1:], strict=False))
+    assert all(after >= 2 * before for before, after in itertools.pairwise(qualities))
     assert results(fleet)[-1].tracks[0].attributes["colour"].label == "blue"
 
 

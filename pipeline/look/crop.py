@@ -12,8 +12,7 @@ from pipeline.detections import Detections
 from pipeline.geometry import Letterbox, square_around
 
 BLUR = 6.0
-"""Mean step between neighbouring pixels, of 255, at which a crop counts half: compressed recordings of the samples have
-4 to 12, the same blurred by two pixels 2 to 5."""
+"""Mean step between neighbouring pixels, of 255, at which a crop counts half."""
 
 
 @dataclass(frozen=True, slots=True)
