@@ -46,12 +46,13 @@ if TYPE_CHECKING:
     from pipeline.fleet import Fleet
     from pipeline.overlay import Trails, draw
     from pipeline.supervise.changes import Changes
-    from pipeline.wire import CameraState, Counts, Event, FleetState, FrameResult, TrackedBox
+    from pipeline.wire import Attribute, CameraState, Counts, Event, FleetState, FrameResult, TrackedBox
 
     __version__: str
 
 __all__ = [
     "AsyncSubscriber",
+    "Attribute",
     "BurstError",
     "CameraState",
     "Changes",
@@ -96,7 +97,7 @@ _HOMES = {
     **dict.fromkeys(("AsyncSubscriber", "Key", "Statistics", "Subscriber"), "client"),
     "load_fleet": "config",
     **dict.fromkeys(("Trails", "draw"), "overlay"),
-    **dict.fromkeys(("CameraState", "Counts", "Event", "FleetState", "FrameResult", "TrackedBox"), "wire"),
+    **dict.fromkeys(("Attribute", "CameraState", "Counts", "Event", "FleetState", "FrameResult", "TrackedBox"), "wire"),
 }
 """The module of each public name; errors are the rest."""
 

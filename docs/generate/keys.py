@@ -25,6 +25,8 @@ _ENDS = re.compile(rf"(\[\]|\.{NAME})?( \(\S+\))?$")
 """What a section's path has behind that of the key that holds it."""
 _AS_DEFAULTS = f"cameras.{NAME}"
 """The section with the keys of `defaults`, and two of its own."""
+_AS_MODEL = f"cascade.{NAME}.model"
+"""The section with the keys of `model`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ def day_keys() -> str:
 
 
 def fleet_sections() -> list[Section]:
-    """The sections of a fleet file, in the file's order; a camera has only what `defaults` has not."""
+    """The sections of a fleet file, in the file's order, without what another has: `defaults`, or `model`."""
     schema = json_schema()
     common = schema["$defs"]["CameraSettings"]["properties"]
     found = []
@@ -74,7 +76,9 @@ def fleet_sections() -> list[Section]:
             keys = {key: node for key, node in section.keys.items() if key not in common}
             about = "One camera: its address, and every key of `defaults`, which goes before what stands there."
             found.append(Section(section.path, about, keys, section.required))
-        elif not any(_is_within(section.path, f"{_AS_DEFAULTS}.{key}") for key in common):
+        elif not any(
+            _is_within(section.path, path) for path in (_AS_MODEL, *(f"{_AS_DEFAULTS}.{key}" for key in common))
+        ):
             found.append(section)
     return found
 

@@ -12,7 +12,7 @@ class SecondLook(Value):
     """A model that sees crops of objects, the best one of each, and what it tells is the attribute of that name."""
 
     model: Model = Field(
-        description="The second model, a classifier or a detector, with the keys of the fleet's `model`. Its classes "
+        description="The second model, a classifier or a detector, with all keys of the fleet's `model`. Its classes "
         "are the labels. A detector's best box on the crop gives label, score and `xyxy`."
     )
     of: tuple[str, ...] | None = Field(

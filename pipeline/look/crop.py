@@ -12,7 +12,8 @@ from pipeline.detections import Detections
 from pipeline.geometry import Letterbox, square_around
 
 BLUR = 6.0
-"""Mean step between neighbouring pixels, of 255, at which a crop counts half."""
+"""Mean step between neighbouring pixels, of 255, at which a crop counts half. Vehicles of the samples have 5.4 (5 %
+below 2.3, 5 % above 14), the same blurred by two pixels 2.4 (0.9, 5)."""
 
 
 @dataclass(frozen=True, slots=True)
