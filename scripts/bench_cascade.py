@@ -35,7 +35,7 @@ from pipeline.geometry import iou_matrix
 SAMPLES = Path(__file__).parent.parent / "samples"
 RECORDINGS = ("crossing", "gate", "parking", "street", "yard")
 LEAST_IOU = 0.5
-CAMERAS = 18
+CAMERAS = 8
 """Of the load: more than two cores detect at every frame."""
 SETTLE_S, MEASURE_S = 8.0, 15.0
 

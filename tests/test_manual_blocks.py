@@ -43,6 +43,7 @@ OTHERS = frozenset(
         "ray",
         "sudo",
         "tritonserver",
+        "yolo",
     }
     # What stands in a loop of the shell.
     | {"do"}

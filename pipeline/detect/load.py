@@ -76,9 +76,7 @@ def load_second(model: Model, lanes: int) -> Detector:
     return _load(model if model.lanes else model.model_copy(update={"lanes": lanes}), None, SQUARE, CROPS)
 
 
-def _load(
-    model: Model, max_batch: int | None, cameras: Sequence[WidthHeight], usual_batch: int | None = None
-) -> Detector:
+def _load(model: Model, max_batch: int | None, cameras: Sequence[WidthHeight], usual_batch: int = 1) -> Detector:
     """Each adapter is imported only here, because each brings a library of tens to hundreds of megabytes."""
     require_library(model)
     backend = pick_backend(model) if model.backend == "auto" else model.backend
@@ -87,10 +85,9 @@ def _load(
 
         return load_stub(model, max_batch)
     if backend == "openvino":
-        from pipeline.detect.openvino import CPU_BATCH
         from pipeline.detect.openvino import load as load_openvino
 
-        return load_openvino(model, max_batch, cameras, usual_batch or CPU_BATCH)
+        return load_openvino(model, max_batch, cameras, usual_batch)
     if backend == "ultralytics":
         from pipeline.detect.ultralytics import load as load_ultralytics
 

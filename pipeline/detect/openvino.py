@@ -23,7 +23,6 @@ from pipeline.detect.classes import Wanted, select
 from pipeline.detect.heads import Head, choose_head
 from pipeline.detect.metadata import Metadata
 from pipeline.detect.openvino_network import (
-    CPU_BATCH,
     Wish,
     cropped,
     fit,
@@ -118,7 +117,7 @@ class _Lane:
 
 
 def load(
-    model: Model, max_batch: int | None, cameras: Sequence[WidthHeight] = (), usual_batch: int = CPU_BATCH
+    model: Model, max_batch: int | None, cameras: Sequence[WidthHeight] = (), usual_batch: int = 1
 ) -> OpenVinoDetector:
     """The detector of an OpenVINO model (a folder that holds one .xml, or the .xml), an .onnx or a .pt.
 
