@@ -104,10 +104,20 @@ def test_share_bounds_what_looks_take_from_frames_over_time():
     share, now_s, spent_s = Share(0.0), 0.0, 0.0
     while now_s < 60:
         if share.may(2, now_s):
-            share.spend(0.015)
+            share.spend(0.015, pressing=True)
             spent_s += 0.015
         now_s += 0.005
     assert spent_s == pytest.approx(60 * 2 * SHARE, rel=0.02)
+
+
+def test_looks_in_gaps_are_a_debt_for_a_moment_only():
+    share = Share(0.0)
+    share.spend(9.0, pressing=False)
+    assert not share.may(1, 0.1)
+    assert share.may(1, 1.0)
+    share.spend(1.0, pressing=True)
+    assert not share.may(1, 9.0)
+    assert share.may(1, 12.0)
 
 
 class Everything:

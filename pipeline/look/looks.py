@@ -203,10 +203,8 @@ class Looks:
     def _over(self, batch: Batch) -> _Model:
         model = self._models[batch.second]
         model.under_way.difference_update([look.key for look in batch.looks])
-        if batch.pressing:
-            self._share.spend(self.now_s - batch.began_s)
-        else:
-            self.in_gaps -= 1
+        self._share.spend(self.now_s - batch.began_s, pressing=batch.pressing)
+        self.in_gaps -= not batch.pressing
         return model
 
     def _drop_stale(self, waiting: dict[tuple[int, int], Look]) -> None:

@@ -10,6 +10,8 @@ Pure arithmetic: time is an argument.
 
 from __future__ import annotations
 
+import math
+
 SHARE = 0.1
 """Of a lane's time: what looks may take from frames that wait."""
 MOST_S = 0.05
@@ -29,6 +31,10 @@ class Share:
         self._at_s = now_s
         return self._credit_s > 0
 
-    def spend(self, seconds: float) -> None:
-        """Such a look took so long."""
-        self._credit_s -= seconds
+    def spend(self, seconds: float, *, pressing: bool) -> None:
+        """Looks took so long; if no frame waited when they began, that is no debt for longer than a moment.
+
+        They count all the same: where frames are short, gaps are short, too, and a frame comes before the look is done.
+        """
+        least_s = -math.inf if pressing else min(self._credit_s, -MOST_S)
+        self._credit_s = max(least_s, self._credit_s - seconds)
