@@ -41,7 +41,7 @@ def _export(name: str, pictures: str = "") -> None:
     if model.task not in ("detect", "classify"):
         raise SystemExit(f"these are weights for task {model.task!r}; camfleet runs models that detect, or classify")
     # nms=False keeps an end-to-end head where the model has one; others end in the classic layout, see `heads.py`.
-    size = model.overrides.get("imgsz") or 640
+    size = model.overrides.get("imgsz") or {"detect": 640, "classify": 224}[model.task]
     int8 = {"quantize": 8, "data": _calibration(Path(pictures), model.names)} if pictures else {}
     model.export(format="openvino", dynamic=True, nms=False, imgsz=size, device="cpu", **int8)
 
