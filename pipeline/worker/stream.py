@@ -151,6 +151,7 @@ class Stream:
         motion: Motion | None = None,
         late_s: float = LATE_S,
         masked: Masked | None = None,
+        *,
         sights: Sights | None = None,
     ) -> None:
         """Begin a session.
