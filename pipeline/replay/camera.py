@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 
@@ -75,8 +75,20 @@ class ServedCamera:
         clock: Clock,
         phase_s: float = 0.0,
         observe: Callable[[Departure], None] = ignore_departure,
+        gathered: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
-        """Owns `feed`; `phase_s` is how long after `run()` it begins, `executor` opens other recordings."""
+        """Owns `feed`.
+
+        Args:
+            name: In its address.
+            feed: Its pictures.
+            playback: How they are played.
+            executor: Opens other recordings.
+            clock: The machine's.
+            phase_s: How long after `run()` it begins, or after it may.
+            observe: Called with each departure.
+            gathered: Waits until it may begin once somebody watches it; None begins at once.
+        """
         self.name = name
         self.media = feed.media
         self.ssrc = feed.ssrc
@@ -87,6 +99,7 @@ class ServedCamera:
         self._time = SenderClock(clock)
         self._phase_s = phase_s
         self._observe = observe
+        self._gathered = gathered
         self._link = Link(self.faults, self._time.now_s, self._deliver)
         self._next: RtpUnit | None = None
         self._last_key: RtpUnit | None = None
@@ -138,6 +151,8 @@ class ServedCamera:
             self._next = await self._programme.first()
             if not self._playback.loop:
                 await self._wanted.wait()
+                if self._gathered is not None:
+                    await self._gathered()
             self._time.start(self._phase_s)
             await self._play()
         except ReplayError as error:

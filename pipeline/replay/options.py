@@ -16,6 +16,8 @@ from pipeline.rtsp.auth import Login
 
 Pacing = Literal["recorded", "even"]
 
+SUFFIXES = frozenset({".mp4", ".mkv", ".mov", ".avi", ".ts", ".webm", ".m4v"})
+"""How files in a folder are called that are taken for recordings."""
 KEY_FRAMES_WITHIN_S = 1.0
 _GOLDEN = 0.618034
 """Multiples of the golden ratio fill an interval evenly, however many there are."""
@@ -43,6 +45,7 @@ class Playback:
     fps: float | None = None
     paced: Pacing = "recorded"
     offset_s: float | None = None
+    together: bool = False
 
     def __post_init__(self) -> None:
         if not 0.01 <= self.speed <= 100:

@@ -18,6 +18,7 @@ from pipeline.replay.connection import FAREWELL_S, RtspConnection, Served
 from pipeline.replay.departures import DepartureFile
 from pipeline.replay.faults import DISCONNECTING, Fault, Order, check_fault
 from pipeline.replay.feed import Feed, Start
+from pipeline.replay.gathering import Gathering
 from pipeline.replay.options import CameraPlan, ReplayOptions, phase_s
 from pipeline.replay.recording import Recording
 from pipeline.rtsp.udp import UdpPorts
@@ -54,6 +55,7 @@ class ReplayServer:
         self._cameras: dict[str, ServedCamera] = {}
         self._numbers: dict[str, int] = {}
         self._served = Served(self._cameras, options.login, UdpPorts(options.bind))
+        self._gathering: Gathering | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._playing: list[asyncio.Task[None]] = []
         # With ports of their own each camera has a listener, otherwise all have the same.
@@ -133,6 +135,7 @@ class ReplayServer:
     def _open_cameras(self) -> None:
         starts: dict[Path, set[float]] = {}
         plans = self._options.plan()
+        self._gathering = Gathering(len(plans)) if self._options.playback.together else None
         for index, plan in enumerate(plans):
             self._cameras[plan.name] = self._open_camera(index, plan, starts.setdefault(plan.file, set()), len(plans))
             self._numbers[plan.name] = index
@@ -164,6 +167,7 @@ class ReplayServer:
             clock=self._clock,
             phase_s=delay_s + phase_s(index, count, feed.rate),
             observe=self._note,
+            gathered=self._gathering.wait if self._gathering is not None else None,
         )
 
     def _note(self, departure: Departure) -> None:

@@ -14,8 +14,8 @@ from pipeline.config.url import CameraUrl
 from pipeline.config.values import Fleet
 from pipeline.errors import ConfigError, PipelineError
 from pipeline.redact import redact
+from pipeline.replay.options import SUFFIXES
 
-SUFFIXES = frozenset({".mp4", ".mkv", ".mov", ".avi", ".ts", ".webm", ".m4v"})
 CLIP_S = 20.0
 """Recorded of each camera that is none: longer than a run is measured."""
 
