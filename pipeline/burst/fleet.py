@@ -26,12 +26,18 @@ CLOSE_S = 8.0
 class FleetProcess:
     """A fleet as a child process; ends with this process, however that ends. Thread-safe."""
 
-    def __init__(self, fleet: Fleet, log: Path) -> None:
-        """Prepare; nothing runs yet. All that the fleet says on stderr goes to `log`."""
+    def __init__(self, fleet: Fleet, log: Path, state: Path | None = None) -> None:
+        """Prepare; nothing runs yet.
+
+        Args:
+            fleet: What is to run.
+            log: Where all goes that it says on stderr.
+            state: What it remembers is kept here, and not where this user's fleets keep it.
+        """
         context = multiprocessing.get_context("spawn")
         self._ours, self._theirs = context.Pipe()
         self._process = context.Process(
-            target=run_fleet, args=(fleet, str(log), self._theirs), name="camfleet burst fleet"
+            target=run_fleet, args=(fleet, str(log), self._theirs, state), name="camfleet fleet under test"
         )
         self._lock = threading.Lock()
 
@@ -122,10 +128,12 @@ class FleetProcess:
         return answer
 
 
-def run_fleet(fleet: Fleet, log: str, connection: Connection) -> None:
+def run_fleet(fleet: Fleet, log: str, connection: Connection, state: Path | None = None) -> None:
     """The child's part: run the fleet and do as it is told, until SIGTERM or until nobody holds the other end."""
     from pipeline.logs import configure_logs
 
+    if state is not None:
+        os.environ["XDG_STATE_HOME"] = str(state.absolute())
     os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644), 2)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _end)

@@ -26,17 +26,18 @@ def surroundings(plan: Plan, fleet: Fleet, log: Path) -> Surroundings:
     """Machine, versions, both files as they were, and the end of the fleet's log; without credentials."""
     lines = log.read_text("utf-8", "replace").splitlines() if log.exists() else []
     return Surroundings(
-        machine=f"{_processor()}, {platform.system()} {platform.release()}",
+        machine=f"{processor()}, {platform.system()} {platform.release()}",
         cores=os.cpu_count() or 1,
         memory_gb=round(psutil.virtual_memory().total / 1e9, 1),
-        versions={"python": platform.python_version(), **_versions()},
+        versions={"python": platform.python_version(), **versions()},
         scenario_yaml=redact(plan.file.read_text("utf-8")),
         fleet_yaml=to_yaml(fleet),
         log=[redact(line) for line in lines[-LOG_LINES:]],
     )
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Of camfleet and of what it stands on."""
     found = {}
     for package in _PACKAGES:
         try:
@@ -46,7 +47,7 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def _processor() -> str:
+def processor() -> str:
     """The processor's name, as far as the system tells."""
     try:
         lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
