@@ -55,7 +55,7 @@ def find_ground_truth(fleet: Fleet, folder: Path | None) -> dict[str, GroundTrut
     Raises:
         EvaluationError: There is none for a camera, it cannot be read, or cameras have different labels.
     """
-    grounds = {camera_id: read_ground_truth(_ground_folder(fleet, camera_id, folder)) for camera_id in fleet.cameras}
+    grounds = {camera_id: read_ground_truth(_found_ground(fleet, camera_id, folder)) for camera_id in fleet.cameras}
     first = next(iter(grounds))
     for camera_id, ground in grounds.items():
         if ground.labels != grounds[first].labels:
@@ -125,11 +125,23 @@ def as_tracks(published: Sequence[TrackedBox], numbers: Mapping[str, int]) -> Tr
     )
 
 
-def _ground_folder(fleet: Fleet, camera_id: str, folder: Path | None) -> Path:
-    recording = Path(fleet.cameras[camera_id].url.reveal().removeprefix("file://"))
+def ground_folder(recording: Path, camera_id: str, folder: Path | None) -> Path | None:
+    """Where the ground truth of a recording is: in `folder`, else in `ground_truth/` beside it; None where it is not.
+
+    Args:
+        recording: The file.
+        camera_id: Which camera shows it; the ground truth is called as the camera, or as the file.
+        folder: Has a folder for each camera or recording; None for the usual one.
+    """
     place = folder or recording.parent / BESIDE
-    found = next((place / name for name in (camera_id, recording.stem) if (place / name).is_dir()), None)
+    return next((place / name for name in (camera_id, recording.stem) if (place / name).is_dir()), None)
+
+
+def _found_ground(fleet: Fleet, camera_id: str, folder: Path | None) -> Path:
+    recording = Path(fleet.cameras[camera_id].url.reveal().removeprefix("file://"))
+    found = ground_folder(recording, camera_id, folder)
     if found is None:
+        place = folder or recording.parent / BESIDE
         raise EvaluationError(
             f"camera {camera_id}: there is no ground truth {place / camera_id}; --ground-truth DIR names the folder "
             "that holds one folder for each camera, called as the camera or its recording is"
