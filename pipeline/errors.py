@@ -21,6 +21,7 @@ PipelineError
 ├── RtspError            what a client sent is not RTSP
 ├── ProfileError         a running fleet cannot be measured
 ├── BurstError           a scenario cannot be run, or its report not be read or written
+├── RehearsalError       two fleets cannot be rehearsed over recordings, or what came of it not be written
 └── EvaluationError      ground truth or detections cannot be scored
 
 A message says what is wrong, where, and what to do about it. Commands print it as one line and exit with 2;
@@ -113,6 +114,10 @@ class ProfileError(PipelineError):
 
 class BurstError(PipelineError):
     """A scenario cannot be run, or its report cannot be read or written."""
+
+
+class RehearsalError(PipelineError):
+    """Two fleets cannot be rehearsed over recordings, or what came of it cannot be written."""
 
 
 class EvaluationError(PipelineError):

@@ -23,6 +23,7 @@ from pipeline import Fleet, keys
 from pipeline.burst.load import load_scenario
 from pipeline.capacity.prices import load_prices
 from pipeline.config import json_schema, load_fleet
+from pipeline.rehearse.expect import expectations
 from tests.manual_blocks import ROOT, Block, blocks, commands_in, descend, mentions, parse
 
 DEADLINE_S = 60
@@ -141,6 +142,11 @@ def test_file_of_the_manual_is_right(block: Block, beside: Path, monkeypatch: py
         file = beside / "scenario.yaml"
         file.write_text(block.code)
         assert load_scenario(file, environ).scenario.phases
+        return
+    if "expect" in written:
+        file = beside / "expect.yaml"
+        file.write_text(block.code)
+        assert len(expectations([str(file)])) == len(written["expect"])
         return
     assert set(written) <= set(json_schema()["properties"]), "neither part of a fleet file nor of a scenario"
     load_fleet(completed(written, beside), environ)

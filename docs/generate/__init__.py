@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from docs.generate.commands import commands, exit_codes, outcomes, overview, variables
+from docs.generate.figures import rehearsal_figures
 from docs.generate.include import file
 from docs.generate.keys import day_keys, fleet_keys, scenario_keys
 from docs.generate.metrics import metrics
@@ -37,6 +38,7 @@ PARTS: dict[str, Part] = {
     "metrics": lambda page, words: metrics(),
     "outcomes": lambda page, words: outcomes(),
     "overview": lambda page, words: overview(),
+    "rehearsal-figures": lambda page, words: rehearsal_figures(),
     "says": lambda page, words: says(*words),
     "scenario-keys": lambda page, words: scenario_keys(),
     "variables": lambda page, words: variables(),

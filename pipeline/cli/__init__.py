@@ -34,6 +34,7 @@ from pipeline.cli import (
     profile,
     proxy,
     record,
+    rehearse,
     render,
     replay,
     results,
@@ -78,6 +79,7 @@ app.command()(top.top)
 app.command()(sink.sink)
 app.add_typer(keys.app, name="keys")
 app.command()(replay.replay)
+app.command()(rehearse.rehearse)
 app.command()(record.record)
 app.command()(results.results)
 app.command()(render.render)
