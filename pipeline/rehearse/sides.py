@@ -15,7 +15,7 @@ from pipeline.config import CameraUrl, Fleet, Publish
 from pipeline.config.camera import Evidence
 from pipeline.config.dump import to_dict
 
-KEPT = ("name", "model", "worker", "slo", "power", "defaults", "cameras")
+KEPT = ("name", "model", "cascade", "worker", "slo", "power", "defaults", "cameras")
 """Parts of a fleet file that are rehearsed; of its cameras all but `_AWAY`."""
 FREE_PORT = Publish(bind="tcp://127.0.0.1:0", queue=1_000_000)
 """Where nobody else listens, with room for all."""
@@ -71,6 +71,7 @@ def rehearsed(side: Side, urls: Mapping[str, str]) -> Fleet:
     return Fleet(
         name=f"rehearsal-{side.letter}",
         model=fleet.model,
+        cascade=fleet.cascade,
         worker=fleet.worker,
         slo=fleet.slo,
         power=fleet.power,
