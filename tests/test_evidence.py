@@ -18,6 +18,7 @@ from pipeline import Fleet, Subscriber
 from pipeline.camera.evidence.align import MOST, THUMB_WH, ContentAligner, thumb_of
 from pipeline.camera.evidence.clip import times
 from pipeline.camera.evidence.ring import KeptPacket, Ring, Session
+from pipeline.camera.evidence.steady import SteadyTime
 from pipeline.camera.sandbox import ports
 from pipeline.clock import NS_PER_MS, NS_PER_S
 from pipeline.config import load_fleet
@@ -151,6 +152,42 @@ def test_thumbs_are_small() -> None:
     assert thumb_of(scene(1, (1920, 1080))).size == THUMB_WH[0] * THUMB_WH[1]
 
 
+# --- arrival ------------------------------------------------------------------------------------------------------
+
+
+def arrivals(count: int, fps: float = 25.0) -> Iterator[tuple[float, int]]:
+    """Stamp and lateness, ms, of a camera's pictures: key frames come 60 ms later, half the others up to 200."""
+    rng = np.random.default_rng(3)
+    for number in range(count):
+        held_up_ms = 60 if number % 25 == 0 else max(0.0, rng.uniform(-200, 200))
+        yield 5000 + number / fps, round(held_up_ms * NS_PER_MS)
+
+
+def test_steady_time_is_that_of_what_nothing_held_up_key_frames_included() -> None:
+    steady, began_ns = SteadyTime(), 1_764_000_000 * NS_PER_S
+    for pts_s, late_ns in arrivals(500):
+        steady.see(pts_s, began_ns + round(pts_s * NS_PER_S) + late_ns)
+        assert abs(steady.at_ns(pts_s) - began_ns - round(pts_s * NS_PER_S)) <= 60 * NS_PER_MS
+    assert steady.at_ns(5010.0) - began_ns == 5010 * NS_PER_S
+    assert 0.15 < steady.jitter_s < 0.2
+
+
+@pytest.mark.parametrize("jump_s", [-3600, 5, 3600])
+def test_steady_time_begins_anew_with_another_clock(jump_s: float) -> None:
+    steady = SteadyTime()
+    for pts_s, late_ns in arrivals(100):
+        steady.see(pts_s, round(pts_s * NS_PER_S) + late_ns)
+    steady.see(jump_s, 6000 * NS_PER_S)
+    assert (steady.at_ns(jump_s), steady.jitter_s) == (6000 * NS_PER_S, 0.0)
+
+
+def test_steady_time_is_not_led_astray_by_one_wrong_stamp() -> None:
+    steady = SteadyTime()
+    for number in range(100):
+        steady.see(number / 25 + (1.5 if number == 50 else 0.0), number * FRAME_NS)
+    assert steady.at_ns(4.0) == 4 * NS_PER_S
+
+
 # --- a fleet ------------------------------------------------------------------------------------------------------
 
 
@@ -223,8 +260,8 @@ LATER = phase_s(1, 2, 25) * 25 + 2
 """Pictures by which the replay server shows the second recording later, that its B-frames hold back included."""
 
 
-def worst_difference(detected: dict[int, float], kept: dict[int, float], later: float = 0.0) -> float:
-    """By how many pictures the detected picture and the kept one nearest in time differ, at worst.
+def differences(detected: dict[int, float], kept: dict[int, float], later: float = 0.0) -> list[float]:
+    """By how many pictures the detected picture and the kept one nearest in time differ, ascending.
 
     Args:
         detected: Number by capture time.
@@ -234,7 +271,7 @@ def worst_difference(detected: dict[int, float], kept: dict[int, float], later: 
     inside = {at: number for at, number in detected.items() if min(kept) <= at <= max(kept)}
     assert len(inside) > 20
     apart = [number - kept[min(kept, key=lambda other, at=at: abs(other - at))] for at, number in inside.items()]
-    return max(abs((one - later + PERIOD) % (2 * PERIOD) - PERIOD) for one in apart)
+    return sorted(abs((one - later + PERIOD) % (2 * PERIOD) - PERIOD) for one in apart)
 
 
 @pytest.mark.parametrize("ending", [".mp4", ".mkv"])
@@ -251,7 +288,7 @@ def test_clip_shows_the_moments_that_were_detected_by_rtcp(
     assert clip.from_ns <= min(detected)
     kept = numbers_in_clip(out, clip.from_ns)
     assert len(kept) == clip.frames
-    assert worst_difference(detected, kept, LATER) <= 1.0
+    assert differences(detected, kept, LATER)[-1] <= 1.0
 
 
 def test_clip_shows_the_moments_that_were_detected_by_content_where_clocks_are_wrong(
@@ -267,9 +304,12 @@ def test_clip_shows_the_moments_that_were_detected_by_content_where_clocks_are_w
             time.sleep(0.7)
             out = tmp_path / "clip.mp4"
             clip = fleet.clip("gate", out, from_ns=min(detected), to_ns=max(detected))
-    assert told.error_ms is not None and told.error_ms < 100
-    assert (clip.by, clip.error_ms is None) == ("content", False)
-    assert worst_difference(detected, numbers_in_clip(out, clip.from_ns)) <= 1 + told.error_ms / 40
+    assert told.error_ms is not None and clip.error_ms is not None and clip.by == "content"
+    apart = differences(detected, numbers_in_clip(out, clip.from_ns))
+    # A detection is at the time of its arrival. The error that is told is that of nineteen of twenty, and a busy
+    # machine holds up many; those that came at once are at their very moment.
+    assert apart[len(apart) * 19 // 20] <= 1 + clip.error_ms / 40
+    assert apart[len(apart) // 10] <= 1.1
 
 
 def test_camera_goes_on_without_its_second_stream_and_tells_why_and_when_it_is_back(

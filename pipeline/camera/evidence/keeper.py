@@ -5,9 +5,8 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import median_low
 
 import av
 import msgspec
@@ -19,6 +18,7 @@ from pipeline.camera.evidence.align import Alignment, ContentAligner, Thumb, thu
 from pipeline.camera.evidence.clip import head_of
 from pipeline.camera.evidence.door import ClipDoor
 from pipeline.camera.evidence.ring import KeptPacket, Ring, Session
+from pipeline.camera.evidence.steady import SteadyTime
 from pipeline.camera.keys import KeyFrames
 from pipeline.camera.limits import watched
 from pipeline.camera.opening import describe, has_time_stamps, open_container, packets, tick_s, video_stream
@@ -72,6 +72,7 @@ class EvidenceKeeper:
         self._clock = clock
         self._ring = Ring(camera.evidence.keep_s, camera.evidence.keep_mb << 20)
         self._aligner = ContentAligner()
+        self._detected_time = SteadyTime()
         self._clocks: tuple[CaptureClock, CaptureClock] = ("arrival", "arrival")
         self._told = EvidenceState(state="connecting")
         self._frame_s = 0.0
@@ -94,7 +95,11 @@ class EvidenceKeeper:
         """How this stream's time goes together with that of the one that is detected."""
         if self._clocks == ("rtcp", "rtcp"):
             return Alignment("rtcp", 0, self._frame_s / 2 * 1000)
-        return self._aligner.alignment
+        found = self._aligner.alignment
+        if found.error_ms is None:
+            return found
+        # A single detection is at the time of its own arrival.
+        return replace(found, error_ms=found.error_ms + self._detected_time.jitter_s * 1000)
 
     @property
     def state(self) -> EvidenceState:
@@ -121,7 +126,8 @@ class EvidenceKeeper:
             return
         luma = luma_view(picture.frame)
         if luma is not None:
-            self._aligner.see_detected(thumb_of(luma), picture.capture.at_ns)
+            self._detected_time.see(picture.pts_s, picture.capture.at_ns)
+            self._aligner.see_detected(thumb_of(luma), self._detected_time.at_ns(picture.pts_s))
 
     def write(self, path: Path, from_ns: int, to_ns: int) -> Clip:
         """Write what was captured from `from_ns` to `to_ns`, from the key frame before, as `privacy` allows; blocks.
@@ -141,7 +147,7 @@ class EvidenceKeeper:
             raise SourceError(f"nothing of that time is kept of {self._camera.url}; {self._why_nothing()}")
         half_written = path.with_name(f".{path.name}{path.suffix}")
         try:
-            self._door.write(half_written, found, _zero_ns(found) + alignment.offset_ns, alignment.error_ms)
+            self._door.write(half_written, found, found[0].session.time.at_ns(0.0) + alignment.offset_ns, alignment.error_ms)
             half_written.replace(path)
         except (PipelineError, av.FFmpegError, OSError, ValueError) as error:
             half_written.unlink(missing_ok=True)
@@ -207,7 +213,7 @@ class EvidenceKeeper:
         with watched(self._camera):
             thumb = connection.look_at(packet)
         if thumb is not None:
-            self._aligner.see_kept(thumb, kept.captured_at_ns)
+            self._aligner.see_kept(thumb, kept.session.time.at_ns(kept.pts_s))
 
     def _note_clock(self, which: int, clock: CaptureClock) -> None:
         """What was found by one pair of clocks does not hold by another."""
@@ -218,15 +224,9 @@ class EvidenceKeeper:
 
 
 def _span(packets: Sequence[KeptPacket]) -> tuple[int, int]:
-    """Capture of the first and the last, ns."""
-    zero_ns = _zero_ns(packets)
-    shown_s = [packet.pts_s for packet in packets]
-    return zero_ns + round(min(shown_s) * NS_PER_S), zero_ns + round(max(shown_s) * NS_PER_S)
-
-
-def _zero_ns(packets: Sequence[KeptPacket]) -> int:
-    """When the stream's own time was 0, ns; by all of them together, since each may have been held up on its way."""
-    return median_low(packet.captured_at_ns - round(packet.pts_s * NS_PER_S) for packet in packets)
+    """Capture of the first and the last that is shown, ns."""
+    shown_s, time = [packet.pts_s for packet in packets], packets[0].session.time
+    return time.at_ns(min(shown_s)), time.at_ns(max(shown_s))
 
 
 class _Connection:
@@ -236,10 +236,11 @@ class _Connection:
         self._stream, self._clock = stream, clock
         self._description = describe(stream)
         self._tick_s = tick_s(stream)
-        self._time = StreamTime(max_gap_s(self._description.fps), believed=stamped)
+        self._stamps = StreamTime(max_gap_s(self._description.fps), believed=stamped)
         self._capture_times = CaptureTimes()
         self._keys = KeyFrames(stream)
         self._session: Session | None = None
+        self._time = SteadyTime()
         self.clock: CaptureClock = "arrival"
         stream.codec_context.thread_count = 1
 
@@ -254,12 +255,13 @@ class _Connection:
         if self._session is None and not key:
             return None
         stamp = stamp_of(packet, arrival_now(self._clock))
-        placed = self._time.place(None if packet.pts is None else packet.pts * self._tick_s, stamp.arrival.ns)
+        placed = self._stamps.place(None if packet.pts is None else packet.pts * self._tick_s, stamp.arrival.ns)
         capture = self._capture_times.capture(stamp.arrival, stamp.reported_at_ns if placed.believed else None)
         self.clock = capture.clock
+        self._time.see(placed.pts_s, capture.at_ns)
         if self._session is None:
             codec, frame_wh = self._description.codec, self._description.frame_wh
-            self._session = Session(codec, frame_wh, head_of(self._stream, packet))
+            self._session = Session(codec, frame_wh, head_of(self._stream, packet), self._time)
         return KeptPacket(bytes(packet), key, placed.pts_s, capture.at_ns, self._session)
 
     def look_at(self, key: av.Packet[av.VideoStream]) -> Thumb | None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import takewhile
 
+from pipeline.camera.evidence.steady import SteadyTime
 from pipeline.clock import NS_PER_S
 from pipeline.geometry import WidthHeight
 
@@ -20,11 +21,13 @@ class Session:
         codec: FFmpeg's name.
         frame_wh: Picture size, px.
         head: A NUT file of its first key frame, for its codec parameters.
+        time: When its pictures came, but for what held single ones up.
     """
 
     codec: str
     frame_wh: WidthHeight
     head: bytes
+    time: SteadyTime = field(default_factory=SteadyTime)
 
 
 @dataclass(frozen=True, slots=True)
