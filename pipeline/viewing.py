@@ -7,6 +7,10 @@ made while there is none:
 - `stills`: small JPEG pictures, some a second (`Still`, and the JPEG).
 - `full`: the next picture once, in full size (`Still`, and the JPEG), for each subscription.
 
+Where it keeps a second stream, it has another socket for it, with one topic:
+
+- `kept`: every coded picture as it came (`Kept`, and its bytes).
+
 Frames are named by (session, frame_id) as the camera counts them: `FrameResult.session`, and its `frame_id` added to
 `first_frame_of(session_id)`.
 """
@@ -20,8 +24,9 @@ import msgspec
 
 from pipeline.errors import WireError
 from pipeline.foreign import UNREADABLE
+from pipeline.wire import AlignedBy
 
-UNITS, STILLS, FULL = b"units", b"stills", b"full"
+UNITS, STILLS, FULL, KEPT = b"units", b"stills", b"full", b"kept"
 GALLERY = "pictures"
 """The socket where a fleet over several machines shows all its cameras, which are elsewhere: its topics begin with the
 camera's name and a slash."""
@@ -54,11 +59,52 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True, tag="shown"):
         unit: The coded picture.
         session: The camera's number of its session.
         frame_id: The camera's number of the frame in it.
+        pts_s: The stream's own time of it, s.
+        captured_at_ns: Wall time of its capture, ns since 1970-01-01 UTC.
+        frame_wh: Size of the camera's picture, upright, px.
     """
 
     unit: int
     session: int
     frame_id: int
+    pts_s: float = 0.0
+    captured_at_ns: int = 0
+    frame_wh: tuple[int, int] = (0, 0)
+
+
+class Kept(msgspec.Struct, frozen=True, kw_only=True, tag="kept"):
+    """One coded picture of a camera's second stream, in the order in which they are decoded; its bytes follow.
+
+    Attributes:
+        number: Counts those of the camera's process.
+        connection: Counts the connections; each begins with a key frame.
+        key: Decoding can begin here.
+        codec: As FFmpeg names it.
+        extradata: As of `Unit`.
+        frame_wh: Size of the picture, px.
+        turns: As of `Unit`.
+        mirrored: Likewise.
+        pts_s: The stream's own time, s.
+        at_ns: Wall time of its capture by the stream that is detected, ns since 1970-01-01 UTC.
+        aligned_by: What makes the two one.
+        error_ms: How far that may be off; None where it is not known.
+        zero_ns: Where frames are timed by their arrival: the wall time of the detected stream's time 0, so that a frame
+            is found by its own time, and not by when it happened to come; 0 where that is not needed.
+    """
+
+    number: int
+    connection: int
+    key: bool
+    codec: str
+    extradata: bytes = b""
+    frame_wh: tuple[int, int] = (0, 0)
+    turns: int = 0
+    mirrored: bool = False
+    pts_s: float
+    at_ns: int
+    aligned_by: AlignedBy
+    error_ms: float | None = None
+    zero_ns: int = 0
 
 
 class Still(msgspec.Struct, frozen=True, kw_only=True, tag="still"):
@@ -80,11 +126,17 @@ class Still(msgspec.Struct, frozen=True, kw_only=True, tag="still"):
 Word = Unit | Shown | Still
 
 _encoder, _decoder = msgspec.msgpack.Encoder(), msgspec.msgpack.Decoder(Word)
+_kept_decoder = msgspec.msgpack.Decoder(Kept)
 
 
 def socket_of(directory: Path, camera_id: str) -> Path:
     """The socket of a camera of the run in this directory; a short name, as `sun_path` ends at 107 bytes."""
     return directory / f"v-{hashlib.blake2s(camera_id.encode(), digest_size=4).hexdigest()}"
+
+
+def kept_socket_of(directory: Path, camera_id: str) -> Path:
+    """The socket of its second stream."""
+    return directory / f"k-{hashlib.blake2s(camera_id.encode(), digest_size=4).hexdigest()}"
 
 
 def endpoint(directory: Path, camera_id: str) -> str:
@@ -99,7 +151,7 @@ def way_to(directory: Path, camera_id: str) -> tuple[str, bytes]:
     return endpoint(directory, camera_id), b""
 
 
-def pack(word: Word) -> bytes:
+def pack(word: Word | Kept) -> bytes:
     """A word for the middle part of a message of three: topic, word, bytes."""
     return _encoder.encode(word)
 
@@ -114,3 +166,15 @@ def unpack(packed: bytes) -> Word:
         return _decoder.decode(packed)
     except UNREADABLE as error:
         raise WireError(f"a camera's word on its pictures cannot be read: {error}") from error
+
+
+def unpack_kept(packed: bytes) -> Kept:
+    """The word on a picture of the second stream.
+
+    Raises:
+        WireError: It is none.
+    """
+    try:
+        return _kept_decoder.decode(packed)
+    except UNREADABLE as error:
+        raise WireError(f"a camera's word on its second stream cannot be read: {error}") from error

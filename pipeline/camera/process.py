@@ -16,6 +16,7 @@ from pipeline.camera.backlog import LATE_S
 from pipeline.camera.backoff import Backoff
 from pipeline.camera.evidence.keeper import EvidenceKeeper
 from pipeline.camera.evidence.order import ClipOrder, carry_out
+from pipeline.camera.evidence.show import KeptView
 from pipeline.camera.frames import Frames
 from pipeline.camera.frozen import FrozenPictures
 from pipeline.camera.limits import limit_memory, out_of_memory
@@ -117,7 +118,7 @@ def serve(
     first = CameraState(fleet=spec.fleet, camera_id=spec.camera.camera_id, session_id="", state="connecting")
     reporter = Reporter(first, link, beat, stop, clock)
     try:
-        keeper = EvidenceKeeper(spec.camera, clock, published) if spec.camera.evidence_url is not None else None
+        keeper = _keeper(spec, clock, published)
         loop = _CameraLoop(
             spec,
             link,
@@ -143,6 +144,15 @@ def serve(
         if published is not None:
             published.close()
         link.close()
+
+
+def _keeper(spec: CameraSpec, clock: Clock, published: Published | None) -> EvidenceKeeper | None:
+    """What keeps the second stream; what is to be covered is shown to nobody as it came."""
+    camera = spec.camera
+    if camera.evidence_url is None:
+        return None
+    view = KeptView(spec.scope, camera) if camera.privacy.gives_packets else None
+    return EvidenceKeeper(camera, clock, published, view)
 
 
 class _CameraLoop:

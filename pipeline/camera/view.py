@@ -125,7 +125,14 @@ class Viewers:
             )
             self._send(UNITS, word, bytes(coded.packet))
         if picture.frame is not None:
-            shown = Shown(unit=self._base + picture.unit, session=tick.session, frame_id=tick.frame_id)
+            shown = Shown(
+                unit=self._base + picture.unit,
+                session=tick.session,
+                frame_id=tick.frame_id,
+                pts_s=tick.pts_s,
+                captured_at_ns=tick.captured_at_ns,
+                frame_wh=tick.frame_wh,
+            )
             self._send(UNITS, shown, b"")
 
     def _send_still(self, topic: bytes, picture: Picture, tick: Tick, orientation: Orientation) -> None:

@@ -61,6 +61,11 @@ class Privacy(Value):
         return bool(self.masks or self.blur)
 
     @property
+    def gives_packets(self) -> bool:
+        """Whether pictures of `evidence_url` may be kept as they came."""
+        return self.clips == "as_recorded" or (self.clips == "covered" and not self.any)
+
+    @property
     def in_pixels(self) -> tuple[int, Point] | None:
         """The first mask that is in pixels, and a corner of it; None where all are shares."""
         for number, corners in enumerate(self.masks):

@@ -180,6 +180,12 @@ class Rule(Value):
         "box; the next detection confirms it, corrects its time, or takes it back, and says so (`revised`).",
     )
 
+    evidence: bool = Field(
+        default=True,
+        description="Whether its events are kept as clip and picture, where the fleet file has `evidence`. `false` for "
+        "rules that only count.",
+    )
+
     @field_validator("timezone")
     @classmethod
     def _known(cls, name: str | None) -> str | None:

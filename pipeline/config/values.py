@@ -11,6 +11,8 @@ from pipeline.config.base import Name, Number, Value, Whole, mistake
 from pipeline.config.camera import Camera, CameraSettings
 from pipeline.config.cascade import SecondLook
 from pipeline.config.endpoint import Endpoint, is_private
+from pipeline.config.engine import Cuda, OpenVino
+from pipeline.config.evidence import EventEvidence
 from pipeline.config.keys import Keys
 from pipeline.config.model import Model
 from pipeline.config.page import Page
@@ -156,6 +158,11 @@ class Fleet(Value):
         default=CameraSettings(), description="Settings of all cameras; a camera's own go before them."
     )
     cameras: dict[Name, Camera] = Field(min_length=1, description="The cameras by name.")
+    evidence: EventEvidence | None = Field(
+        default=None,
+        description="What is kept on disk of each event of zones and lines: a clip, the best picture, and a JSON file; "
+        "nothing without it.",
+    )
     sinks: dict[Name, AnySink] = Field(
         default_factory=dict,
         description="Where results are kept or sent on to, by names of yours; each is a process of its own, and what "

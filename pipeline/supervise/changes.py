@@ -129,7 +129,7 @@ def needs_new_process(before: Camera, now: Camera) -> bool:
     return _settings(before, besides=_SERVED) != _settings(now, besides=_SERVED)
 
 
-_SETTINGS = ("slo.p95_ms", "slo.max_loss", "power", "worker.max_wait_ms", "publish.queue")
+_SETTINGS = ("slo.p95_ms", "slo.max_loss", "power", "worker.max_wait_ms", "publish.queue", "evidence")
 
 
 def _settings(camera: Camera, besides: set[str] | None = None) -> dict[str, Any]:

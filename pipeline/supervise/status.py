@@ -8,7 +8,7 @@ from typing import Literal, cast, get_args
 from pipeline.sink.report import SinkFigures
 from pipeline.supervise.child import Condition
 
-Role = Literal["worker", "publisher", "camera", "sink", "page", "proxy", "events"]
+Role = Literal["worker", "publisher", "camera", "sink", "page", "proxy", "events", "evidence"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,8 @@ class ProcessStatus:
 
     Attributes:
         name: Its role, and which of several it is: `worker` (`worker cuda:0` and `worker cuda:1` where there are two
-            devices), `publisher`, `camera gate`, `sink archive`, `page`, `proxy`, `events`.
+            devices), `publisher`, `camera gate`, `sink archive`, `page`, `proxy`, `events`,
+            `evidence`.
         condition: What is going on with it.
         pid: Its process id while it runs.
         restarts: How often it was started again.

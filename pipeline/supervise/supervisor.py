@@ -34,6 +34,7 @@ from pipeline.runscope import RunLease, process_folder
 from pipeline.supervise.cameras import Cameras
 from pipeline.supervise.changes import Changes, compare, keep_fixed
 from pipeline.supervise.child import ProcessHost
+from pipeline.supervise.evidence import EvidenceAtWork
 from pipeline.supervise.inbox import Inbox
 from pipeline.supervise.members import Members
 from pipeline.supervise.pages import make_page, require_page
@@ -135,7 +136,9 @@ class Supervisor:
         self._cameras = Cameras(fleet, self._lease.scope, self._workers, self._members, host)
         self._page = make_page(fleet, self._lease.scope, self._workers.inside, self._members, host)
         self._rules = RulesAtWork(fleet, self._lease.scope, self._workers.inbox, self._members, host)
-        self._sinks = Sinks(fleet, self._lease.scope, self._members, host, directory or Path.cwd())
+        directory = directory or Path.cwd()
+        self._sinks = Sinks(fleet, self._lease.scope, self._members, host, directory)
+        self._evidence = EvidenceAtWork(fleet, self._lease.scope, self._workers.inbox, self._members, host, directory)
 
     def open(self) -> FleetReady:
         """Start the workers, the publisher and the sinks; returns once the workers can serve the fleet.
@@ -153,6 +156,7 @@ class Supervisor:
             service.child.start()
         ready = self._await_workers()
         self._rules.start(ready.inside)
+        self._evidence.start(ready.inside)
         self._sinks.start(ready.inside)
         if self._page is not None:
             self._page.child.start()
@@ -384,6 +388,7 @@ class Supervisor:
         for camera_id in changes.added:
             self._cameras.add(fleet.cameras[camera_id])
         self._rules.change(fleet)
+        self._evidence.change(fleet)
         self._sinks.change(fleet)
         self._note_ended()
         log.info("the fleet has changed", what=changes.words)

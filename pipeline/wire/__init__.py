@@ -8,6 +8,7 @@ msgpack, or of JSON, behind its topic:
 - `cameras/<camera_id>/`: one `CameraState` when a camera's state changes, and once a second.
 - `compact/<camera_id>/`: the frames again as `CompactFrame`, while somebody subscribes to them.
 - `events/<camera_id>/`: one `Event` when something happens in a zone or at a line, and while it lasts.
+- `evidence/<camera_id>/`: one `Evidence` when clip and picture of an event are on disk.
 - `fleet/`: one `FleetState` once a second, so that silence can be told from a fleet that is gone.
 
 Workers and supervisor make messages; the publisher numbers them (`stamp`).
@@ -33,6 +34,7 @@ from pipeline.wire.camera import CameraState, EvidenceState
 from pipeline.wire.codec import decode, encode, publisher_id, stamp, stamp_of, to_json
 from pipeline.wire.compact import Columns, CompactFrame, compact
 from pipeline.wire.event import Direction, Event, Happening, Phase
+from pipeline.wire.evidence import Evidence
 from pipeline.wire.fleet import CameraFigures, FleetState, ProcessFigures, SinkState
 from pipeline.wire.frame import Counts, FrameHeader, FrameResult
 from pipeline.wire.session import first_frame_of, name_session
@@ -69,6 +71,7 @@ __all__ = [
     "Counts",
     "Direction",
     "Event",
+    "Evidence",
     "EvidenceState",
     "FleetState",
     "FrameHeader",

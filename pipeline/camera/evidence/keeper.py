@@ -18,6 +18,7 @@ from pipeline.camera.evidence.align import Alignment, ContentAligner, Thumb, thu
 from pipeline.camera.evidence.clip import head_of
 from pipeline.camera.evidence.door import ClipDoor
 from pipeline.camera.evidence.ring import KeptPacket, Ring, Session
+from pipeline.camera.evidence.show import KeptView
 from pipeline.camera.evidence.steady import SteadyTime
 from pipeline.camera.keys import KeyFrames
 from pipeline.camera.limits import watched
@@ -64,12 +65,22 @@ class Clip:
 class EvidenceKeeper:
     """Keeps the latest seconds of a camera's `evidence_url`; lost, it is tried again as any camera."""
 
-    def __init__(self, camera: Camera, clock: Clock, published: Published | None = None) -> None:
-        """Nothing is connected yet; `published` knows what is in the pictures, where objects are to be blurred."""
+    def __init__(
+        self, camera: Camera, clock: Clock, published: Published | None = None, view: KeptView | None = None
+    ) -> None:
+        """Nothing is connected yet.
+
+        Args:
+            camera: Which.
+            clock: For arrival times.
+            published: Knows what is in the pictures, where objects are to be blurred.
+            view: Shows what comes to whoever asks; closed with this.
+        """
         assert camera.evidence_url is not None
         self._door = ClipDoor(camera, published)
         self._camera = camera.model_copy(update={"url": camera.evidence_url})
         self._clock = clock
+        self._view = view
         self._ring = Ring(camera.evidence.keep_s, camera.evidence.keep_mb << 20)
         self._aligner = ContentAligner()
         self._detected_time = SteadyTime()
@@ -89,6 +100,8 @@ class EvidenceKeeper:
         self._ending.set()
         if self._thread.is_alive():
             self._thread.join(_JOIN_S)
+        if self._view is not None and not self._thread.is_alive():
+            self._view.close()
 
     @property
     def alignment(self) -> Alignment:
@@ -184,6 +197,8 @@ class EvidenceKeeper:
         try:
             stream = video_stream(self._camera, container)
             self._aligner.forget()
+            if self._view is not None:
+                self._view.begin()
             connection = _Connection(stream, self._clock, stamped=has_time_stamps(container))
             for packet in packets(self._camera, container, stream):
                 if self._ending.is_set():
@@ -202,8 +217,21 @@ class EvidenceKeeper:
         if self._told.state != "live":
             session = kept.session
             self._told = EvidenceState(state="live", codec=session.codec, frame_wh=session.frame_wh)
+        self._show(kept, connection)
         if kept.key and self._clocks != ("rtcp", "rtcp"):
             self._look_at(packet, kept, connection)
+
+    def _show(self, kept: KeptPacket, connection: _Connection) -> None:
+        if self._view is None:
+            return
+        alignment = self.alignment
+        by_stamp = alignment.by != "rtcp" and self._detected_time.is_known
+        # A frame that is found by its stamp is not led astray by when it came.
+        error_ms = alignment.error_ms
+        if by_stamp and error_ms is not None:
+            error_ms -= self._detected_time.jitter_s * 1000
+        zero_ns = self._detected_time.at_ns(0.0) if by_stamp else 0
+        self._view.see(kept, connection.extradata, replace(alignment, error_ms=error_ms), zero_ns)
 
     def _look_at(self, packet: av.Packet[av.VideoStream], kept: KeptPacket, connection: _Connection) -> None:
         now_ns = self._clock.monotonic_ns()
@@ -243,6 +271,11 @@ class _Connection:
         self._time = SteadyTime()
         self.clock: CaptureClock = "arrival"
         stream.codec_context.thread_count = 1
+
+    @property
+    def extradata(self) -> bytes:
+        """What the container tells of the codec."""
+        return self._description.extradata
 
     @property
     def frame_s(self) -> float:

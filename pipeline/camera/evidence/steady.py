@@ -51,6 +51,11 @@ class SteadyTime:
                 self._late_ns.clear()
             self._late_ns.append(late_ns)
 
+    @property
+    def is_known(self) -> bool:
+        """Whether something came."""
+        return bool(self._late_ns)
+
     def at_ns(self, pts_s: float) -> int:
         """When a picture would have come had nothing held it up; wall time, ns since 1970-01-01 UTC."""
         return round(pts_s * NS_PER_S) + self._quick_ns(self._ascending)
