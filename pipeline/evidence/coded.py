@@ -82,7 +82,7 @@ def complete(codec: str, extradata: bytes, data: bytes, *, key: bool) -> bytes:
     if codec not in _SPS:
         return data
     header = extradata[:1] == b"\x01"
-    if header and data[:3] != START[1:] and data[:4] != START:
+    if header:
         size = (extradata[4 if codec == "h264" else 21] & 3) + 1
         data = b"".join(START + unit for unit in _units(data, size))
     if key and not _has_sets(codec, data):
