@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from pipeline.fleet import Fleet
     from pipeline.overlay import Trails, draw
     from pipeline.supervise.changes import Changes
-    from pipeline.wire import Attribute, CameraState, Counts, Event, FleetState, FrameResult, TrackedBox
+    from pipeline.wire import Attribute, CameraState, Counts, Event, Evidence, FleetState, FrameResult, TrackedBox
 
     __version__: str
 
@@ -64,6 +64,7 @@ __all__ = [
     "DetectorError",
     "EvaluationError",
     "Event",
+    "Evidence",
     "Fleet",
     "FleetState",
     "FrameResult",
@@ -99,7 +100,9 @@ _HOMES = {
     **dict.fromkeys(("AsyncSubscriber", "Key", "Statistics", "Subscriber"), "client"),
     "load_fleet": "config",
     **dict.fromkeys(("Trails", "draw"), "overlay"),
-    **dict.fromkeys(("Attribute", "CameraState", "Counts", "Event", "FleetState", "FrameResult", "TrackedBox"), "wire"),
+    **dict.fromkeys(
+        ("Attribute", "CameraState", "Counts", "Event", "Evidence", "FleetState", "FrameResult", "TrackedBox"), "wire"
+    ),
 }
 """The module of each public name; errors are the rest."""
 

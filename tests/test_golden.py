@@ -17,7 +17,7 @@ from tests.golden_messages import GOLDEN, SCHEMA
 VERSIONS = sorted(folder for folder in GOLDEN.iterdir())
 FILES = [path for folder in VERSIONS for path in sorted(folder.iterdir()) if path.name != SCHEMA]
 SCHEMAS = [folder / SCHEMA for folder in VERSIONS]
-SINCE = {"events": "1.1"}
+SINCE = {"events": "1.1", "evidence": "1.2"}
 """Kinds that were not there from the beginning."""
 each_message = pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.name}")
 each_version = pytest.mark.parametrize("path", SCHEMAS, ids=lambda path: path.parent.name)

@@ -29,6 +29,7 @@ SECTIONS = {
     "Attribute": ("An attribute",),
     "Counts": ("Counts",),
     "Event": (EVERY, "An event"),
+    "Evidence": (EVERY, "What is kept of an event"),
     "CompactFrame": (EVERY, "A frame", "A compact frame"),
     "Columns": ("Columns",),
     "CameraState": (EVERY, "A camera"),

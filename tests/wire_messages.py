@@ -7,6 +7,7 @@ from pipeline.wire import (
     CameraState,
     Counts,
     Event,
+    Evidence,
     FleetState,
     FrameResult,
     ProcessFigures,
@@ -121,4 +122,23 @@ EVENT = Event(
     frame_id=7,
     revised=True,
 )
-ALL = (FRAME, STATE, FLEET, EVENT)
+EVIDENCE = Evidence(
+    fleet="town",
+    camera_id="gate",
+    event_id="5d1c7a90b3e2f468",
+    rule="drive",
+    happening="dwell",
+    at_ns=1_760_000_000_000_000_000,
+    class_name="person",
+    score=0.93,
+    record="/var/lib/camfleet/evidence/gate/2025-10-09/104640-drive-dwell-5d1c7a90.json",
+    clip="/var/lib/camfleet/evidence/gate/2025-10-09/104640-drive-dwell-5d1c7a90.mp4",
+    clip_from_ns=1_759_999_994_600_000_000,
+    clip_to_ns=1_760_000_046_200_000_000,
+    snapshot="/var/lib/camfleet/evidence/gate/2025-10-09/104640-drive-dwell-5d1c7a90.jpg",
+    snapshot_at_ns=1_760_000_003_200_000_000,
+    snapshot_wh=(1920, 1080),
+    xyxy=(15.0, 30.0, 165.0, 330.8),
+    error_ms=20.0,
+)
+ALL = (FRAME, STATE, FLEET, EVENT, EVIDENCE)

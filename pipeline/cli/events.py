@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from pipeline.client import Key
     from pipeline.config.rules import Rules
-    from pipeline.wire import Event
+    from pipeline.wire import Event, Evidence
 
 DEFAULT = "tcp://127.0.0.1:5555"
 
@@ -24,7 +24,8 @@ def events(
         str | None,
         typer.Argument(
             metavar="RESULTS",
-            help="What was kept: JSON lines, a file or folder of a sink, a database. Without, a running fleet.",
+            help="What was kept: JSON lines, a file or folder of a sink, a database; or, without rules, a folder of "
+            "evidence. Without, a running fleet.",
             show_default=False,
         ),
     ] = None,
@@ -55,6 +56,9 @@ def events(
         float, typer.Option("--timeout", min=0, help="Of a running fleet: give up after so many seconds without one.")
     ] = 0.0,
     totals: Annotated[bool, typer.Option("--totals", help="Only how many of each there were, at the end.")] = False,
+    evidence: Annotated[
+        bool, typer.Option("--evidence", help="With --json: also what is kept of them, once it is on disk.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, the keys of the wire.")] = False,
     key: KeyOption = None,
     server_key: ServerKeyOption = None,
@@ -63,18 +67,27 @@ def events(
 
     Of a running fleet, whose file has rules, until Ctrl-C; or of results that were kept, judged anew by any rules, so
     that a rule can be tried on last week. The same results and rules give the same events, live and later. Rules need
-    pip install 'camfleet\[rules]'.
+    pip install 'camfleet\[rules]'. Where the fleet file has `evidence`, the paths of clip and picture follow each event
+    once they are on disk, and a folder of evidence lists what is kept there.
 
         camfleet events                                             what happens now
         camfleet events results.sqlite rules.yaml --totals          what would have been counted
+        camfleet events evidence --camera gate                      what is kept, the oldest first
         camfleet events --json | jq -c 'select(.happening == "cross") | [.rule, .direction, .count]'
     """
     from pipeline.errors import ConfigError
+    from pipeline.wire import Event
 
-    if (results is None) != (rules is None):
-        raise ConfigError("events needs RESULTS and RULES.yaml, or neither for what happens in a running fleet")
-    if results is None or rules is None:
-        found = _live(endpoint, camera, timeout, key_of(key, server_key))
+    found: Iterable[Event | Evidence]
+    if results is None:
+        shown = evidence or not as_json
+        found = _live(endpoint, camera, timeout, key_of(key, server_key), evidence=shown and not totals)
+    elif rules is None:
+        if not Path(results).is_dir():
+            raise ConfigError(
+                "events needs RESULTS and RULES.yaml, or a folder of evidence, or neither for what happens"
+            )
+        found = _on_disk(Path(results), camera, evidence=evidence or not as_json)
     else:
         found = _kept(results, _wanted(rules, camera))
     chosen = (
@@ -82,7 +95,7 @@ def events(
         for event in found
         if (not rule or event.rule in rule)
         and (not happening or event.happening in happening)
-        and (updates or event.phase != "update")
+        and (updates or not isinstance(event, Event) or event.phase != "update")
     )
     _show(chosen, count, totals=totals, as_json=as_json)
 
@@ -115,32 +128,62 @@ def _kept(source: str, rules: dict[str, Rules]) -> Iterator[Event]:
             print(f"camfleet: no frames of {', '.join(missing)} in the results", file=sys.stderr)
 
 
-def _live(endpoint: str, cameras: list[str] | None, timeout_s: float, key: Key | None) -> Iterator[Event]:
+def _on_disk(folder: Path, cameras: list[str] | None, *, evidence: bool) -> Iterator[Event | Evidence]:
+    """The events of which something is kept in a folder, the oldest first."""
+    from pipeline.evidence.finish import Finished, told
+    from pipeline.evidence.keep import found
+    from pipeline.evidence.record import RECORD, read_record
+
+    for kept in sorted(found(folder.absolute()), key=lambda kept: kept.at_ns):
+        record = read_record(kept.record)
+        if record is not None and (not cameras or record.event.camera_id in cameras):
+            yield record.event
+            if evidence:
+                stem = kept.record.with_name(kept.record.name.removesuffix(RECORD))
+                yield told(record.event.fleet, Finished(stem, record))
+
+
+def _live(  # noqa: PLR0917
+    endpoint: str, cameras: list[str] | None, timeout_s: float, key: Key | None, *, evidence: bool
+) -> Iterator[Event | Evidence]:
     from pipeline.client import Subscriber
 
-    with Subscriber(endpoint, cameras, events=True, timeout_s=timeout_s or None, key=key) as found:
+    with Subscriber(
+        endpoint, cameras, events="all" if evidence else True, timeout_s=timeout_s or None, key=key
+    ) as found:
         yield from found
 
 
-def _show(found: Iterable[Event], count: int, *, totals: bool, as_json: bool) -> None:
+def _show(found: Iterable[Event | Evidence], count: int, *, totals: bool, as_json: bool) -> None:
     from collections import Counter
 
+    from pipeline.wire import Event
+
     seen: Counter[tuple[str, str, str]] = Counter()
-    for number, event in enumerate(found, start=1):
-        if event.phase in ("begin", "once") and not event.withdrawn:
-            seen[event.camera_id, event.rule, event.direction or event.happening] += 1
+    number = 0
+    for event in found:
         if not totals:
             _print(event, as_json=as_json)
+        if not isinstance(event, Event):
+            continue
+        if event.phase in ("begin", "once") and not event.withdrawn:
+            seen[event.camera_id, event.rule, event.direction or event.happening] += 1
+        number += 1
         if count and number >= count:
             break
     if totals:
         _print_totals(seen, as_json=as_json)
 
 
-def _print(event: Event, *, as_json: bool) -> None:
+def _print(event: Event | Evidence, *, as_json: bool) -> None:
     import msgspec
 
-    print(msgspec.json.encode(event).decode() if as_json else readable(event), flush=True)
+    from pipeline.wire import Event
+
+    if as_json:
+        print(msgspec.json.encode(event).decode(), flush=True)
+    else:
+        print(readable(event) if isinstance(event, Event) else paths(event), flush=True)
 
 
 def _print_totals(seen: dict[tuple[str, str, str], int], *, as_json: bool) -> None:
@@ -151,6 +194,14 @@ def _print_totals(seen: dict[tuple[str, str, str], int], *, as_json: bool) -> No
         print(json.dumps(told) if as_json else f"{camera_id:<12} {rule:<16} {what:<10} {count:>6}")
     if not seen and not as_json:
         print("nothing happened")
+
+
+def paths(kept: Evidence) -> str:
+    """What is kept of an event, a line for each file."""
+    from pipeline.redact import printable
+
+    said = [file for file in (kept.clip, kept.snapshot) if file] + ([kept.detail] if kept.detail else [])
+    return "\n".join(printable(f"    {kept.camera_id} {kept.rule} {kept.event_id[:8]}  {one}") for one in said)
 
 
 def readable(event: Event) -> str:

@@ -12,7 +12,7 @@ import zmq.asyncio
 from pipeline.client.base import BaseSubscriber, Settings
 from pipeline.client.silence import HINT_S
 from pipeline.errors import SubscriberClosed, SubscriberTimeout
-from pipeline.wire import CameraState, Event, FrameResult, Message
+from pipeline.wire import CameraState, Event, Evidence, FrameResult, Message
 
 R = TypeVar("R", bound=Message)
 
@@ -66,13 +66,23 @@ class AsyncSubscriber(BaseSubscriber, Generic[R]):
         **settings: Unpack[Settings],
     ) -> None: ...
 
+    @overload
+    def __init__(
+        self: AsyncSubscriber[Event | Evidence],
+        endpoint: str | Iterable[str] = ...,
+        cameras: str | Iterable[str] | None = ...,
+        *,
+        events: Literal["all"],
+        **settings: Unpack[Settings],
+    ) -> None: ...
+
     def __init__(
         self,
         endpoint: str | Iterable[str] = "tcp://127.0.0.1:5555",
         cameras: str | Iterable[str] | None = None,
         *,
         states: bool | Literal["all"] = False,
-        events: bool = False,
+        events: bool | Literal["all"] = False,
         **settings: Unpack[Settings],
     ) -> None:
         """Subscribe; the arguments and errors are those of `Subscriber`."""

@@ -8,7 +8,7 @@ from typing import Literal, TypedDict
 from pipeline.client.connect import Connection, Key, one_or_more
 from pipeline.client.reading import Reading, Statistics, Wanted, log
 from pipeline.client.silence import HINT_S, hint, unknown_cameras, why_silent
-from pipeline.wire import CameraState, Event, FleetState, FrameResult, Message, topic
+from pipeline.wire import CameraState, Event, Evidence, FleetState, FrameResult, Message, topic
 
 _FLEET = topic(FleetState.kind)
 QUEUE = 1000
@@ -48,12 +48,12 @@ class BaseSubscriber:
         states: bool | Literal["all"],
         settings: Settings,
         *,
-        events: bool,
+        events: bool | Literal["all"],
     ) -> None:
         """Connect; raises as the subscribers do."""
         classes, key = settings.get("classes"), settings.get("key")
         wanted = Wanted(
-            (Event,) if events else _kinds(states),
+            _kinds_of_events(events) if events else _kinds(states),
             None if classes is None else frozenset(one_or_more(classes)),
             settings.get("min_score", 0.0),
             present=settings.get("present", False),
@@ -115,5 +115,10 @@ class BaseSubscriber:
 def _kinds(states: bool | Literal["all"]) -> tuple[type[Message], ...]:
     """The kinds of messages that the caller gets."""
     if states == "all":
-        return (FrameResult, CameraState, FleetState, Event)
+        return (FrameResult, CameraState, FleetState, Event, Evidence)
     return (FrameResult, CameraState) if states else (FrameResult,)
+
+
+def _kinds_of_events(events: bool | Literal["all"]) -> tuple[type[Message], ...]:
+    """Likewise, of one who asked for events."""
+    return (Event, Evidence) if events == "all" else (Event,)

@@ -15,7 +15,7 @@ import zmq
 from pipeline.client.base import BaseSubscriber, Settings
 from pipeline.client.silence import HINT_S
 from pipeline.errors import SubscriberClosed, SubscriberTimeout
-from pipeline.wire import CameraState, Event, FrameResult, Message
+from pipeline.wire import CameraState, Event, Evidence, FrameResult, Message
 
 R = TypeVar("R", bound=Message)
 
@@ -68,13 +68,23 @@ class Subscriber(BaseSubscriber, Generic[R]):
         **settings: Unpack[Settings],
     ) -> None: ...
 
+    @overload
+    def __init__(
+        self: Subscriber[Event | Evidence],
+        endpoint: str | Iterable[str] = ...,
+        cameras: str | Iterable[str] | None = ...,
+        *,
+        events: Literal["all"],
+        **settings: Unpack[Settings],
+    ) -> None: ...
+
     def __init__(
         self,
         endpoint: str | Iterable[str] = "tcp://127.0.0.1:5555",
         cameras: str | Iterable[str] | None = None,
         *,
         states: bool | Literal["all"] = False,
-        events: bool = False,
+        events: bool | Literal["all"] = False,
         **settings: Unpack[Settings],
     ) -> None:
         """Subscribe to `cameras`, or to all.
@@ -83,8 +93,9 @@ class Subscriber(BaseSubscriber, Generic[R]):
             endpoint: Where the fleet publishes, as in its `publish.bind`; several for several fleets.
             cameras: Names of cameras, or one; None takes all, also those that are added later.
             states: Whether `receive` and the iterator give the cameras' states, too; with "all" also how the fleet is,
-                and events.
-            events: Whether they give events alone; frames then do not travel at all.
+                events, and what is kept of them.
+            events: Whether they give events alone, with "all" also what is kept of them; frames then do not travel at
+                all.
             **settings: See `Settings`.
 
         Raises:

@@ -11,7 +11,6 @@ from pipeline.config.base import Name, Number, Value, Whole, mistake
 from pipeline.config.camera import Camera, CameraSettings
 from pipeline.config.cascade import SecondLook
 from pipeline.config.endpoint import Endpoint, is_private
-from pipeline.config.engine import Cuda, OpenVino
 from pipeline.config.evidence import EventEvidence
 from pipeline.config.keys import Keys
 from pipeline.config.model import Model

@@ -131,6 +131,8 @@ def told(fleet: str, finished: Finished) -> Evidence:
         rule=record.event.rule,
         happening=record.event.happening,
         at_ns=record.event.at_ns,
+        class_name=record.event.class_name,
+        score=shot.score if shot and shot.xyxy else record.event.score,
         record=str(beside(stem, RECORD)),
         clip=str(stem.with_name(clip.file)) if clip else "",
         clip_from_ns=clip.from_ns if clip else 0,

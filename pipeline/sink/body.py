@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
 
 from pipeline.config.sinks.broker import Encoding
-from pipeline.wire import CameraMessage, Event, FrameResult, Message, encode
+from pipeline.wire import CameraMessage, Event, Evidence, FrameResult, Message, encode
 
 
 def body_of(message: Message, encoding: Encoding) -> bytes:
     """One JSON object, or one msgpack map as on the fleet's own stream."""
     return msgspec.json.encode(message) if encoding == "json" else encode(message)
+
+
+def picture_of(evidence: Evidence) -> bytes:
+    """The event's picture, JPEG; empty where there is none, or it was deleted meanwhile."""
+    try:
+        return Path(evidence.snapshot).read_bytes() if evidence.snapshot else b""
+    except OSError:
+        return b""
 
 
 def camera_of(message: Message) -> str:
@@ -26,6 +36,8 @@ def identity_of(message: Message) -> str:
     """
     if isinstance(message, FrameResult):
         return f"{message.camera_id}/{message.session_id}/{message.frame_id}"
+    if isinstance(message, Evidence):
+        return f"{message.camera_id}/{message.event_id}/evidence"
     if isinstance(message, Event):
         return f"{message.camera_id}/{message.event_id}/{message.phase}/{message.session_id}/{message.frame_id}"
     if message.number:

@@ -6,7 +6,7 @@ import msgspec
 
 from pipeline.clock import NS_PER_S
 from pipeline.config.sinks.base import SinkSettings
-from pipeline.wire import CameraMessage, Event, FrameResult, Message
+from pipeline.wire import CameraMessage, Event, Evidence, FrameResult, Message
 
 
 class Choice:
@@ -23,7 +23,7 @@ class Choice:
         """The message, with the objects that were asked for alone; None if it was not asked for."""
         if self._cameras is not None and isinstance(message, CameraMessage) and message.camera_id not in self._cameras:
             return None
-        if isinstance(message, Event):
+        if isinstance(message, Event | Evidence):
             return message if self._events != "no" and self._wants(message) else None
         if self._events == "only":
             return None
@@ -31,9 +31,9 @@ class Choice:
             return message
         return self._reduced(message) if self._is_due(message) else None
 
-    def _wants(self, event: Event) -> bool:
+    def _wants(self, event: Event | Evidence) -> bool:
         """Whether the object it is about was asked for; one that is about none always is."""
-        if not event.object_id:
+        if not event.class_name:
             return True
         return event.score >= self._min_score and (self._classes is None or event.class_name in self._classes)
 

@@ -25,7 +25,14 @@ def config_topic(discovery_prefix: str, fleet: str, camera_id: str) -> str:
 
 
 def device_config(  # noqa: PLR0917
-    fleet: str, camera_id: str, prefix: str, classes: Mapping[str, str], happenings: Iterable[tuple[str, str]], qos: int
+    fleet: str,
+    camera_id: str,
+    prefix: str,
+    classes: Mapping[str, str],
+    happenings: Iterable[tuple[str, str]],
+    qos: int,
+    *,
+    snapshots: bool = False,
 ) -> bytes:
     """A camera's announcement, JSON: its state, how many of each class and whether any, and what happens where.
 
@@ -37,6 +44,7 @@ def device_config(  # noqa: PLR0917
         happenings: Zones and lines, and what has happened there: an entity that tells the newest for each zone or
             line, and a trigger for automations for each that begins.
         qos: With which Home Assistant subscribes.
+        snapshots: Whether pictures of events are published.
     """
     identity, status = f"camfleet/{fleet}/{camera_id}", {"topic": f"{prefix}/status"}
     components = {"state": {**_state(f"{prefix}/{camera_id}/state"), "availability": [status]}}
@@ -44,6 +52,8 @@ def device_config(  # noqa: PLR0917
         topic = f"{prefix}/{camera_id}/count/{level}"
         components[f"count_{node(name)}"] = _count(name, topic)
         components[f"presence_{node(name)}"] = _presence(name, topic)
+    if snapshots:
+        components["snapshot"] = _snapshot(f"{prefix}/{camera_id}/snapshot")
     triggers: dict[str, dict[str, Any]] = {}
     for rule in sorted({rule for rule, _ in happenings}):
         topic, kinds = f"{prefix}/{camera_id}/events/{rule}", sorted(what for one, what in happenings if one == rule)
@@ -89,6 +99,17 @@ def _count(name: str, topic: str) -> dict[str, Any]:
         "state_topic": topic,
         "state_class": "measurement",
         "icon": "mdi:counter",
+    }
+
+
+def _snapshot(topic: str) -> dict[str, Any]:
+    """https://www.home-assistant.io/integrations/image.mqtt/: the newest picture of an event."""
+    return {
+        "platform": "image",
+        "name": "snapshot",
+        "image_topic": topic,
+        "content_type": "image/jpeg",
+        "icon": "mdi:camera-iris",
     }
 
 

@@ -21,10 +21,10 @@ import msgspec
 from pipeline.clock import NS_PER_S
 from pipeline.config.sinks.mqtt import MqttSettings
 from pipeline.foreign import UNREADABLE
-from pipeline.sink.body import identity_of
+from pipeline.sink.body import identity_of, picture_of
 from pipeline.sink.home_assistant import config_topic, device_config
 from pipeline.sink.names import level, name_of
-from pipeline.wire import CameraState, Event, FleetState, FrameResult, Message, State
+from pipeline.wire import CameraState, Event, Evidence, FleetState, FrameResult, Message, State
 
 REMEMBERED = 1000
 """Events that are known to have been said."""
@@ -151,6 +151,8 @@ class Board:
                     self._say_state(message)
             elif isinstance(message, Event):
                 self._happen(message)
+            elif isinstance(message, Evidence):
+                self._keep(message)
             elif isinstance(message, FleetState):
                 self._look_for_missing(message)
         for frame in frames.values():
@@ -207,6 +209,17 @@ class Board:
             camera.happenings |= new
             self._announce(event.camera_id, camera)
 
+    def _keep(self, kept: Evidence) -> None:
+        """Evidence of an event is said once; its picture stands until the next."""
+        self._known(kept.camera_id)
+        name = identity_of(kept)
+        if name in self._said or name in self._moments:
+            return
+        topic = f"{self.prefix}/{kept.camera_id}"
+        self._moments[name] = Post(f"{topic}/evidence/{kept.rule}", msgspec.json.encode(kept), retained=False)
+        if self._settings.snapshots and (jpeg := picture_of(kept)):
+            self._wanted[f"{topic}/snapshot"] = jpeg
+
     def _say_counts(self, frame: FrameResult) -> None:
         camera = self._known(frame.camera_id)
         if self._objects_every_s < math.inf:
@@ -232,7 +245,13 @@ class Board:
     def _announce(self, camera_id: str, camera: _Camera) -> None:
         if self._settings.discovery:
             self._wanted[self._config_topic(camera_id)] = device_config(
-                self._fleet, camera_id, self.prefix, camera.classes, camera.happenings, self._settings.qos
+                self._fleet,
+                camera_id,
+                self.prefix,
+                camera.classes,
+                camera.happenings,
+                self._settings.qos,
+                snapshots=self._settings.snapshots,
             )
 
     def _look_for_missing(self, fleet: FleetState) -> None:
@@ -252,6 +271,7 @@ class Board:
             *(f"{self.prefix}/{camera_id}/count/{one_level}" for one_level in camera.classes),
             f"{self.prefix}/{camera_id}/objects",
             f"{self.prefix}/{camera_id}/state",
+            *([f"{self.prefix}/{camera_id}/snapshot"] if self._settings.snapshots else []),
         ):
             self._wanted[topic] = CLEARED
 

@@ -13,7 +13,7 @@ from typing import NamedTuple, get_args, get_type_hints
 
 import msgspec
 
-from pipeline.wire import CameraState, Event, FrameResult, Message, TrackedBox
+from pipeline.wire import CameraState, Event, Evidence, FrameResult, Message, TrackedBox
 
 _REPLACEMENT = "\ufffd"
 _SHORT = 64
@@ -112,6 +112,33 @@ class EventRow(NamedTuple):
     withdrawn: int
 
 
+class EvidenceRow(NamedTuple):
+    """A row of `evidence`."""
+
+    fleet: str
+    camera_id: str
+    event_id: str
+    happened_at_ns: int
+    rule: str
+    happening: str
+    class_name: str
+    score: float
+    record: str
+    clip: str
+    clip_from_ns: int
+    clip_to_ns: int
+    snapshot: str
+    snapshot_at_ns: int
+    snapshot_width: int
+    snapshot_height: int
+    x1: float
+    y1: float
+    x2: float
+    y2: float
+    error_ms: float | None
+    detail: str
+
+
 class Standing(NamedTuple):
     """What of a camera's state makes a row where it changes."""
 
@@ -120,16 +147,23 @@ class Standing(NamedTuple):
     detail: str
 
 
-Row = FrameRow | BoxRow | StateRow | EventRow
-KINDS: dict[str, type[Row]] = {"frames": FrameRow, "boxes": BoxRow, "camera_states": StateRow, "events": EventRow}
+Row = FrameRow | BoxRow | StateRow | EventRow | EvidenceRow
+KINDS: dict[str, type[Row]] = {
+    "frames": FrameRow,
+    "boxes": BoxRow,
+    "camera_states": StateRow,
+    "events": EventRow,
+    "evidence": EvidenceRow,
+}
 """The tables, in the order in which they are filled."""
-SINCE = {"frames": 1, "boxes": 1, "camera_states": 1, "events": 2}
+SINCE = {"frames": 1, "boxes": 1, "camera_states": 1, "events": 2, "evidence": 3}
 """The version of the tables that each came with."""
 TIME_COLUMN = {
     "frames": "captured_at_ns",
     "boxes": "captured_at_ns",
     "camera_states": "told_at_ns",
     "events": "happened_at_ns",
+    "evidence": "happened_at_ns",
 }
 """The column of each table by which rows become too old."""
 
@@ -152,23 +186,25 @@ class Rows:
     boxes: list[BoxRow] = field(default_factory=list)
     camera_states: list[StateRow] = field(default_factory=list)
     events: list[EventRow] = field(default_factory=list)
+    evidence: list[EvidenceRow] = field(default_factory=list)
 
     @property
     def messages(self) -> int:
         """How many messages have a row here."""
-        return len(self.frames) + len(self.camera_states) + len(self.events)
+        return len(self.frames) + len(self.camera_states) + len(self.events) + len(self.evidence)
 
     def halves(self) -> tuple[Rows, Rows]:
         """The same in two parts, the objects of a frame together with it; of two messages or more, neither is empty."""
-        if self.frames and (self.camera_states or self.events):
-            return Rows(self.frames, self.boxes), Rows(camera_states=self.camera_states, events=self.events)
-        if self.camera_states and self.events:
-            return Rows(camera_states=self.camera_states), Rows(events=self.events)
-        frames, states, events = len(self.frames) // 2, len(self.camera_states) // 2, len(self.events) // 2
-        boxes = sum(frame.objects for frame in self.frames[:frames])
+        apart = [name for name in ("frames", "camera_states", "events", "evidence") if getattr(self, name)]
+        if len(apart) > 1:
+            one = {name: getattr(self, name) for name in apart[:1]}
+            others = {name: getattr(self, name) for name in apart[1:]}
+            return (Rows(**one, boxes=self.boxes), Rows(**others)) if self.frames else (Rows(**one), Rows(**others))
+        half = {name: len(getattr(self, name)) // 2 for name in apart}
+        boxes = sum(frame.objects for frame in self.frames[: half.get("frames", 0)])
         return (
-            Rows(self.frames[:frames], self.boxes[:boxes], self.camera_states[:states], self.events[:events]),
-            Rows(self.frames[frames:], self.boxes[boxes:], self.camera_states[states:], self.events[events:]),
+            Rows(**{name: getattr(self, name)[:at] for name, at in half.items()}, boxes=self.boxes[:boxes]),
+            Rows(**{name: getattr(self, name)[at:] for name, at in half.items()}, boxes=self.boxes[boxes:]),
         )
 
     def tables(self) -> list[tuple[str, list[Row]]]:
@@ -206,6 +242,9 @@ class Book:
             elif isinstance(message, Event) and (event := event_row(message))[:6] not in seen:
                 seen.add(event[:6])
                 rows.events.append(event)
+            elif isinstance(message, Evidence) and (kept := evidence_row(message))[:3] not in seen:
+                seen.add(kept[:3])
+                rows.evidence.append(kept)
         return rows
 
     def _is_news(self, state: CameraState) -> bool:
@@ -312,6 +351,35 @@ def event_row(event: Event) -> EventRow:
         objects=event.count,
         revised=int(event.revised),
         withdrawn=int(event.withdrawn),
+    )
+
+
+def evidence_row(kept: Evidence) -> EvidenceRow:
+    """What is kept of an event."""
+    left, top, right, bottom = kept.xyxy
+    return EvidenceRow(
+        fleet=kept.fleet,
+        camera_id=kept.camera_id,
+        event_id=readable(kept.event_id),
+        happened_at_ns=kept.at_ns,
+        rule=kept.rule,
+        happening=kept.happening,
+        class_name=readable(kept.class_name),
+        score=kept.score,
+        record=readable(kept.record),
+        clip=readable(kept.clip),
+        clip_from_ns=kept.clip_from_ns,
+        clip_to_ns=kept.clip_to_ns,
+        snapshot=readable(kept.snapshot),
+        snapshot_at_ns=kept.snapshot_at_ns,
+        snapshot_width=kept.snapshot_wh[0],
+        snapshot_height=kept.snapshot_wh[1],
+        x1=left,
+        y1=top,
+        x2=right,
+        y2=bottom,
+        error_ms=kept.error_ms,
+        detail=readable(kept.detail),
     )
 
 

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from pipeline.errors import SinkError
 from pipeline.sink.rows import KINDS, SINCE
 
-VERSION = 2
+VERSION = 3
 """The newest that this camfleet knows."""
 VERSION_TABLE = "CREATE TABLE schema_version (camfleet_schema BIGINT PRIMARY KEY, applied_at_ns BIGINT NOT NULL)"
 

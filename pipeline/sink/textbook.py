@@ -13,7 +13,7 @@ import msgspec
 from pipeline.foreign import UNREADABLE
 from pipeline.sink.book import Known, PartFile, SessionKey, final_of
 from pipeline.sink.flat import COLUMNS, FRAME_COLUMNS, Value, box_values, frame_values
-from pipeline.wire import Event, FrameResult, Message
+from pipeline.wire import Event, Evidence, FrameResult, Message
 
 
 class Lines(Protocol):
@@ -94,12 +94,12 @@ class JsonLines:
     suffix, header = ".jsonl", b""
 
     def __init__(self, *, states: bool) -> None:
-        """Keep frames and events, and with `states` all else."""
+        """Keep frames, events and what is kept of these, and with `states` all else."""
         self._states = states
 
     def lines(self, message: Message) -> bytes:
         """One line."""
-        return _json(message) + b"\n" if self._states or isinstance(message, FrameResult | Event) else b""
+        return _json(message) + b"\n" if self._states or isinstance(message, FrameResult | Event | Evidence) else b""
 
     def frame_of(self, line: bytes) -> tuple[SessionKey, int] | None:
         """By its keys."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import ssl
@@ -15,8 +16,9 @@ import msgspec
 from pipeline.config.sinks.base import SinkSettings
 from pipeline.config.sinks.webhook import WebhookSink
 from pipeline.errors import SinkError
+from pipeline.sink.body import picture_of
 from pipeline.sink.protocol import Place, Refused, Sink
-from pipeline.wire import Event, FrameResult, Message
+from pipeline.wire import Event, Evidence, FrameResult, Message
 
 NEVER = frozenset({400, 410, 413, 415, 422})
 """What is answered so will be answered so again: the request is wrong for this receiver, or the receiver is gone."""
@@ -64,7 +66,7 @@ class Webhook:
 
     def write(self, batch: Sequence[Message]) -> None:
         """Post them, so many at a time."""
-        wanted = [one for one in batch if self._settings.states or isinstance(one, FrameResult | Event)]
+        wanted = [one for one in batch if self._settings.states or isinstance(one, FrameResult | Event | Evidence)]
         refused: list[Refused] = []
         for first in range(0, len(wanted), self._settings.most):
             refused.extend(self._deliver(wanted[first : first + self._settings.most]))
@@ -111,9 +113,17 @@ class Webhook:
         raise SinkError(f"{self._host} sends on and on")
 
     def _body(self, messages: Sequence[Message]) -> bytes:
-        listed = b",".join(b'{"kind":"%s",' % one.kind.encode() + msgspec.json.encode(one)[1:] for one in messages)
+        listed = b",".join(self._said(one) for one in messages)
         head = msgspec.json.encode({"fleet": self._place.fleet, "sink": self._place.name})
         return head[:-1] + b',"messages":[' + listed + b"]}"
+
+    def _said(self, message: Message) -> bytes:
+        """One message; with its picture, where that is wanted and still there."""
+        said = b'{"kind":"%s",' % message.kind.encode() + msgspec.json.encode(message)[1:]
+        if not self._settings.snapshots or not isinstance(message, Evidence):
+            return said
+        jpeg = picture_of(message)
+        return said[:-1] + b',"snapshot_jpeg":' + (b'"%s"' % base64.b64encode(jpeg) if jpeg else b"null") + b"}"
 
     def _headers(self, body: bytes) -> dict[str, str]:
         headers = {"X-Camfleet-Delivery": hashlib.sha256(body).hexdigest()[:32]}

@@ -18,6 +18,8 @@ class Evidence(CameraMessage, frozen=True, kw_only=True):
         rule: The zone or line.
         happening: What happened.
         at_ns: When, wall time, ns since 1970-01-01 UTC.
+        class_name: Of its object; empty where it is about none.
+        score: Of the object in the picture, or of its last detection where there is none, 0..1.
         record: The JSON file that tells all of it, on the fleet's machine.
         clip: The clip; empty where there is none.
         clip_from_ns: Wall time of its first picture, ns since 1970-01-01 UTC; 0 without a clip.
@@ -37,6 +39,8 @@ class Evidence(CameraMessage, frozen=True, kw_only=True):
     rule: Name
     happening: Happening
     at_ns: Count
+    class_name: str = ""
+    score: Number = 0.0
     record: str
     clip: str = ""
     clip_from_ns: Count = 0

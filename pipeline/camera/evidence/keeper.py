@@ -160,7 +160,9 @@ class EvidenceKeeper:
             raise SourceError(f"nothing of that time is kept of {self._camera.url}; {self._why_nothing()}")
         half_written = path.with_name(f".{path.name}{path.suffix}")
         try:
-            self._door.write(half_written, found, found[0].session.time.at_ns(0.0) + alignment.offset_ns, alignment.error_ms)
+            self._door.write(
+                half_written, found, found[0].session.time.at_ns(0.0) + alignment.offset_ns, alignment.error_ms
+            )
             half_written.replace(path)
         except (PipelineError, av.FFmpegError, OSError, ValueError) as error:
             half_written.unlink(missing_ok=True)

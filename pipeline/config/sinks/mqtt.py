@@ -65,6 +65,12 @@ class MqttSettings(SinkSettings):
         description="How often a second, at most, a camera's newest frame is told with its boxes; 0 tells none. Counts "
         "and states come whenever they change.",
     )
+    snapshots: bool = Field(
+        default=False,
+        description="Publish the newest picture of an event of each camera, JPEG, under `<camera>/snapshot`, and "
+        "announce it to Home Assistant as an image; the fleet file needs `evidence`. Off, because it leaves this "
+        "machine.",
+    )
     discovery: bool = Field(
         default=False,
         description="Announce each camera to Home Assistant (2024.11 and later) as a device, with counts and presence "

@@ -61,5 +61,10 @@ class WebhookSink(SinkSettings):
         "Certificates are always verified.",
     )
     states: bool = Field(default=False, description="Also how the cameras and the fleet are, once a second.")
+    snapshots: bool = Field(
+        default=False,
+        description="Send the picture of an event with the message that it is kept (`evidence`), as `snapshot_jpeg`, "
+        "base64. Off, because it leaves this machine; the path is sent anyway.",
+    )
     most: Whole = Field(default=100, ge=1, le=10_000, description="Messages in one request.")
     timeout_s: Number = Field(default=10.0, gt=0, le=600, description="How long an answer may take, s.")
