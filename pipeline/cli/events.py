@@ -143,7 +143,7 @@ def _on_disk(folder: Path, cameras: list[str] | None, *, evidence: bool) -> Iter
                 yield told(record.event.fleet, Finished(stem, record))
 
 
-def _live(  # noqa: PLR0917
+def _live(
     endpoint: str, cameras: list[str] | None, timeout_s: float, key: Key | None, *, evidence: bool
 ) -> Iterator[Event | Evidence]:
     from pipeline.client import Subscriber

@@ -70,6 +70,9 @@ def take(film: Film, sights: Sequence[Sight], camera_id: str, file: Path) -> tup
         SinkError: The film cannot be read.
     """
     places = {sight: place for sight in sights if (place := _place(film, sight)) is not None}
+    if any(place.moment.error_ms is not None for place in places.values()):
+        # Before the two streams are aligned, a second one shows nobody knows which moment.
+        places = {sight: place for sight, place in places.items() if place.moment.error_ms is not None}
     sharp: dict[Sight, float] = {}
     best: tuple[Sight, Picture] | None = None
     for ticks, picture in _decoded(film, sorted({place.ticks for place in places.values()})):
@@ -138,10 +141,10 @@ def _decoded(film: Film, wanted: Sequence[int]) -> Iterator[tuple[int, Picture]]
                     continue
                 if left <= 0:
                     return
-                container.seek(round((ticks - first) / TICKS_HZ / _unit_s(video)), stream=video)
+                container.seek(_begins(video) + round((ticks - first) / TICKS_HZ / _unit_s(video)), stream=video)
                 for frame in container.decode(video):
                     left -= 1
-                    at = _shown_at(frame, film, first)
+                    at = _shown_at(frame, film, first, video)
                     if at in wanted:
                         yield at, _upright(frame, film.stream)
                     if at >= ticks or left <= 0:
@@ -155,9 +158,14 @@ def _unit_s(video: av.VideoStream) -> float:
     return float(video.time_base)
 
 
-def _shown_at(frame: av.VideoFrame, film: Film, first: int) -> int:
+def _begins(video: av.VideoStream) -> int:
+    """Where its first picture is shown: MP4 begins later by what pictures are out of order."""
+    return video.start_time or 0
+
+
+def _shown_at(frame: av.VideoFrame, film: Film, first: int, video: av.VideoStream) -> int:
     """Which of the film's pictures it is, by its time: files round to their own units."""
-    at = first + round((frame.time or 0.0) * TICKS_HZ)
+    at = first + round(((frame.pts or 0) - _begins(video)) * _unit_s(video) * TICKS_HZ)
     return min((one.ticks for one in film.written), key=lambda ticks: abs(ticks - at))
 
 
