@@ -11,8 +11,8 @@ from pipeline.wire import FrameResult, first_frame_of
 
 MOST = 6
 """Pictures of an object that are compared; each is decoded with what its key frame begins."""
-APART_MS = 200.0
-"""Pictures closer than that show the same."""
+SPAN_MS = 200.0
+"""Pictures within such a span of time show the same."""
 REMEMBERED_S = 20.0
 """An event is told with the detection that shows it, seconds after it began."""
 
@@ -65,13 +65,16 @@ class Best:
         self.sights: list[Sight] = []
 
     def see(self, sight: Sight) -> None:
-        """One more."""
-        near = [one for one in self.sights if abs(one.at_ns - sight.at_ns) < APART_MS * NS_PER_MS]
-        if any(one.worth >= sight.worth for one in near):
-            return
-        self.sights = sorted(
-            [one for one in self.sights if one not in near] + [sight], key=lambda one: one.worth, reverse=True
-        )[:MOST]
+        """One more; of each fifth of a second the best counts."""
+        by_span = {_span(one): one for one in self.sights}
+        before = by_span.get(_span(sight))
+        if before is None or before.worth < sight.worth:
+            by_span[_span(sight)] = sight
+            self.sights = sorted(by_span.values(), key=lambda one: one.worth, reverse=True)[:MOST]
+
+
+def _span(sight: Sight) -> int:
+    return sight.at_ns // round(SPAN_MS * NS_PER_MS)
 
 
 class Frames:
