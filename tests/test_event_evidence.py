@@ -490,7 +490,7 @@ def test_desk_writes_so_many_clips_at_once_and_says_what_it_gives_up(in_order: l
     assert len([kept for kept in at.told if kept.clip]) == 2
     without = [kept for kept in at.told if not kept.clip]
     assert len(without) == 3 and all("(at_once)" in kept.detail and kept.snapshot for kept in without)
-    assert at.desk.words == "5 kept, 3 without a clip"
+    assert at.desk.words == "5 kept, 3 without a clip; 0.0 MB in memory"
 
 
 def test_desk_drops_what_is_withdrawn(in_order: list[Coded], tmp_path: Path) -> None:

@@ -66,7 +66,8 @@ class Desk:
     def words(self) -> str:
         """How it does, for people."""
         given_up = "; ".join(f"{count} without {why}" for why, count in sorted(self._given_up.items()))
-        return f"{self._kept} kept" + (f", {given_up}" if given_up else "")
+        size_mb = sum(tape.size for tape in self._tapes.values()) / 1e6
+        return f"{self._kept} kept" + (f", {given_up}" if given_up else "") + f"; {size_mb:.1f} MB in memory"
 
     def hear(self, message: Message) -> None:
         """An event or a frame; others are of no concern here."""
