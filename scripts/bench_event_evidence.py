@@ -35,7 +35,7 @@ from pipeline.replay.process import ServedRecordings, serve_recordings
 
 FPS, SECONDS = 25, 60.0
 LARGE_WH = (1280, 720)
-SCENES = ("street_vehicles", "town_people", "retail_people", "road_person")
+SCENES = ("street_vehicles", "town_people")
 BEFORE_S, AFTER_S = 5, 5
 BEGINS_S, APART_S = 12, 4
 """When the first event of a camera is, and how far apart they are; by then ten seconds are in memory."""

@@ -39,10 +39,12 @@ class Written:
     Attributes:
         ticks: When it is shown there, 1/90000 s from its beginning.
         moment: And when that was.
+        key: Decoding can begin with it.
     """
 
     ticks: int
     moment: Moment
+    key: bool = False
 
 
 class Clip:
@@ -119,7 +121,7 @@ class Clip:
             self._container.mux_one(packet)
         except (av.FFmpegError, OSError, ValueError) as error:
             raise SinkError(f"a clip cannot be written: {getattr(error, 'strerror', None) or error}") from None
-        self.written.append(Written(pts, moment_of(picture)))
+        self.written.append(Written(pts, moment_of(picture), picture.key))
 
     def _decoded_at(self, pts: int) -> int:
         """In the order of showing, so many pictures earlier as pictures are out of order."""

@@ -125,7 +125,7 @@ def _place(film: Film, sight: Sight) -> Written | None:
 
 
 def _decoded(film: Film, wanted: Sequence[int]) -> Iterator[tuple[int, Picture]]:
-    """The pictures that are shown at these times, decoded from the key frames before them."""
+    """The pictures that are shown at these times, each group of pictures decoded once, from its key frame."""
     if not wanted:
         return
     if isinstance(film.source, io.BytesIO):
@@ -135,22 +135,26 @@ def _decoded(film: Film, wanted: Sequence[int]) -> Iterator[tuple[int, Picture]]
             video = container.streams.video[0]
             video.codec_context.thread_count = 1
             first, left = min(one.ticks for one in film.written), MOST_DECODED
-            at = -1
-            for ticks in wanted:
-                if ticks <= at:
-                    continue
-                if left <= 0:
-                    return
-                container.seek(_begins(video) + round((ticks - first) / TICKS_HZ / _unit_s(video)), stream=video)
+            for group in _groups(film, wanted):
+                container.seek(_begins(video) + round((group[0] - first) / TICKS_HZ / _unit_s(video)), stream=video)
                 for frame in container.decode(video):
                     left -= 1
                     at = _shown_at(frame, film, first, video)
-                    if at in wanted:
+                    if at in group:
                         yield at, _upright(frame, film.stream)
-                    if at >= ticks or left <= 0:
+                    if at >= group[-1] or left <= 0:
                         break
     except (av.FFmpegError, OSError) as error:
         raise SinkError(f"no picture can be taken from a clip: {error.strerror}") from None
+
+
+def _groups(film: Film, wanted: Sequence[int]) -> list[list[int]]:
+    """Times by the key frame from which they are decoded."""
+    keys = sorted(one.ticks for one in film.written if one.key)
+    found: dict[int, list[int]] = {}
+    for ticks in wanted:
+        found.setdefault(bisect_right(keys, ticks), []).append(ticks)
+    return list(found.values())
 
 
 def _unit_s(video: av.VideoStream) -> float:
