@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from pipeline.config.sinks.mqtt import MqttSettings
 from pipeline.sink.mqtt_board import CLEARED, GONE_S, SILENT_S, Board
 from pipeline.wire import FleetState, FrameResult, Message
-from tests.wire_messages import EVENT, FLEET, FRAME, STATE
+from tests.wire_messages import EVENT, EVIDENCE, FLEET, FRAME, STATE
 
 PREFIX = "camfleet/town"
 CONFIG = "homeassistant/device/camfleet-town/gate/config"
@@ -78,6 +79,24 @@ def test_board_event_is_said_once_and_not_kept_by_the_broker():
     board.take([EVENT], 0.0)
     board.tell_anew()
     assert [post for post in board.due(0.0) if "events" in post.topic] == []
+
+
+def test_board_evidence_is_said_once_and_its_picture_stands_where_it_is_asked_for(tmp_path: Path):
+    picture = tmp_path / "gate.jpg"
+    picture.write_bytes(b"\xff\xd8jpeg")
+    kept = msgspec.structs.replace(EVIDENCE, snapshot=str(picture))
+    plain, shown = Board(settings(), "town"), Board(settings(discovery=True, snapshots=True), "town")
+    for board, topics in ((plain, []), (shown, [f"{PREFIX}/gate/snapshot"])):
+        board.take([kept, kept], 0.0)
+        posts = board.due(0.0)
+        (said,) = [post for post in posts if post.topic == f"{PREFIX}/gate/evidence/drive"]
+        assert not said.retained and json.loads(said.payload)["event_id"] == EVIDENCE.event_id
+        assert [post.topic for post in posts if post.payload == picture.read_bytes()] == topics
+    (config,) = [json.loads(post.payload) for post in posts if post.topic == CONFIG]
+    assert config["components"]["snapshot"]["image_topic"] == f"{PREFIX}/gate/snapshot"
+    shown.told(posts)
+    shown.take([msgspec.structs.replace(STATE, state="removed")], 1.0)
+    assert f"{PREFIX}/gate/snapshot" in [post.topic for post in shown.due(1.0) if post.payload == CLEARED]
 
 
 def test_board_begin_and_end_of_an_event_are_two():

@@ -13,7 +13,7 @@ from pipeline.sink.sqlite import DIALECT, SqliteConnection
 from pipeline.sink.tables import VERSION, steps
 from pipeline.wire import CameraState, FrameResult, Message, decode, encode
 from tests.sink_frames import frame
-from tests.wire_messages import ALL, EVENT, FRAME, STATE
+from tests.wire_messages import ALL, EVENT, EVIDENCE, FRAME, STATE
 
 ROOT = Path(__file__).parent.parent
 
@@ -178,3 +178,13 @@ def test_rows_any_frame_of_the_wire_becomes_rows_that_databases_keep(result: Fra
 @given(states)
 def test_rows_any_state_of_the_wire_becomes_a_row(state: CameraState) -> None:
     assert "\0" not in "".join(value for value in state_row(state) if isinstance(value, str))
+
+
+def test_rows_of_evidence_come_once_and_split_apart_from_others():
+    rows = Book(unknown).rows([EVENT, EVIDENCE, EVIDENCE])
+    (kept,) = rows.evidence
+    assert (kept.event_id, kept.clip, kept.snapshot_width) == (EVIDENCE.event_id, EVIDENCE.clip, 1920)
+    one, other = rows.halves()
+    assert ([*one.events, *one.evidence], [*other.events, *other.evidence]) == (rows.events, rows.evidence)
+    two = Rows(evidence=[kept, kept._replace(event_id="other")])
+    assert [half.messages for half in two.halves()] == [1, 1]

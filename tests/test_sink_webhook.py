@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import json
@@ -14,6 +15,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import httpx
+import msgspec
 import pytest
 
 from pipeline.config.sinks.choice import sink_of
@@ -22,7 +24,7 @@ from pipeline.sink.opening import open_sink
 from pipeline.sink.protocol import Refused
 from pipeline.sink.webhook import Webhook
 from tests.sinks import frame, place
-from tests.wire_messages import STATE
+from tests.wire_messages import EVIDENCE, STATE
 
 PLANTED = "hunter2-is-secret"
 URL = f"https://hooks.example/{PLANTED}?token={PLANTED}"
@@ -71,6 +73,20 @@ def test_webhook_tells_states_where_it_is_asked_to():
     assert json.loads(server.asked[0].content)["messages"][0]["kind"] == "cameras"
     webhook(server).write([STATE])
     assert len(server.asked) == 1, "nothing is posted of nothing"
+
+
+def test_webhook_sends_the_picture_of_an_event_where_it_is_asked_to(tmp_path: Path):
+    server = Server()
+    picture = tmp_path / "gate.jpg"
+    picture.write_bytes(b"\xff\xd8jpeg")
+    kept = msgspec.structs.replace(EVIDENCE, snapshot=str(picture))
+    webhook(server).write([kept])
+    webhook(server, snapshots=True).write([kept, EVIDENCE, frame(0)])
+    without, shown, gone, plain = [one for asked in server.asked for one in json.loads(asked.content)["messages"]]
+    assert (without["kind"], without["snapshot"]) == ("evidence", str(picture)) and "snapshot_jpeg" not in without
+    assert base64.b64decode(shown["snapshot_jpeg"]) == picture.read_bytes()
+    assert gone["snapshot_jpeg"] is None, "it was deleted meanwhile"
+    assert "snapshot_jpeg" not in plain
 
 
 def test_webhook_sends_so_many_at_once_and_knows_a_request_that_is_made_again():
