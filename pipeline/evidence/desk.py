@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -28,6 +30,10 @@ log = structlog.get_logger()
 
 MOST_CASES = 100
 """Events of a camera that are kept at the same time, clip or not; a rule that asks for more is no use as an alarm."""
+MOST_WAITING = 50
+"""Events whose picture waits to be decoded, each of which may hold a camera's latest seconds."""
+NICENESS = 10
+"""Pictures are decoded when nobody else has work: a clip has its time, a picture does not."""
 TIDY_S = 10.0
 
 
@@ -56,7 +62,7 @@ class Desk:
         self._frames = {name: Frames() for name in spec.cameras}
         self._cases: dict[str, Case] = {}
         self._endings: list[_Ending] = []
-        self._executor = ThreadPoolExecutor(1, "snapshot")
+        self._executor = ThreadPoolExecutor(1, "snapshot", initializer=_stand_back)
         self._kept, self._given_up = 0, Counter[str]()
         self._tidied_ns = 0
         self._recovered = [told(spec.fleet, one) for one in recover(spec.folder)]
@@ -181,7 +187,11 @@ class Desk:
             footage = close_clip(case, f".{self._settings.format}")
         except SinkError as error:
             self._do_without(case, redact(error))
-        future = self._executor.submit(finish, case, footage, pictures, snapshot=self._settings.snapshot)
+        snapshot = self._settings.snapshot
+        if snapshot and len(self._endings) >= MOST_WAITING:
+            snapshot, case.why = False, case.why or "no picture: too many wait already"
+            self._give_up("a picture", case.event.camera_id)
+        future = self._executor.submit(finish, case, footage, pictures if snapshot else [], snapshot=snapshot)
         self._endings.append(_Ending(case, future))
 
     def _ended(self) -> list[Evidence]:
@@ -213,6 +223,11 @@ class Desk:
             self._keep.tidy(now_ns)
         except SinkError as error:
             log.error(redact(error))
+
+
+def _stand_back() -> None:
+    """The thread that decodes gives way to all others; on Linux, a thread has a niceness of its own."""
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
 
 
 def chosen(pictures: Iterable[Coded], after: int, until_ns: int) -> list[Coded]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
 from ctypes import c_int64
@@ -19,8 +18,6 @@ from pipeline.redact import redact
 
 log = structlog.get_logger()
 
-NICENESS = 5
-"""A clip may come a moment later, cameras may not wait."""
 TURN_MS = 50
 GATHER_S = 0.05
 LATE_S = 5.0
@@ -39,7 +36,6 @@ def run_evidence(spec: EvidenceSpec, beat: c_int64) -> None:
     """
     ignore_terminal()
     end_with_parent()
-    os.nice(NICENESS)
     configure_logs("evidence")
     stop, clock = threading.Event(), SystemClock()
     signal.signal(signal.SIGTERM, lambda number, frame: stop.set())
