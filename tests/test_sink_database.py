@@ -29,7 +29,7 @@ from pipeline.wire import FrameResult, decode, encode
 from tests.postgres_server import PostgresServer, postgres_server
 from tests.sink_frames import START_NS, frame
 from tests.test_sink_rows import frames
-from tests.wire_messages import ALL, EVENT, STATE
+from tests.wire_messages import ALL, EVENT, EVIDENCE, STATE
 
 DAY_NS = 86_400 * NS_PER_S
 
@@ -179,15 +179,15 @@ def test_database_of_an_older_camfleet_is_brought_up_to_date(url: DatabaseUrl, m
     sink = opened(url)
     sink.write([frame(0)])
     sink.close()
-    third = "ALTER TABLE frames ADD COLUMN weather TEXT; CREATE TABLE sites (name TEXT PRIMARY KEY);"
-    monkeypatch.setattr(tables, "_script", {1: tables._script(1), 2: tables._script(2), 3: third}.get)
-    monkeypatch.setattr(tables, "VERSION", 3)
+    next_step = "ALTER TABLE frames ADD COLUMN weather TEXT; CREATE TABLE sites (name TEXT PRIMARY KEY);"
+    monkeypatch.setattr(tables, "_script", {**{n: tables._script(n) for n in (1, 2, 3)}, 4: next_step}.get)
+    monkeypatch.setattr(tables, "VERSION", 4)
     for _ in range(2):
         sink = opened(url)
         sink.write([frame(0), frame(1)])
         sink.close()
     assert asked(url, "SELECT frame_id, weather FROM frames ORDER BY 1") == [(0, None), (1, None)]
-    assert asked(url, "SELECT camfleet_schema FROM schema_version ORDER BY 1") == [(1,), (2,), (3,)]
+    assert asked(url, "SELECT camfleet_schema FROM schema_version ORDER BY 1") == [(1,), (2,), (3,), (4,)]
 
 
 def make_first_version(url: DatabaseUrl, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,13 +206,14 @@ def test_database_of_before_there_were_events_gets_them_and_has_each_once(
     assert bare(url, "SELECT max(camfleet_schema) FROM schema_version") == [(1,)]
     for _ in range(2):
         sink = opened(url)
-        sink.write([frame(0), EVENT, msgspec.structs.replace(EVENT, phase="begin", frame_id=1), EVENT])
+        sink.write([frame(0), EVENT, msgspec.structs.replace(EVENT, phase="begin", frame_id=1), EVENT, EVIDENCE])
         sink.close()
     assert asked(url, "SELECT phase, lasted_s, revised FROM events ORDER BY frame_id DESC") == [
         ("end", 41.2, 1),
         ("begin", 41.2, 1),
     ]
     assert asked(url, "SELECT count(*) FROM events WHERE happened_at > '2025-10-09'") == [(2,)]
+    assert asked(url, "SELECT clip, snapshot_width FROM evidence") == [(EVIDENCE.clip, 1920)]
 
 
 def test_database_of_before_there_were_events_with_a_table_of_that_name_is_refused(
