@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -32,8 +30,6 @@ MOST_CASES = 100
 """Events of a camera that are kept at the same time, clip or not; a rule that asks for more is no use as an alarm."""
 MOST_WAITING = 50
 """Events whose picture waits to be decoded, each of which may hold a camera's latest seconds."""
-NICENESS = 10
-"""Pictures are decoded when nobody else has work: a clip has its time, a picture does not."""
 TIDY_S = 10.0
 
 
@@ -62,7 +58,7 @@ class Desk:
         self._frames = {name: Frames() for name in spec.cameras}
         self._cases: dict[str, Case] = {}
         self._endings: list[_Ending] = []
-        self._executor = ThreadPoolExecutor(1, "snapshot", initializer=_stand_back)
+        self._executor = ThreadPoolExecutor(1, "snapshot")
         self._kept, self._given_up = 0, Counter[str]()
         self._tidied_ns = 0
         self._recovered = [told(spec.fleet, one) for one in recover(spec.folder)]
@@ -223,11 +219,6 @@ class Desk:
             self._keep.tidy(now_ns)
         except SinkError as error:
             log.error(redact(error))
-
-
-def _stand_back() -> None:
-    """The thread that decodes gives way to all others; on Linux, a thread has a niceness of its own."""
-    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
 
 
 def chosen(pictures: Iterable[Coded], after: int, until_ns: int) -> list[Coded]:

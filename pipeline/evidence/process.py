@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from ctypes import c_int64
@@ -18,6 +19,9 @@ from pipeline.redact import redact
 
 log = structlog.get_logger()
 
+NICENESS = 2
+"""Behind the cameras, before the detector: a clip has its time. One for all threads: one that decodes pictures and is
+kept waiting holds Python's lock, and with it those that must not wait."""
 TURN_MS = 50
 GATHER_S = 0.05
 LATE_S = 5.0
@@ -36,6 +40,7 @@ def run_evidence(spec: EvidenceSpec, beat: c_int64) -> None:
     """
     ignore_terminal()
     end_with_parent()
+    os.nice(NICENESS)
     configure_logs("evidence")
     stop, clock = threading.Event(), SystemClock()
     signal.signal(signal.SIGTERM, lambda number, frame: stop.set())

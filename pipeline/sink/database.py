@@ -143,7 +143,7 @@ class DatabaseSink:
 
     def _expire(self, before_ns: int) -> bool:
         """Whether there may be more; frames go after their boxes, so that no box is left without its frame."""
-        for table in ("boxes", "frames", "camera_states", "events"):
+        for table in ("boxes", "frames", "camera_states", "events", "evidence"):
             if self._open().expire(table, before_ns, STEP) == STEP:
                 return True
         return False

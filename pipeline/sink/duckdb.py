@@ -56,7 +56,7 @@ class DuckdbConnection:
                 self._connection.register("added", _arrow(rows.boxes, _SCHEMAS["boxes"]))
                 self._connection.execute(_insert("boxes", "SEMI JOIN fresh"))
             for table, added in rows.tables():
-                if table in ("camera_states", "events"):
+                if table in ("camera_states", "events", "evidence"):
                     self._connection.register("added", _arrow(added, _SCHEMAS[table]))
                     self._connection.execute(_insert(table, f"ANTI JOIN ({_there(table)}) AS there"))
             self._connection.unregister("added")
@@ -136,6 +136,7 @@ _KEYS = {
     "boxes": _FRAME_KEY,
     "camera_states": "fleet, camera_id, told_at_ns",
     "events": "fleet, camera_id, event_id, phase, session_id, frame_id",
+    "evidence": "fleet, camera_id, event_id",
 }
 
 
