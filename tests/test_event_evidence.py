@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import av
@@ -16,7 +17,7 @@ from pipeline.cli.events import events
 from pipeline.clock import NS_PER_S
 from pipeline.config import load_fleet
 from pipeline.config.evidence import EventEvidence, Retention
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, SinkError
 from pipeline.evidence.case import GRACE_S, Case
 from pipeline.evidence.clip import Clip
 from pipeline.evidence.coded import START, Coded, Moment, Stream, complete
@@ -407,6 +408,16 @@ def test_retention_removes_folders_that_are_empty_by_then(tmp_path: Path) -> Non
 # --- what is written when -----------------------------------------------------------------------------------------
 
 
+AT_WORK: list[Desk] = []
+
+
+@pytest.fixture(autouse=True)
+def desks_are_left() -> Iterator[None]:
+    yield
+    while AT_WORK:
+        AT_WORK.pop().close(20)
+
+
 class AtDesk:
     """A desk with one camera whose pictures come as the test says."""
 
@@ -425,6 +436,7 @@ class AtDesk:
             report=folder / "words",
         )
         self.desk = Desk(spec, {"gate": self.tape})
+        AT_WORK.append(self.desk)
         self.told = list(self.desk.turn(0))
         self.now_s = 0.0
 
@@ -542,13 +554,21 @@ def test_desk_finishes_what_one_that_was_killed_has_left(in_order: list[Coded], 
     at.desk.hear(event("begin", at_s=2.0))
     at.play(4.4)
     (tmp_path / "again" / "kept").parent.mkdir()
-    at.folder.rename(tmp_path / "again" / "kept")
+    shutil.copytree(at.folder, tmp_path / "again" / "kept")
     again = AtDesk(tmp_path / "again", in_order)
     (kept,) = again.told
     record = read_record(Path(kept.record))
     assert record is not None and record.clip is not None and kept.detail == CUT_OFF
     assert record.clip.frames == len(shown(Path(kept.clip))) >= 50
     assert len(again.files) == 2 and not any(name.startswith(".") for name in again.files)
+
+
+def test_desk_shares_its_folder_with_nobody(in_order: list[Coded], tmp_path: Path) -> None:
+    at = AtDesk(tmp_path, in_order)
+    with pytest.raises(SinkError, match=r"another process keeps evidence in .*; give each fleet a folder of its own"):
+        AtDesk(tmp_path, in_order)
+    at.desk.close(1)
+    AtDesk(tmp_path, in_order).desk.close(1)
 
 
 # --- settings -----------------------------------------------------------------------------------------------------

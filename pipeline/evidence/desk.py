@@ -15,7 +15,7 @@ from pipeline.evidence.case import Case
 from pipeline.evidence.clip import moment_of
 from pipeline.evidence.coded import Coded
 from pipeline.evidence.finish import Finished, close_clip, finish, open_clip, recover, told
-from pipeline.evidence.keep import Keep
+from pipeline.evidence.keep import Keep, lock
 from pipeline.evidence.record import RECORD, Footage, beside, stem_of
 from pipeline.evidence.sights import Frames
 from pipeline.evidence.spec import EvidenceSpec
@@ -52,7 +52,7 @@ class Desk:
             tapes: The latest pictures of each camera.
 
         Raises:
-            SinkError: Evidence cannot be kept where it shall be.
+            SinkError: Evidence cannot be kept where it shall be, or another process does.
         """
         self._spec, self._settings, self._tapes = spec, spec.settings, tapes
         self._frames = {name: Frames() for name in spec.cameras}
@@ -61,6 +61,7 @@ class Desk:
         self._executor = ThreadPoolExecutor(1, "snapshot")
         self._kept, self._given_up = 0, Counter[str]()
         self._tidied_ns = 0
+        self._lock = lock(spec.folder)
         self._recovered = [told(spec.fleet, one) for one in recover(spec.folder)]
         self._keep = Keep(spec.folder, spec.settings.keep)
 
@@ -106,7 +107,9 @@ class Desk:
             except (SinkError, TimeoutError):
                 break
         self._executor.shutdown(wait=False, cancel_futures=True)
-        return self._ended()
+        ended = self._ended()
+        self._lock.close()
+        return ended
 
     def _is_wanted(self, event: Event) -> bool:
         watched = self._spec.cameras.get(event.camera_id)

@@ -6,10 +6,12 @@ name. Anything else in the folder stays, whatever it is called, and counts for n
 
 from __future__ import annotations
 
+import fcntl
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import structlog
 
@@ -22,6 +24,8 @@ from pipeline.evidence.record import PICTURE, RECORD, UNFINISHED, read_record
 log = structlog.get_logger()
 
 DAY_S, GB = 86_400, 1_000_000_000
+LOCK = ".camfleet"
+"""The kernel lets go of it with the process, however that ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,25 @@ class Kept:
     at_ns: int
     record: Path
     size: int
+
+
+def lock(folder: Path) -> IO[str]:
+    """Have the folder for this process alone, until it ends or this is closed.
+
+    Raises:
+        SinkError: Another process has it, or it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / LOCK).open("a")
+    except OSError as error:
+        raise SinkError(f"evidence cannot be kept in {folder}: {error.strerror}") from None
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        raise SinkError(f"another process keeps evidence in {folder}; give each fleet a folder of its own") from None
+    return file
 
 
 class Keep:

@@ -27,8 +27,8 @@ GATHER_S = 0.05
 LATE_S = 5.0
 """How long after it began an event may be told and still have all its pictures, beyond what lies before it."""
 CLOSING_S = 0.7
-RETRY_S = 5.0
-"""How soon a folder is tried again that cannot be written."""
+RETRY_S = 1.0
+"""How soon a folder is tried again that cannot be written, or that an earlier life has not let go of."""
 
 
 def run_evidence(spec: EvidenceSpec, beat: c_int64) -> None:
@@ -56,7 +56,7 @@ class _Loop:
         from pipeline.evidence.watch import Watch
         from pipeline.publish import Publisher
 
-        self._spec, self._clock, self._told_ns = spec, clock, 0
+        self._spec, self._clock, self._told_ns, self._missed = spec, clock, 0, ""
         keep_s = spec.settings.before_s + LATE_S
         self._tapes = {name: Tape(keep_s, spec.settings.memory_mb << 20) for name in spec.cameras}
         self._watch = Watch(spec.run, spec.cameras, self._tapes)
@@ -74,8 +74,7 @@ class _Loop:
                     desk = Desk(self._spec, self._tapes)
                     break
                 except SinkError as error:
-                    log.error(f"no evidence is kept: {redact(error)}")
-                    self._report(redact(error))
+                    self._miss(redact(error))
                     stop.wait(RETRY_S)
             while desk is not None and not stop.is_set():
                 if heard := self._inlet.receive(TURN_MS):
@@ -92,6 +91,13 @@ class _Loop:
             self._watch.close()
             self._inlet.close()
             self._publisher.close()
+
+    def _miss(self, why: str) -> None:
+        """Say once why nothing is kept."""
+        if why != self._missed:
+            log.error(f"no evidence is kept: {why}")
+        self._missed = why
+        self._report(why)
 
     def _tell(self, words: str) -> None:
         """Once a second."""
