@@ -21,7 +21,7 @@ from pipeline.errors import ConfigError, SinkError
 from pipeline.evidence.case import GRACE_S, Case
 from pipeline.evidence.clip import Clip
 from pipeline.evidence.coded import START, Coded, Moment, Stream, complete
-from pipeline.evidence.desk import Desk
+from pipeline.evidence.desk import COVERED, Desk
 from pipeline.evidence.finish import CUT_OFF
 from pipeline.evidence.keep import Keep
 from pipeline.evidence.record import Footage, Record, beside, read_record, stem_of, write_record
@@ -30,6 +30,7 @@ from pipeline.evidence.snapshot import Film, film_of, take
 from pipeline.evidence.spec import EvidenceSpec, Watched
 from pipeline.evidence.tape import REORDERED, Tape
 from pipeline.evidence.watch import _View
+from pipeline.supervise.evidence import wanted_of
 from pipeline.viewing import UNITS, Shown, Unit, pack
 from pipeline.wire import Event, FrameResult, TrackedBox
 from tests.plugin_numbered import number_in, write
@@ -421,7 +422,7 @@ def desks_are_left() -> Iterator[None]:
 class AtDesk:
     """A desk with one camera whose pictures come as the test says."""
 
-    def __init__(self, folder: Path, pictures: Sequence[Coded], **settings: object) -> None:
+    def __init__(self, folder: Path, pictures: Sequence[Coded], *, covered: bool = False, **settings: object) -> None:
         self.folder, self.pictures = folder / "kept", list(pictures)
         self.tape = Tape(60.0, 1 << 24)
         chosen = {"before_s": 1, "after_s": 1, "keep": Retention(free_gb=0), **settings}
@@ -429,7 +430,7 @@ class AtDesk:
             fleet="town",
             settings=EventEvidence(**chosen),
             folder=self.folder,
-            cameras={"gate": Watched(frozenset({"drive"}), second=False)},
+            cameras={"gate": Watched(frozenset({"drive"}), second=False, covered=covered)},
             endpoint="",
             run=folder,
             inbox="",
@@ -536,6 +537,42 @@ def test_desk_writes_no_clip_onto_a_full_disk(
     at.finish()
     (kept,) = at.told
     assert kept.clip == "" and kept.detail == "no clip: less than 1 GB of the disk is free"
+
+
+def test_desk_keeps_a_record_alone_of_a_camera_whose_pictures_are_covered(tmp_path: Path) -> None:
+    at = AtDesk(tmp_path, [], covered=True)
+    at.desk.hear(event(at_s=0.1))
+    at.play(2.0)
+    at.finish()
+    (kept,) = at.told
+    assert (kept.clip, kept.snapshot, kept.detail) == ("", "", COVERED)
+
+
+@pytest.mark.parametrize(
+    ("privacy", "second", "covered"),
+    [
+        ({}, False, False),
+        ({}, True, False),
+        ({"blur": "person"}, False, True),
+        ({"blur": "person"}, True, True),
+        ({"blur": "person", "clips": "as_recorded"}, True, False),
+        ({"blur": "person", "clips": "as_recorded"}, False, True),
+        ({"clips": "none"}, True, True),
+    ],
+)
+def test_what_privacy_covers_is_not_kept_as_it_came(
+    privacy: dict[str, str], second: bool, covered: bool, tmp_path: Path
+) -> None:
+    camera = {"url": "rtsp://cam/1", "zones": {"drive": {}, "lobby": {"evidence": False}}, "privacy": privacy}
+    body = {
+        "model": {"backend": "stub"},
+        "evidence": {},
+        "cameras": {"gate": camera | ({"evidence_url": "rtsp://cam/2"} if second else {})},
+    }
+    file = tmp_path / "fleet.yaml"
+    file.write_text(json.dumps(body))
+    _, cameras = wanted_of(load_fleet(file))
+    assert cameras == {"gate": Watched(frozenset({"drive"}), second, covered)}
 
 
 def test_desk_that_ends_finishes_what_there_is(in_order: list[Coded], tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ MOST_CASES = 100
 """Events of a camera that are kept at the same time, clip or not; a rule that asks for more is no use as an alarm."""
 MOST_WAITING = 50
 """Events whose picture waits to be decoded, each of which may hold a camera's latest seconds."""
+COVERED = "no clip and no picture: the camera's privacy covers what it sees"
 TIDY_S = 10.0
 
 
@@ -138,6 +139,9 @@ class Desk:
             return
         case = self._cases[event.event_id] = Case(event, stem, self._settings)
         case.look_back(self._frames[event.camera_id])
+        if self._spec.cameras[event.camera_id].covered:
+            case.wants_clip, case.why = False, COVERED
+            return
         if sum(one.wants_clip for one in others) >= self._settings.at_once:
             self._do_without(case, f"{self._settings.at_once} clips of this camera are written already (at_once)")
 

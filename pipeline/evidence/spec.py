@@ -16,10 +16,12 @@ class Watched:
     Attributes:
         rules: Its zones and lines that ask for it.
         second: Whether it has a second stream, which is kept instead of the one that is detected.
+        covered: Whether its `privacy` lets nothing be kept as it came: then a record is all there is.
     """
 
     rules: frozenset[str]
     second: bool
+    covered: bool = False
 
 
 @dataclass(frozen=True, slots=True)

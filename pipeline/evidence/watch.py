@@ -48,6 +48,8 @@ class Watch:
     def _watch(self) -> None:
         poller, sockets = zmq.Poller(), {}
         for name, camera in self._cameras.items():
+            if camera.covered:
+                continue
             socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.SUB)
             socket.set(zmq.RCVHWM, QUEUE)
             socket.set(zmq.LINGER, 0)

@@ -72,12 +72,12 @@ class EvidenceAtWork:
     def change(self, fleet: Fleet) -> None:
         """Be as this fleet file says; where it says the same of evidence, nothing is touched."""
         before, self._fleet = self._fleet, fleet
-        if self._endpoint and _wanted(before) != _wanted(fleet):
+        if self._endpoint and wanted_of(before) != wanted_of(fleet):
             self._members.remove(NAME)
             self._begin()
 
     def _begin(self) -> None:
-        settings, cameras = _wanted(self._fleet)
+        settings, cameras = wanted_of(self._fleet)
         if settings is None or not cameras:
             return
         spec = EvidenceSpec(
@@ -95,11 +95,14 @@ class EvidenceAtWork:
         member.child.start()
 
 
-def _wanted(fleet: Fleet) -> tuple[EventEvidence | None, dict[str, Watched]]:
+def wanted_of(fleet: Fleet) -> tuple[EventEvidence | None, dict[str, Watched]]:
     """What the fleet file says, and of which cameras' rules."""
     cameras = {}
     for camera_id, camera in fleet.cameras.items() if fleet.evidence is not None else ():
         rules = {name for name, rule in {**camera.zones, **camera.lines}.items() if rule.evidence}
         if rules:
-            cameras[camera_id] = Watched(frozenset(rules), second=camera.evidence_url is not None)
+            second = camera.evidence_url is not None
+            # What is detected and covered is shown to nobody as it came.
+            covered = not camera.privacy.gives_packets or (camera.privacy.any and not second)
+            cameras[camera_id] = Watched(frozenset(rules), second, covered)
     return fleet.evidence, cameras
