@@ -51,7 +51,7 @@ def with_more(body: Any) -> Any:
         return [with_more(part) for part in body]
     if not isinstance(body, dict):
         return body
-    named = {"broken_by", "loss_broken_by", "filled", "lost", "latency_ms", "class_names"}
+    named = {"broken_by", "loss_broken_by", "filled", "lost", "latency_ms", "class_names", "attributes"}
     parts = {
         key: {name: with_more(part) for name, part in value.items()}
         if key == "cameras"
