@@ -62,6 +62,7 @@ DOORS = {
     "render/play.py": "a film of a recording and its results: masked and blurred if it is asked for",
     "web/snapshot.py": "draws boxes on a snapshot that has come through camera/view.py",
     "record/container.py": "camfleet record: all that a camera sends, and tune, which refuses cameras with privacy",
+    "rehearse/pictures.py": "frames of the user's own recordings, masked; of cameras with blur none, by its callers",
     "levers/recordings.py": "pictures of the user's own recordings, to calibrate on, for a moment",
 }
 """What makes or sends pictures, by file, and what it does about privacy. docs/guides/privacy.md tells users."""
@@ -84,6 +85,7 @@ def test_no_door_is_forgotten() -> None:
 PASS_NO_PICTURES = {
     "burst/encode.py",
     "burst/shrink.py",
+    "rehearse/cast.py",
     "replay/packetize.py",
     "replay/push.py",
     "sink/nats.py",

@@ -31,6 +31,7 @@ _AWAY: Mapping[str, Any] = {
 _WORDS = {
     "sinks": "sinks ({}): nothing is sent to them",
     "page": "page: nobody is served",
+    "evidence": "evidence: nothing is kept on disk",
     "publish": "publish: on a free port of this machine, for the rehearsal alone",
     "scale": "scale: it runs on this machine",
 }
