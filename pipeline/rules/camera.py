@@ -51,6 +51,7 @@ class CameraRules:
         self._zones: dict[str, AtZone] = {}
         self._lines: dict[str, AtLine] = {}
         self._picture_wh = (0, 0)
+        self._eager = any(zone.rests_on == "any" for zone in rules.zones.values())
 
     @property
     def state(self) -> bytes:
@@ -76,12 +77,14 @@ class CameraRules:
         return [*self._of_zones(sight, places), *self._of_lines(sight, places)]
 
     def _of_zones(self, sight: _Sight, places: Places) -> Iterator[Event]:
-        inside = places.inside(sight.points)
+        # Predicted boxes move nobody in or out of a zone that waits for detections.
+        looked = places.inside(sight.points) if sight.is_detected or self._eager else None
         for name, at_zone in self._zones.items():
             for seen in sight.gone:
                 yield from at_zone.lose(seen)
-            if not at_zone.is_quiet(sight.ids, inside[name], self._moment.now_ns):
-                yield from at_zone.see(sight.here, sight.ids, inside[name])
+            inside = looked[name] if looked is not None else at_zone.known(sight.ids)
+            if not at_zone.is_quiet(sight.ids, inside, self._moment.now_ns):
+                yield from at_zone.see(sight.here, sight.ids, inside)
 
     def _of_lines(self, sight: _Sight, places: Places) -> Iterator[Event]:
         sides_px = places.sides_px(sight.points)
@@ -120,11 +123,12 @@ class _Sight:
     def __init__(self, here: Sequence[Here], gone: Sequence[Seen]) -> None:
         self.here, self.gone = here, gone
         self.ids = [one.seen.object_id for one in here]
-        self._boxes = np.array([one.box.xyxy for one in here], np.float64).reshape(-1, 4)
+        self.is_detected = any(one.look is not None for one in here)
         self._known: dict[Anchor, Points] = {}
 
     def points(self, on: Anchor) -> Points:
         """(N, 2) float64, px: the point of each box that rules look at, computed when it is first asked for."""
         if on not in self._known:
-            self._known[on] = anchors(self._boxes, on)
+            boxes = np.array([one.box.xyxy for one in self.here], np.float64).reshape(-1, 4)
+            self._known[on] = anchors(boxes, on)
         return self._known[on]

@@ -54,8 +54,11 @@ class Area:
         return cls(polygon, tuple((float(x), float(y)) for x, y in polygon.exterior.coords))
 
     def distance_px(self, point: tuple[float, float]) -> float:
-        """How far a point is from the zone's edge, inside or outside."""
-        return float(shapely.distance(self.polygon.exterior, shapely.Point(point)))
+        """How far a point is from the zone's edge, inside or outside.
+
+        By hand: GEOS has to be given a new point for it, which takes three times as long for four corners.
+        """
+        return min(_from_edge_px(point, first, second) for first, second in pairwise(self.corners))
 
     def crossed_at(self, path: Sequence[tuple[float, float]]) -> float:
         """Where a path from one side to the other crosses the edge for the last time, as a share of its length."""
@@ -183,6 +186,15 @@ def _alike(rules: Mapping[str, Rule]) -> list[tuple[Anchor, list[str]]]:
     for name, rule in rules.items():
         groups.setdefault(rule.on, []).append(name)
     return list(groups.items())
+
+
+def _from_edge_px(point: tuple[float, float], first: tuple[float, float], second: tuple[float, float]) -> float:
+    """How far a point is from an edge between its two ends."""
+    along_x, along_y = second[0] - first[0], second[1] - first[1]
+    x, y = point[0] - first[0], point[1] - first[1]
+    squared = along_x * along_x + along_y * along_y
+    share = min(1.0, max(0.0, (x * along_x + y * along_y) / squared)) if squared else 0.0
+    return math.hypot(x - share * along_x, y - share * along_y)
 
 
 def _sides_px(ends: NDArray[np.float64], points: Points) -> NDArray[np.float64]:

@@ -30,7 +30,7 @@ ALIKE = 1.7
 STILL = 0.25
 """An object whose box keeps within so much of its height, and STILL_PX, stands."""
 STILL_PX = 4.0
-PATH_S, PATH_EVERY_S = 1.5, 0.08
+PATH_NS, PATH_EVERY_NS = 1_500_000_000, 80_000_000
 """Where an object was is remembered for so long, and so often."""
 FIRM = ("detected", "interpolated")
 """Boxes that a detection of this very moment, or one on both sides of it, stands behind."""
@@ -99,12 +99,14 @@ class Seen(msgspec.Struct):
     def look(self, look: Look) -> None:
         """It is seen for certain again."""
         self.before, self.last = self.last, look
-        if not self.path or look.at_ns - self.path[-1].at_ns >= PATH_EVERY_S * NS_PER_S:
-            while self.path and look.at_ns - self.path[0].at_ns > PATH_S * NS_PER_S:
-                del self.path[0]
-            self.path.append(look)
+        path = self.path
+        if not path or look.at_ns - path[-1].at_ns >= PATH_EVERY_NS:
+            while path and look.at_ns - path[0].at_ns > PATH_NS:
+                del path[0]
+            path.append(look)
         middle = look.middle
-        if math.dist(self.still_xy, middle) > max(STILL_PX, STILL * look.height_px):
+        moved_px = math.dist(self.still_xy, middle)
+        if moved_px > STILL_PX and moved_px > STILL * look.height_px:
             self.still_ns, self.still_xy = look.at_ns, middle
 
     def where(self, at_ns: int) -> Box:

@@ -10,6 +10,7 @@ import msgspec
 
 from pipeline.clock import NS_PER_S
 from pipeline.config.rules import Condition, Zone
+from pipeline.rules.calm import Calm
 from pipeline.rules.crowd import Crowd
 from pipeline.rules.early import Answer, Unsure, settle
 from pipeline.rules.geometry import Area
@@ -42,27 +43,6 @@ class ZoneState(msgspec.Struct):
     crowds: dict[str, Crowd] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class _Calm:
-    """A zone in which nobody is about to come or go: while the same objects are in it, nothing has to be looked at.
-
-    Attributes:
-        ids: Of all objects of the camera.
-        inside: Whether each is in the zone.
-        count: How many of those that count are.
-        due_ns: When something is to be told although nothing has changed; 0 where somebody is about to come or go.
-    """
-
-    ids: Sequence[str]
-    inside: Sequence[bool]
-    count: int
-    due_ns: int
-
-    def is_over(self, ids: Sequence[str], inside: Sequence[bool], now_ns: int) -> bool:
-        """Whether it has to be looked at again."""
-        return now_ns >= self.due_ns or inside != self.inside or ids != self.ids
-
-
 @dataclass(slots=True)
 class AtZone:
     """A zone of a camera whose pictures are of one size.
@@ -82,7 +62,7 @@ class AtZone:
     _crowded: tuple[Condition, ...] = field(init=False)
     _eager: bool = field(init=False)
     _counts_all: bool = field(init=False)
-    _calm: _Calm | None = None
+    _calm: Calm | None = None
     _waits: bool = True
     """Whether a number of objects is, or may soon be, what a condition speaks of; else only another number matters."""
 
@@ -95,6 +75,12 @@ class AtZone:
     def is_quiet(self, ids: Sequence[str], inside: Sequence[bool], now_ns: int) -> bool:
         """Whether `see` would neither tell nor note anything."""
         return not self._waits and self._calm is not None and not self._calm.is_over(ids, inside, now_ns)
+
+    def known(self, ids: Sequence[str]) -> Sequence[bool]:
+        """Whether each object was in the zone when that was last certain."""
+        if self._calm is not None and self._calm.ids == ids:
+            return self._calm.inside
+        return [visit is not None and visit.inside for visit in map(self.state.visits.get, ids)]
 
     def see(self, here: Sequence[Here], ids: Sequence[str], inside: Sequence[bool]) -> Iterator[Event]:
         """The events that a frame brings.
@@ -112,7 +98,7 @@ class AtZone:
 
     def _see_each(
         self, here: Sequence[Here], ids: Sequence[str], inside: Sequence[bool]
-    ) -> Generator[Event, None, _Calm]:
+    ) -> Generator[Event, None, Calm]:
         """The events of each object; how they are behind that."""
         visits, now_ns, count, due_ns = self.state.visits, self._now_ns, 0, NEVER_NS if self._counts_all else 0
         for one, object_id, is_in in zip(here, ids, inside, strict=True):
@@ -120,12 +106,12 @@ class AtZone:
             if visit is None or visit.inside != is_in or visit.turn is not None or self._eager:
                 yield from self._look(one, is_in=is_in)
                 visit, due_ns = visits.get(object_id), 0
-            if visit is not None and visit.inside and concerns(self.zone, one.seen):
+            if visit is not None and visit.inside and (self._counts_all or concerns(self.zone, one.seen)):
                 count += 1
                 if now_ns >= visit.due_ns:
                     yield from self._stays(one.seen, visit)
                 due_ns = min(due_ns, visit.due_ns)
-        return _Calm(ids, inside, count, due_ns)
+        return Calm(ids, inside, count, due_ns)
 
     def lose(self, seen: Seen) -> Iterator[Event]:
         """The events of an object that is gone: what lasted for it ends when it was last seen."""
@@ -272,20 +258,20 @@ class AtZone:
 
     def _crowds(self, count: int) -> Iterator[Event]:
         """So many objects are inside."""
-        self._waits = False
+        self._waits, now_ns = False, self._now_ns
         for condition in self._crowded:
             crowd = self.state.crowds.get(condition.text)
             if crowd is None:
                 crowd = self.state.crowds[condition.text] = Crowd()
-            if crowd.update(self._now_ns, count, condition):
+            if crowd.update(now_ns, count, condition):
                 since_ns, most = crowd.since_ns, crowd.most
                 yield self._crowd(condition, "end", since_ns, crowd.end(), most)
-            elif crowd.is_due(self._now_ns, condition) and self.teller.is_on(self._now_ns):
-                crowd.told_ns = self._now_ns
-                yield self._crowd(condition, "begin", crowd.since_ns, self._now_ns, count)
-            elif crowd.told_ns and self._now_ns - crowd.told_ns >= AGAIN_S * NS_PER_S:
-                crowd.told_ns = self._now_ns
-                yield self._crowd(condition, "update", crowd.since_ns, self._now_ns, count)
+            elif crowd.is_due(now_ns, condition) and self.teller.is_on(now_ns):
+                crowd.told_ns = now_ns
+                yield self._crowd(condition, "begin", crowd.since_ns, now_ns, count)
+            elif crowd.told_ns and now_ns - crowd.told_ns >= AGAIN_S * NS_PER_S:
+                crowd.told_ns = now_ns
+                yield self._crowd(condition, "update", crowd.since_ns, now_ns, count)
             self._waits |= bool(crowd.since_ns)
 
     def _crowd(self, condition: Condition, phase: Phase, since_ns: int, until_ns: int, count: int) -> Event:
