@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import shapely
 from msgspec.structs import replace
 
 pytest.importorskip("shapely", reason="zones and lines need Shapely: pip install 'camfleet[rules]'")
@@ -310,3 +311,10 @@ def test_rules_without_shapely_are_refused_with_the_command_that_brings_it(monke
     assert not Rules().any
     with pytest.raises(ValueError, match=r"pip install 'camfleet\[rules\]'"):
         Rules.model_validate(DOOR)
+
+
+@pytest.mark.parametrize("point", [(0, 0), (37.5, 80), (50, 50), (100, 100), (63, 20), (-5, 130)])
+def test_distance_from_an_edge_is_that_of_geos(point: tuple[float, float]):
+    area = Area.of(Zone(polygon=((0.1, 0.2), (0.9, 0.1), (0.6, 0.5), (0.8, 0.9), (0.2, 0.7))), (100, 100))
+    expected = shapely.distance(shapely.Point(point), area.polygon.exterior)
+    assert area.distance_px(point) == pytest.approx(expected, abs=1e-9)
