@@ -43,7 +43,8 @@ def check(
     machine are in it, as they are in a run, and where they come from is said; or why they are not used.
 
     Then the model is opened as `run` opens it, on each of its devices (its classes, input size and lanes are told),
-    every port is tried, and keys are looked at. It ends with OK, or with the number of mistakes.
+    every port is tried, and keys and the folder of evidence are looked at. It ends with OK, or with the number of
+    mistakes.
 
     With --probe, each camera is opened as `run` opens it and watched for five seconds; its codec, size, frame rate and
     key-frame interval are shown, what decodes it (and of the devices of this machine, which could), and whether its
@@ -69,7 +70,7 @@ def check(
     if not as_json and not probe:
         print(_yaml(loaded).rstrip("\n"), flush=True)
     models: list[OpenedModel] = []
-    found = _found(loaded, models) if open_all else iter(())
+    found = _found(loaded, fleet.absolute().parent, models) if open_all else iter(())
     findings = list(found) if as_json else told_on_stderr(found)
     if probe:
         from pipeline.doctor.cameras import probed
@@ -103,14 +104,16 @@ def _yaml(fleet: Fleet) -> str:
     return to_yaml(fleet)
 
 
-def _found(fleet: Fleet, models: list[OpenedModel]) -> Iterator[Finding]:
+def _found(fleet: Fleet, directory: Path, models: list[OpenedModel]) -> Iterator[Finding]:
     """What is found by opening things; models that open are put into `models`."""
+    from pipeline.doctor.evidence import look_at_evidence
     from pipeline.doctor.finding import Finding
     from pipeline.doctor.model import finding_of, open_models
     from pipeline.doctor.places import look_at_places
     from pipeline.doctor.privacy import look_at_privacy
 
     yield from look_at_places(fleet)
+    yield from look_at_evidence(fleet, directory)
     for model in open_models(fleet):
         if not isinstance(model, Finding):
             models.append(model)
