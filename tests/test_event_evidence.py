@@ -22,7 +22,7 @@ from pipeline.evidence.case import GRACE_S, Case
 from pipeline.evidence.clip import Clip
 from pipeline.evidence.coded import START, Coded, Moment, Stream, complete
 from pipeline.evidence.desk import COVERED, Desk
-from pipeline.evidence.finish import CUT_OFF
+from pipeline.evidence.finish import CUT_OFF, recover
 from pipeline.evidence.keep import Keep
 from pipeline.evidence.record import Footage, Record, beside, read_record, stem_of, write_record
 from pipeline.evidence.sights import MOST, Best, Frames, Sight, seen
@@ -600,6 +600,20 @@ def test_desk_finishes_what_one_that_was_killed_has_left(in_order: list[Coded], 
     assert len(again.files) == 2 and not any(name.startswith(".") for name in again.files)
 
 
+def test_clip_that_was_cut_off_within_its_first_picture_is_none(in_order: list[Coded], tmp_path: Path) -> None:
+    at = AtDesk(tmp_path, in_order)
+    at.play(3.0)
+    at.desk.hear(event("begin", at_s=2.0))
+    at.play(4.4)
+    shutil.copytree(at.folder, tmp_path / "again")
+    (file,) = (tmp_path / "again").glob("*/*/.*.mp4")
+    whole = file.read_bytes()
+    file.write_bytes(whole[: whole.index(b"mdat") + 44])  # its index is there, and the picture's beginning
+    (finished,) = recover(tmp_path / "again")
+    assert finished.record.detail == CUT_OFF and finished.record.clip is None
+    assert not list((tmp_path / "again").glob("*/*/*.mp4"))
+
+
 def test_desk_shares_its_folder_with_nobody(in_order: list[Coded], tmp_path: Path) -> None:
     at = AtDesk(tmp_path, in_order)
     with pytest.raises(SinkError, match=r"another process keeps evidence in .*; give each fleet a folder of its own"):
@@ -646,8 +660,18 @@ def test_events_command_lists_a_folder_of_evidence(tmp_path: Path, capsys: pytes
     assert said == [f"{10:016d}", f"{20:016d}"]
     events(str(tmp_path), rule=["other"])
     assert capsys.readouterr().out == ""
-    with pytest.raises(ConfigError, match="or a folder of evidence"):
-        events(str(tmp_path / "nowhere"))
+    events(str(tmp_path), camera=["gat"])
+    told_of = capsys.readouterr()
+    assert (told_of.out, told_of.err) == ("", "camfleet: nothing is kept of gat; there is of gate\n")
+
+
+def test_events_command_refuses_what_it_could_only_be_silent_about(tmp_path: Path) -> None:
+    (tmp_path / "results").mkdir()
+    for folder in ("nowhere", "results"):
+        with pytest.raises(ConfigError, match=f"{folder} is no folder of evidence; results need RULES.yaml"):
+            events(str(tmp_path / folder))
+    with pytest.raises(ConfigError, match="nothing is called “croos”; did you mean “cross”"):
+        events(str(tmp_path), happening=["enter", "croos"])
 
 
 def test_evidence_of_the_wire_is_read_again() -> None:

@@ -78,15 +78,14 @@ def events(
     from pipeline.errors import ConfigError
     from pipeline.wire import Event
 
+    _know(happening)
     found: Iterable[Event | Evidence]
     if results is None:
         shown = evidence or not as_json
         found = _live(endpoint, camera, timeout, key_of(key, server_key), evidence=shown and not totals)
     elif rules is None:
         if not Path(results).is_dir():
-            raise ConfigError(
-                "events needs RESULTS and RULES.yaml, or a folder of evidence, or neither for what happens"
-            )
+            raise ConfigError(f"{results} is no folder of evidence; results need RULES.yaml behind them")
         found = _on_disk(Path(results), camera, evidence=evidence or not as_json)
     else:
         found = _kept(results, _wanted(rules, camera))
@@ -98,6 +97,26 @@ def events(
         and (updates or not isinstance(event, Event) or event.phase != "update")
     )
     _show(chosen, count, totals=totals, as_json=as_json)
+
+
+def _know(happenings: list[str] | None) -> None:
+    """That each is one that there is.
+
+    Raises:
+        ConfigError: One is not, so nothing would ever be shown.
+    """
+    import difflib
+    from typing import get_args
+
+    from pipeline.errors import ConfigError
+    from pipeline.wire.event import Happening
+
+    there = get_args(Happening)
+    for name in happenings or ():
+        if name not in there:
+            close = difflib.get_close_matches(name, there, 1)
+            hint = f"did you mean “{close[0]}”?" if close else f"there are {', '.join(there)}"
+            raise ConfigError(f"--happening: nothing is called “{name}”; {hint}")
 
 
 def _wanted(path: Path, cameras: list[str] | None) -> dict[str, Rules]:
@@ -129,18 +148,35 @@ def _kept(source: str, rules: dict[str, Rules]) -> Iterator[Event]:
 
 
 def _on_disk(folder: Path, cameras: list[str] | None, *, evidence: bool) -> Iterator[Event | Evidence]:
-    """The events of which something is kept in a folder, the oldest first."""
+    """The events of which something is kept in a folder, the oldest first; says whose are not there.
+
+    Raises:
+        ConfigError: It has never been a folder of evidence.
+    """
+    import sys
+
+    from pipeline.errors import ConfigError
     from pipeline.evidence.finish import Finished, told
-    from pipeline.evidence.keep import found
+    from pipeline.evidence.keep import LOCK, found
     from pipeline.evidence.record import RECORD, read_record
 
-    for kept in sorted(found(folder.absolute()), key=lambda kept: kept.at_ns):
+    there = sorted(found(folder.absolute()), key=lambda kept: kept.at_ns)
+    if not there and not (folder / LOCK).exists():
+        raise ConfigError(f"{folder} is no folder of evidence; results need RULES.yaml behind them")
+    seen: set[str] = set()
+    for kept in there:
         record = read_record(kept.record)
-        if record is not None and (not cameras or record.event.camera_id in cameras):
+        if record is None:
+            continue
+        seen.add(record.event.camera_id)
+        if not cameras or record.event.camera_id in cameras:
             yield record.event
             if evidence:
                 stem = kept.record.with_name(kept.record.name.removesuffix(RECORD))
                 yield told(record.event.fleet, Finished(stem, record))
+    if missing := [name for name in cameras or () if name not in seen] or ([] if seen else ["any camera"]):
+        known = f"; there is of {', '.join(sorted(seen))}" if seen else ""
+        print(f"camfleet: nothing is kept of {', '.join(missing)}{known}", file=sys.stderr)
 
 
 def _live(

@@ -203,7 +203,9 @@ def _measured(file: Path, clip: Footage) -> Footage | None:
     """How much of it there is; None if it cannot be played."""
     try:
         with av.open(str(file)) as container:
-            times = [packet.pts * packet.time_base for packet in container.demux(video=0) if packet.pts is not None]
+            # A picture of which only the beginning was written cannot be shown.
+            whole = (packet for packet in container.demux(video=0) if not packet.is_corrupt)
+            times = [packet.pts * packet.time_base for packet in whole if packet.pts is not None]
     except (av.FFmpegError, OSError):
         return None
     if not times:
