@@ -201,15 +201,21 @@ def bind(endpoint: str) -> str:
             id="an endpoint without a port",
         ),
         pytest.param(bind("'tcp://127.0.0.1:65536'"), "a port of 0 to 65535", id="a port that there is not"),
+        pytest.param(
+            model("classes: {person: 1}"), "classes: found a mapping, expected a list", id="a mapping for a list"
+        ),
+        pytest.param(
+            f"{STUB}\ncascade: {{colour: {{model: {{backend: stub}}, of: []}}}}\ncameras: {{gate: {{url: rtsp://x/1}}}}",
+            "2:44: cascade.colour.of: is too short a list; expected at least 1",
+            id="a second look at nothing",
+        ),
         pytest.param(bind("5555"), "publish.bind: found “5555”", id="a port alone"),
         pytest.param(bind(f"'ipc://{'x' * 108}'"), "at most 107 bytes", id="a socket path too long for Linux"),
         pytest.param(STUB, "cameras: is missing; expected a mapping", id="no cameras"),
         pytest.param(
             f"{STUB}\ncameras: {{}}", "2:1: cameras: is empty; a fleet needs at least one camera", id="empty cameras"
         ),
-        pytest.param(
-            f"{STUB}\ncameras: []", "cameras: found a list or mapping, expected a mapping", id="a list of cameras"
-        ),
+        pytest.param(f"{STUB}\ncameras: []", "cameras: found a list, expected a mapping", id="a list of cameras"),
         pytest.param(
             f"{STUB}\ncameras: {{gate: }}",
             "cameras.gate.url: is missing; expected text such as rtsp://",

@@ -85,6 +85,10 @@ def test_second_looks_stay_as_they_are_while_a_fleet_runs(tmp_path: Path):
     assert keep_fixed(old, new).cascade == {}
 
 
+def test_one_class_may_stand_without_a_list():
+    assert SecondLook.model_validate({"model": {"backend": "stub"}, "of": "car"}).of == ("car",)
+
+
 def test_class_that_the_detector_does_not_know_is_told():
     look = SecondLook(model=Model(backend="stub"), of=("car", "lorry"))
     with pytest.raises(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field, field_validator
 
 from pipeline.config.base import Number, Value, Whole, mistake
 from pipeline.config.model import Model
+from pipeline.config.rules import Several
 
 
 class SecondLook(Value):
@@ -15,9 +18,8 @@ class SecondLook(Value):
         description="The second model, a classifier or a detector, with all keys of the fleet's `model`. Its classes "
         "are the labels. A detector's best box on the crop gives label, score and `xyxy`."
     )
-    of: tuple[str, ...] | None = Field(
+    of: Annotated[tuple[str, ...], Field(min_length=1), Several] | None = Field(
         default=None,
-        min_length=1,
         description="Which of the detector's classes it looks at, such as [car, van]; all without it.",
     )
     min_px: Whole = Field(

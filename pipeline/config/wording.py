@@ -18,6 +18,8 @@ _UNITS = {
     **{"days": "days", "percent": "percent"},
 }
 """What the last part of a key says its number is in."""
+_NOT_TEXT = {"dict_type": "a list", "model_type": "a list", "tuple_type": "a mapping", "list_type": "a mapping"}
+"""What stands where these of pydantic's errors find neither what they want nor text."""
 _WITH_UNIT = re.compile(r"\s*[-+]?[0-9][0-9.,_]*\s*[A-Za-zµ%]{1,12}\s*")
 
 
@@ -33,8 +35,11 @@ def describe(error: ErrorDetails, path: KeyPath, found: str | None, schema: Sche
         return f"is missing; expected {expected(allowed, schema)}"
     if kind == "too_short" and allowed.get("type") == "object":
         return "is empty; a fleet needs at least one camera"
+    if kind == "too_short" and found is None:
+        return f"is too short a list; expected at least {allowed.get('minItems', 1)}"
     hint = _close_word(found, allowed) or _unit(found, path)
-    return f"found {_quote(found)}, expected {expected(allowed, schema)}{hint}"
+    what = _NOT_TEXT.get(kind, "a list or mapping") if found is None else _quote(found)
+    return f"found {what}, expected {expected(allowed, schema)}{hint}"
 
 
 def at(schema: Schema, path: KeyPath) -> Schema:
@@ -104,9 +109,7 @@ def _resolve(node: Schema, schema: Schema) -> Schema:
     return _resolve(choices[0], schema) if len(choices) == 1 else node
 
 
-def _quote(found: str | None) -> str:
-    if found is None:
-        return "a list or mapping"
+def _quote(found: str) -> str:
     if not found.strip():
         return "nothing"
     text = " ".join(mask_value(found).split())
