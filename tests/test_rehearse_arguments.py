@@ -55,8 +55,12 @@ def test_recording_may_be_named_for_a_camera(folder: Path):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        pytest.param(["other.mp4"], "there is no camera “other”; the files have gate, yard", id="stands for no camera"),
-        pytest.param(["gat=other.mp4"], "did you mean gate=", id="a slip of the pen"),
+        pytest.param(
+            ["other.mp4"],
+            "there is no camera “other”; the files have gate, yard, roof; camera=FILE says which",
+            id="stands for no camera",
+        ),
+        pytest.param(["gat=other.mp4"], "did you mean gate=other.mp4?", id="a slip of the pen"),
         pytest.param(["nothing.mp4"], "there is no such recording", id="not there"),
         pytest.param(["gate.mp4", "gate=other.mp4"], "camera gate has two recordings", id="two of one"),
         pytest.param(["yard.mkv"], "which the second fleet file does not have", id="only one fleet has it"),
@@ -189,8 +193,11 @@ def test_mistake_in_a_file_of_expectations_has_its_line(tmp_path: Path):
     file.write_text("expect:\n  - p95_ms <= 150\n  - cores <= 0.9 * b\n")
     with pytest.raises(ConfigError, match=r"expect\.yaml:3:"):
         expectations([str(file)])
+    file.write_text("expect: [hota >= b]\n")
+    with pytest.raises(ConfigError, match=r"expect\.yaml: 1 mistake\n .*: expect\.0: found “hota >= b”"):
+        expectations([str(file)])
     file.write_text("expects: []\n")
-    with pytest.raises(ConfigError, match=r"expect\.yaml"):
+    with pytest.raises(ConfigError, match="expect: is missing; expected a list"):
         expectations([str(file)])
 
 

@@ -68,7 +68,7 @@ def _pairs(argument: str, cameras: Sequence[str]) -> Iterator[tuple[str, Path]]:
     path = Path(argument)
     named = None if path.exists() else _NAMED.fullmatch(argument)
     if named is not None:
-        yield _known(named["camera"], argument, cameras), _file(Path(named["file"]))
+        yield _known(named["camera"], named["file"], cameras), _file(Path(named["file"]))
     elif path.is_dir():
         yield from _in_folder(path, cameras)
     else:
@@ -81,12 +81,14 @@ def _file(path: Path) -> Path:
     return path.absolute()
 
 
-def _known(name: str, argument: str, cameras: Sequence[str]) -> str:
+def _known(name: str, file: str, cameras: Sequence[str]) -> str:
     if name in cameras:
         return name
     close = difflib.get_close_matches(name, cameras, 1)
-    hint = f"did you mean {close[0]}={argument}?" if close else f"the files have {', '.join(cameras)}"
-    raise ConfigError(f"{argument}: there is no camera “{name}”; {hint} camera=FILE says which it is")
+    hint = (
+        f"did you mean {close[0]}={file}?" if close else f"the files have {', '.join(cameras)}; camera=FILE says which"
+    )
+    raise ConfigError(f"{file}: there is no camera “{name}”; {hint}")
 
 
 def _in_folder(folder: Path, cameras: Sequence[str]) -> Iterator[tuple[str, Path]]:
