@@ -171,6 +171,21 @@ def test_tape_gives_what_is_shown_and_in_the_end_what_never_is(in_order: list[Co
     assert [one.number for one in tape.since(0)] == list(range(1, 11))
 
 
+def test_tape_begins_with_its_key_frame_also_where_that_is_never_shown(in_order: list[Coded], tmp_path: Path) -> None:
+    tape = Tape(60.0, 1 << 20)
+    for one in in_order[:40]:
+        tape.put(Coded(one.number, one.key, one.data))
+        if one.number > 2:
+            assert one.moment is not None
+            tape.show(one.number, one.moment)
+    kept = tape.since(0)
+    assert kept[0].key and [one.number for one in kept] == list(range(1, 41))
+    assert tape.key_before(BEGAN_NS + NS_PER_S // 2) == 1
+    clip = Clip(tmp_path / "clip.mp4", kept, ".mp4")
+    clip.close()
+    assert len(shown(tmp_path / "clip.mp4")) == 40
+
+
 def test_tape_finds_the_key_frame_before_a_time(pictures: list[Coded]) -> None:
     tape = Tape(60.0, 1 << 20)
     assert tape.key_before(BEGAN_NS) == 0

@@ -60,7 +60,8 @@ class Tape:
         with self._lock:
             pictures = list(self._pictures)
         found: list[Coded] = []
-        known: Moment | None = None
+        # A key frame that is never shown, with nothing before it, gets that of the first behind it, which needs it.
+        known = next((one.moment for one in pictures if one.moment is not None), None)
         for picture in pictures:
             moment = picture.moment
             if moment is None and self._last - picture.number < REORDERED:
