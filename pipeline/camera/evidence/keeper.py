@@ -12,22 +12,17 @@ import av
 import msgspec
 
 from pipeline.camera.backoff import Backoff
-from pipeline.camera.capture import CaptureTimes
-from pipeline.camera.decode import stamp_of
-from pipeline.camera.evidence.align import Alignment, ContentAligner, Thumb, thumb_of
-from pipeline.camera.evidence.clip import head_of
+from pipeline.camera.evidence.align import Alignment, ContentAligner, thumb_of
+from pipeline.camera.evidence.connection import Connection
 from pipeline.camera.evidence.door import ClipDoor
-from pipeline.camera.evidence.ring import KeptPacket, Ring, Session
+from pipeline.camera.evidence.ring import KeptPacket, Ring
 from pipeline.camera.evidence.show import KeptView
 from pipeline.camera.evidence.steady import SteadyTime
-from pipeline.camera.keys import KeyFrames
 from pipeline.camera.limits import watched
-from pipeline.camera.opening import describe, has_time_stamps, open_container, packets, tick_s, video_stream
-from pipeline.camera.pace import max_gap_s
-from pipeline.camera.picture import Picture, arrival_now
+from pipeline.camera.opening import has_time_stamps, open_container, packets, video_stream
+from pipeline.camera.picture import Picture
 from pipeline.camera.published import Published
 from pipeline.camera.resize import luma_view
-from pipeline.camera.streamtime import StreamTime
 from pipeline.camera.unauthorized import LoginRefused
 from pipeline.child import EVIDENCE_THREAD, name_thread
 from pipeline.clock import NS_PER_MS, NS_PER_S, Clock
@@ -201,7 +196,7 @@ class EvidenceKeeper:
             self._aligner.forget()
             if self._view is not None:
                 self._view.begin()
-            connection = _Connection(stream, self._clock, stamped=has_time_stamps(container))
+            connection = Connection(stream, self._clock, stamped=has_time_stamps(container))
             for packet in packets(self._camera, container, stream):
                 if self._ending.is_set():
                     return
@@ -212,7 +207,7 @@ class EvidenceKeeper:
         finally:
             container.close()
 
-    def _keep(self, packet: av.Packet[av.VideoStream], kept: KeptPacket, connection: _Connection) -> None:
+    def _keep(self, packet: av.Packet[av.VideoStream], kept: KeptPacket, connection: Connection) -> None:
         self._ring.append(kept)
         self._frame_s = connection.frame_s
         self._note_clock(1, connection.clock)
@@ -223,7 +218,7 @@ class EvidenceKeeper:
         if kept.key and self._clocks != ("rtcp", "rtcp"):
             self._look_at(packet, kept, connection)
 
-    def _show(self, kept: KeptPacket, connection: _Connection) -> None:
+    def _show(self, kept: KeptPacket, connection: Connection) -> None:
         if self._view is None:
             return
         alignment = self.alignment
@@ -235,7 +230,7 @@ class EvidenceKeeper:
         zero_ns = self._detected_time.at_ns(0.0) if by_stamp else 0
         self._view.see(kept, connection.extradata, replace(alignment, error_ms=error_ms), zero_ns)
 
-    def _look_at(self, packet: av.Packet[av.VideoStream], kept: KeptPacket, connection: _Connection) -> None:
+    def _look_at(self, packet: av.Packet[av.VideoStream], kept: KeptPacket, connection: Connection) -> None:
         now_ns = self._clock.monotonic_ns()
         if self._aligner.is_settled and now_ns - self._looked_ns < _KEY_EVERY_S * NS_PER_S:
             return
@@ -257,55 +252,3 @@ def _span(packets: Sequence[KeptPacket]) -> tuple[int, int]:
     """Capture of the first and the last that is shown, ns."""
     shown_s, time = [packet.pts_s for packet in packets], packets[0].session.time
     return time.at_ns(min(shown_s)), time.at_ns(max(shown_s))
-
-
-class _Connection:
-    """Packets of one connection, with their times."""
-
-    def __init__(self, stream: av.VideoStream, clock: Clock, *, stamped: bool) -> None:
-        self._stream, self._clock = stream, clock
-        self._description = describe(stream)
-        self._tick_s = tick_s(stream)
-        self._stamps = StreamTime(max_gap_s(self._description.fps), believed=stamped)
-        self._capture_times = CaptureTimes()
-        self._keys = KeyFrames(stream)
-        self._session: Session | None = None
-        self._time = SteadyTime()
-        self.clock: CaptureClock = "arrival"
-        stream.codec_context.thread_count = 1
-
-    @property
-    def extradata(self) -> bytes:
-        """What the container tells of the codec."""
-        return self._description.extradata
-
-    @property
-    def frame_s(self) -> float:
-        """Between two pictures, s."""
-        return 1 / (self._description.fps or 25.0)
-
-    def kept(self, packet: av.Packet[av.VideoStream]) -> KeptPacket | None:
-        """What is to be kept of it; None before the first key frame."""
-        key = packet.is_keyframe or self._keys.is_key(packet)
-        if self._session is None and not key:
-            return None
-        stamp = stamp_of(packet, arrival_now(self._clock))
-        placed = self._stamps.place(None if packet.pts is None else packet.pts * self._tick_s, stamp.arrival.ns)
-        capture = self._capture_times.capture(stamp.arrival, stamp.reported_at_ns if placed.believed else None)
-        self.clock = capture.clock
-        self._time.see(placed.pts_s, capture.at_ns)
-        if self._session is None:
-            codec, frame_wh = self._description.codec, self._description.frame_wh
-            self._session = Session(codec, frame_wh, head_of(self._stream, packet), self._time)
-        return KeptPacket(bytes(packet), key, placed.pts_s, capture.at_ns, self._session)
-
-    def look_at(self, key: av.Packet[av.VideoStream]) -> Thumb | None:
-        """A key frame's few pixels; None where it cannot be decoded."""
-        context = self._stream.codec_context
-        try:
-            frames = [*context.decode(key), *context.decode(None)]
-        except av.FFmpegError:
-            frames = []
-        context.flush_buffers()
-        luma = luma_view(frames[0]) if frames else None
-        return None if luma is None else thumb_of(luma)
