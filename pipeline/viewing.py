@@ -11,6 +11,11 @@ Where it keeps a second stream, it has another socket for it, with one topic:
 
 - `kept`: every coded picture as it came (`Kept`, and its bytes).
 
+Of a camera of which something is to be covered, `units` and `kept` have nothing. What keeps evidence of its events, and
+covers it itself, finds the same words at that other socket, by a topic that nobody asks for by mistake:
+
+- `uncovered`: as `kept`, or as `units` where there is no second stream.
+
 Frames are named by (session, frame_id) as the camera counts them: `FrameResult.session`, and its `frame_id` added to
 `first_frame_of(session_id)`.
 """
@@ -26,7 +31,7 @@ from pipeline.errors import WireError
 from pipeline.foreign import UNREADABLE
 from pipeline.wire import AlignedBy
 
-UNITS, STILLS, FULL, KEPT = b"units", b"stills", b"full", b"kept"
+UNITS, STILLS, FULL, KEPT, UNCOVERED = b"units", b"stills", b"full", b"kept", b"uncovered"
 GALLERY = "pictures"
 """The socket where a fleet over several machines shows all its cameras, which are elsewhere: its topics begin with the
 camera's name and a slash."""
@@ -62,6 +67,7 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True, tag="shown"):
         pts_s: The stream's own time of it, s.
         captured_at_ns: Wall time of its capture, ns since 1970-01-01 UTC.
         frame_wh: Size of the camera's picture, upright, px.
+        blind: Whether no result tells all that is to be blurred in it: the detector does not know a class.
     """
 
     unit: int
@@ -70,6 +76,7 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True, tag="shown"):
     pts_s: float = 0.0
     captured_at_ns: int = 0
     frame_wh: tuple[int, int] = (0, 0)
+    blind: bool = False
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True, tag="kept"):
@@ -90,6 +97,7 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True, tag="kept"):
         error_ms: How far that may be off; None where it is not known.
         zero_ns: Where frames are timed by their arrival: the wall time of the detected stream's time 0, so that a frame
             is found by its own time, and not by when it happened to come; 0 where that is not needed.
+        blind: As of `Shown`.
     """
 
     number: int
@@ -105,6 +113,7 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True, tag="kept"):
     aligned_by: AlignedBy
     error_ms: float | None = None
     zero_ns: int = 0
+    blind: bool = False
 
 
 class Still(msgspec.Struct, frozen=True, kw_only=True, tag="still"):
@@ -135,7 +144,7 @@ def socket_of(directory: Path, camera_id: str) -> Path:
 
 
 def kept_socket_of(directory: Path, camera_id: str) -> Path:
-    """The socket of its second stream."""
+    """The socket of its second stream, and of what is to be covered by whoever takes it."""
     return directory / f"k-{hashlib.blake2s(camera_id.encode(), digest_size=4).hexdigest()}"
 
 

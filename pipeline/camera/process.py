@@ -147,11 +147,11 @@ def serve(
 
 
 def _keeper(spec: CameraSpec, clock: Clock, published: Published | None) -> EvidenceKeeper | None:
-    """What keeps the second stream; what is to be covered is shown to nobody as it came."""
+    """What keeps the second stream; what is to be covered goes to nobody but who covers it."""
     camera = spec.camera
     if camera.evidence_url is None:
         return None
-    view = KeptView(spec.scope, camera) if camera.privacy.gives_packets else None
+    view = KeptView(spec.scope, camera, published) if camera.privacy.clips != "none" else None
     return EvidenceKeeper(camera, clock, published, view)
 
 

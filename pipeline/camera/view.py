@@ -1,12 +1,12 @@
 """Pictures for those who look at the camera: as they came, which costs nothing to make, or as JPEG.
 
 Nothing is made, copied or kept while nobody looks: to know that, a socket is asked ten times a second. Of a camera of
-which something is to be covered, coded pictures are shown to nobody, and stills when they are covered.
+which something is to be covered, stills are shown when they are covered, and coded pictures to nobody but what keeps
+evidence of its events and covers it: at a socket of their own, where no page looks.
 """
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import cv2
@@ -17,15 +17,16 @@ from numpy.typing import NDArray
 from pipeline.camera.picture import Picture
 from pipeline.camera.published import Published
 from pipeline.camera.resize import Resizer
+from pipeline.camera.socket import view_socket
+from pipeline.camera.units import Units
 from pipeline.camera.waiting import Uncovered, Waiting
 from pipeline.clock import NS_PER_S
 from pipeline.config.camera import Camera
-from pipeline.errors import SlotError
 from pipeline.geometry import Letterbox, WidthHeight
 from pipeline.link import Tick, has_message
 from pipeline.privacy import Cover
 from pipeline.runscope import RunScope
-from pipeline.viewing import FULL, STILLS, UNITS, Shown, Still, Unit, Word, pack, socket_of
+from pipeline.viewing import FULL, STILLS, UNCOVERED, UNITS, Still, kept_socket_of, pack, socket_of
 
 if TYPE_CHECKING:
     from pipeline.camera.opening import Description
@@ -56,27 +57,19 @@ class Viewers:
         Raises:
             SlotError: The run's folder is gone.
         """
-        self._socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.XPUB)
+        self._socket = view_socket(zmq.XPUB, socket_of(scope.directory, camera.camera_id), QUEUE)
         self._socket.set(zmq.XPUB_VERBOSER, 1)
-        self._socket.set(zmq.SNDHWM, QUEUE)
-        self._socket.set(zmq.LINGER, 0)
-        path = socket_of(scope.directory, camera.camera_id)
-        # Bound elsewhere and moved: a process that is still ending would take its successor's socket with it, as ZeroMQ
-        # removes what it has bound, by its name.
-        own = path.with_name(f"{path.name}.{os.getpid()}")
-        try:
-            self._socket.bind(f"ipc://{own}")
-            own.replace(path)
-        except (OSError, zmq.ZMQError) as error:
-            self._socket.close()
-            raise SlotError(f"cannot show pictures in {scope.directory}: {str(error.strerror).lower()}") from error
+        self._units = Units(self._socket, UNITS)
+        self._hidden: zmq.Socket[bytes] | None = None
+        if camera.privacy.any and camera.privacy.clips != "none" and camera.evidence_url is None:
+            self._hidden = view_socket(zmq.PUB, kept_socket_of(scope.directory, camera.camera_id), QUEUE)
+            self._uncovered = Units(self._hidden, UNCOVERED)
         self._watching = {UNITS: 0, STILLS: 0}
         self._full = False
         self._resizer = Resizer()
         self._cover, self._published = Cover(camera.privacy), published
         self._waiting = Waiting(self._cover, published) if published is not None else None
         self._still_ns = self._asked_ns = 0
-        self._base = self._last = 0
 
     def see(self, picture: Picture, tick: Tick, description: Description, orientation: Orientation) -> None:
         """A picture has its number: whoever looks gets it. Never blocks."""
@@ -84,7 +77,10 @@ class Viewers:
             self._asked_ns = tick.decoded_ns
             self._hear()
         if self._watching[UNITS] and not self._cover.covers:
-            self._send_units(picture, tick, description, orientation)
+            self._units.send(picture, tick, description, orientation)
+        if self._hidden is not None:
+            blind = self._published is not None and bool(self._published.unknown)
+            self._uncovered.send(picture, tick, description, orientation, blind=blind)
         if self._waiting is not None:
             self._send_waiting(tick.decoded_ns)
         if picture.frame is None or picture.corrupt:
@@ -99,6 +95,8 @@ class Viewers:
     def close(self) -> None:
         """Show nothing any more; may be called again."""
         self._socket.close(linger=0)
+        if self._hidden is not None:
+            self._hidden.close(linger=0)
 
     def _hear(self) -> None:
         """Who has come and who has left."""
@@ -109,31 +107,6 @@ class Viewers:
                 self._full = self._full or begins
             elif topic in self._watching:
                 self._watching[topic] += 1 if begins else -1
-
-    def _send_units(self, picture: Picture, tick: Tick, description: Description, orientation: Orientation) -> None:
-        for coded in picture.coded:
-            if coded.number <= self._last:
-                self._base += self._last  # another connection, or a recording from its beginning
-            self._last = coded.number
-            word = Unit(
-                unit=self._base + coded.number,
-                key=coded.key,
-                codec=description.codec,
-                extradata=description.extradata,
-                turns=orientation.turns,
-                mirrored=orientation.mirrored,
-            )
-            self._send(UNITS, word, bytes(coded.packet))
-        if picture.frame is not None:
-            shown = Shown(
-                unit=self._base + picture.unit,
-                session=tick.session,
-                frame_id=tick.frame_id,
-                pts_s=tick.pts_s,
-                captured_at_ns=tick.captured_at_ns,
-                frame_wh=tick.frame_wh,
-            )
-            self._send(UNITS, shown, b"")
 
     def _send_still(self, topic: bytes, picture: Picture, tick: Tick, orientation: Orientation) -> None:
         assert picture.frame is not None, "looked at before"
@@ -162,7 +135,7 @@ class Viewers:
         if ok:
             self._send(topic, still, jpeg.tobytes())
 
-    def _send(self, topic: bytes, word: Word, data: bytes) -> None:
+    def _send(self, topic: bytes, word: Still, data: bytes) -> None:
         self._socket.send_multipart([topic, pack(word), data], zmq.NOBLOCK)
 
 

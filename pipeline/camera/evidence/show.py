@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
-
 import zmq
 
 from pipeline.camera.evidence.align import Alignment
 from pipeline.camera.evidence.ring import KeptPacket
+from pipeline.camera.published import Published
+from pipeline.camera.socket import view_socket
 from pipeline.config.camera import Camera
-from pipeline.errors import SlotError
 from pipeline.runscope import RunScope
-from pipeline.viewing import KEPT, Kept, kept_socket_of, pack
+from pipeline.viewing import KEPT, UNCOVERED, Kept, kept_socket_of, pack
 
 QUEUE = 500
 """Packets for each who asks, as for viewers."""
@@ -20,26 +19,22 @@ QUEUE = 500
 class KeptView:
     """A camera's socket for its second stream. Use it from one thread, once it is made."""
 
-    def __init__(self, scope: RunScope, camera: Camera) -> None:
+    def __init__(self, scope: RunScope, camera: Camera, published: Published | None = None) -> None:
         """Bind.
+
+        Args:
+            scope: The run.
+            camera: Whose pictures.
+            published: Knows whether results tell what is to be blurred.
 
         Raises:
             SlotError: The run's folder is gone.
         """
-        self._camera = camera
+        self._camera, self._published = camera, published
+        # Who covers nothing asks for nothing that has to be covered, also while the fleet file changes.
+        self._topic = KEPT if camera.privacy.gives_packets else UNCOVERED
         self._number = self._connection = 0
-        self._socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.PUB)
-        self._socket.set(zmq.SNDHWM, QUEUE)
-        self._socket.set(zmq.LINGER, 0)
-        path = kept_socket_of(scope.directory, camera.camera_id)
-        # Bound elsewhere and moved, as in `pipeline.camera.view`.
-        own = path.with_name(f"{path.name}.{os.getpid()}")
-        try:
-            self._socket.bind(f"ipc://{own}")
-            own.replace(path)
-        except (OSError, zmq.ZMQError) as error:
-            self._socket.close()
-            raise SlotError(f"cannot show pictures in {scope.directory}: {str(error.strerror).lower()}") from error
+        self._socket = view_socket(zmq.PUB, kept_socket_of(scope.directory, camera.camera_id), QUEUE)
 
     def begin(self) -> None:
         """Another connection."""
@@ -70,8 +65,9 @@ class KeptView:
             aligned_by=alignment.by,
             error_ms=alignment.error_ms,
             zero_ns=zero_ns,
+            blind=self._published is not None and bool(self._published.unknown),
         )
-        self._socket.send_multipart([KEPT, pack(word), kept.data], zmq.NOBLOCK)
+        self._socket.send_multipart([self._topic, pack(word), kept.data], zmq.NOBLOCK)
 
     def close(self) -> None:
         """Show nothing any more."""
