@@ -17,22 +17,25 @@ from pipeline.cli.events import events
 from pipeline.clock import NS_PER_S
 from pipeline.config import load_fleet
 from pipeline.config.evidence import EventEvidence, Retention
+from pipeline.config.privacy import Privacy
 from pipeline.errors import ConfigError, SinkError
 from pipeline.evidence.case import GRACE_S, Case
 from pipeline.evidence.clip import Clip
 from pipeline.evidence.coded import START, Coded, Moment, Stream, complete
-from pipeline.evidence.desk import COVERED, Desk
+from pipeline.evidence.desk import NOTHING, Desk
+from pipeline.evidence.film import Film, film_of
 from pipeline.evidence.finish import CUT_OFF, recover
 from pipeline.evidence.keep import Keep
 from pipeline.evidence.record import Footage, Record, beside, read_record, stem_of, write_record
 from pipeline.evidence.sights import MOST, Best, Frames, Sight, seen
-from pipeline.evidence.snapshot import Film, film_of, take
-from pipeline.evidence.spec import EvidenceSpec, Watched
+from pipeline.evidence.snapshot import take
+from pipeline.evidence.spec import EvidenceSpec, Keeps, Watched
 from pipeline.evidence.tape import REORDERED, Tape
 from pipeline.evidence.watch import _View
-from pipeline.supervise.evidence import wanted_of
+from pipeline.supervise.evidence import keeps, wanted_of
 from pipeline.viewing import UNITS, Shown, Unit, pack
 from pipeline.wire import Event, FrameResult, TrackedBox
+from tests.camera_media import camera
 from tests.plugin_numbered import number_in, write
 from tests.wire_messages import EVENT, EVIDENCE, FRAME
 
@@ -434,10 +437,17 @@ def desks_are_left() -> Iterator[None]:
         AT_WORK.pop().close(20)
 
 
+def kept_of(privacy: Privacy | None) -> Keeps:
+    """What is kept of a camera without a second stream."""
+    return keeps(camera("rtsp://127.0.0.1/1", privacy=privacy or Privacy()))
+
+
 class AtDesk:
     """A desk with one camera whose pictures come as the test says."""
 
-    def __init__(self, folder: Path, pictures: Sequence[Coded], *, covered: bool = False, **settings: object) -> None:
+    def __init__(
+        self, folder: Path, pictures: Sequence[Coded], privacy: Privacy | None = None, **settings: object
+    ) -> None:
         self.folder, self.pictures = folder / "kept", list(pictures)
         self.tape = Tape(60.0, 1 << 24)
         chosen = {"before_s": 1, "after_s": 1, "keep": Retention(free_gb=0), **settings}
@@ -445,7 +455,7 @@ class AtDesk:
             fleet="town",
             settings=EventEvidence(**chosen),
             folder=self.folder,
-            cameras={"gate": Watched(frozenset({"drive"}), second=False, covered=covered)},
+            cameras={"gate": Watched(frozenset({"drive"}), False, kept_of(privacy), privacy or Privacy())},
             endpoint="",
             run=folder,
             inbox="",
@@ -554,40 +564,42 @@ def test_desk_writes_no_clip_onto_a_full_disk(
     assert kept.clip == "" and kept.detail == "no clip: less than 1 GB of the disk is free"
 
 
-def test_desk_keeps_a_record_alone_of_a_camera_whose_pictures_are_covered(tmp_path: Path) -> None:
-    at = AtDesk(tmp_path, [], covered=True)
+def test_desk_keeps_a_record_alone_of_a_camera_that_gives_no_clips(tmp_path: Path) -> None:
+    at = AtDesk(tmp_path, [], Privacy(clips="none"))
     at.desk.hear(event(at_s=0.1))
     at.play(2.0)
     at.finish()
     (kept,) = at.told
-    assert (kept.clip, kept.snapshot, kept.detail) == ("", "", COVERED)
+    assert (kept.clip, kept.snapshot, kept.detail) == ("", "", NOTHING)
 
 
 @pytest.mark.parametrize(
-    ("privacy", "second", "covered"),
+    ("privacy", "second", "kept"),
     [
-        ({}, False, False),
-        ({}, True, False),
-        ({"blur": "person"}, False, True),
-        ({"blur": "person"}, True, True),
-        ({"blur": "person", "clips": "as_recorded"}, True, False),
-        ({"blur": "person", "clips": "as_recorded"}, False, True),
-        ({"clips": "none"}, True, True),
+        ({}, False, "as it came"),
+        ({}, True, "as it came"),
+        ({"blur": "person"}, False, "covered"),
+        ({"blur": "person"}, True, "covered"),
+        ({"blur": "person", "clips": "as_recorded"}, True, "as it came"),
+        ({"blur": "person", "clips": "as_recorded"}, False, "covered"),
+        ({"blur": "person", "clips": "none"}, False, "nothing"),
+        ({"clips": "none"}, True, "nothing"),
     ],
 )
 def test_what_privacy_covers_is_not_kept_as_it_came(
-    privacy: dict[str, str], second: bool, covered: bool, tmp_path: Path
+    privacy: dict[str, str], second: bool, kept: Keeps, tmp_path: Path
 ) -> None:
-    camera = {"url": "rtsp://cam/1", "zones": {"drive": {}, "lobby": {"evidence": False}}, "privacy": privacy}
+    gate = {"url": "rtsp://cam/1", "zones": {"drive": {}, "lobby": {"evidence": False}}, "privacy": privacy}
     body = {
         "model": {"backend": "stub"},
         "evidence": {},
-        "cameras": {"gate": camera | ({"evidence_url": "rtsp://cam/2"} if second else {})},
+        "cameras": {"gate": gate | ({"evidence_url": "rtsp://cam/2"} if second else {})},
     }
     file = tmp_path / "fleet.yaml"
     file.write_text(json.dumps(body))
-    _, cameras = wanted_of(load_fleet(file))
-    assert cameras == {"gate": Watched(frozenset({"drive"}), second, covered)}
+    fleet = load_fleet(file)
+    _, cameras = wanted_of(fleet)
+    assert cameras == {"gate": Watched(frozenset({"drive"}), second, kept, fleet.cameras["gate"].privacy)}
 
 
 def test_desk_that_ends_finishes_what_there_is(in_order: list[Coded], tmp_path: Path) -> None:

@@ -34,8 +34,8 @@ class Retention(Value):
 class EventEvidence(Value):
     """Of each event of zones and lines, a clip, the best picture, and a JSON file that tells what they show.
 
-    They are in `folder/<camera>/<date>/<time>-<rule>-<happening>-<id>`, `.mp4`, `.jpg` and `.json`. Clips are never
-    encoded anew: they begin with the key frame before.
+    They are in `folder/<camera>/<date>/<time>-<rule>-<happening>-<id>`, `.mp4`, `.jpg` and `.json`. Clips are not
+    encoded anew and begin with the key frame before, unless the camera's `privacy` covers anything.
     """
 
     folder: Annotated[str, AfterValidator(_folder), WithJsonSchema({"type": "string", "minLength": 1})] = Field(
@@ -69,7 +69,7 @@ class EventEvidence(Value):
         ge=1,
         le=4096,
         description="Of each camera, the latest seconds that lie in memory for what clips have before their event, "
-        "megabytes at most. Raise it for large pictures.",
+        "megabytes at most, and of each clip that has to be covered all of it. Raise it for large pictures.",
     )
     keep: Retention = Field(default=Retention(), description="For how long.")
 

@@ -45,8 +45,8 @@ class Privacy(Value):
     )
     clips: Literal["covered", "as_recorded", "none"] = Field(
         default="covered",
-        description="What of `evidence_url` may be written. `covered`: masked, blurred and encoded anew; "
-        "`as_recorded`: all that the camera saw, for evidence that few may open; `none`: nothing.",
+        description="What of `evidence_url`, and of events, may be written. `covered`: masked, blurred and encoded "
+        "anew; `as_recorded`: all that its `evidence_url` saw, for evidence that few may open; `none`: nothing.",
     )
 
     @model_validator(mode="after")

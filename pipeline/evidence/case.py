@@ -7,6 +7,7 @@ from pathlib import Path
 from pipeline.clock import NS_PER_S
 from pipeline.config.evidence import EventEvidence
 from pipeline.evidence.clip import Clip
+from pipeline.evidence.coded import Coded
 from pipeline.evidence.sights import Best, Frames, Track, seen
 from pipeline.wire import FrameResult
 from pipeline.wire.event import Event
@@ -27,6 +28,9 @@ class Case:
         wants_clip: Whether there is to be one.
         why: Why something is missing.
         best: Where its object was seen best.
+        held: Pictures of its clip, where they are covered before they are written.
+        held_bytes: Of these.
+        is_full: Whether no more may be held.
     """
 
     def __init__(self, event: Event, stem: Path, settings: EventEvidence) -> None:
@@ -37,6 +41,8 @@ class Case:
         self.clip: Clip | None = None
         self.wants_clip, self.why = True, ""
         self.best = Best()
+        self.held: list[Coded] = []
+        self.held_bytes, self.is_full = 0, False
         self.tracks: set[Track] = set()
         self._note_track(event)
 

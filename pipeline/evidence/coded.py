@@ -49,6 +49,7 @@ class Moment:
         aligned_by: Of a second stream, what makes its time one with that of the first; None of the first itself.
         error_ms: How far that may be off; None where that is not known.
         zero_ns: See `pipeline.viewing.Kept`.
+        blind: See `pipeline.viewing.Shown`.
     """
 
     stream: Stream
@@ -58,6 +59,7 @@ class Moment:
     aligned_by: AlignedBy | None = None
     error_ms: float | None = 0.0
     zero_ns: int = 0
+    blind: bool = False
 
 
 @dataclass(slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import structlog
@@ -14,6 +14,7 @@ from pipeline.errors import SinkError
 from pipeline.evidence.case import Case
 from pipeline.evidence.clip import moment_of
 from pipeline.evidence.coded import Coded
+from pipeline.evidence.coverer import Coverer
 from pipeline.evidence.finish import Finished, close_clip, finish, open_clip, recover, told
 from pipeline.evidence.keep import Keep, lock
 from pipeline.evidence.record import RECORD, Footage, beside, stem_of
@@ -30,7 +31,7 @@ MOST_CASES = 100
 """Events of a camera that are kept at the same time, clip or not; a rule that asks for more is no use as an alarm."""
 MOST_WAITING = 50
 """Events whose picture waits to be decoded, each of which may hold a camera's latest seconds."""
-COVERED = "no clip and no picture: the camera's privacy covers what it sees"
+NOTHING = "no clip and no picture: the camera's privacy.clips is “none”"
 TIDY_S = 10.0
 
 
@@ -59,7 +60,7 @@ class Desk:
         self._frames = {name: Frames() for name in spec.cameras}
         self._cases: dict[str, Case] = {}
         self._endings: list[_Ending] = []
-        self._executor = ThreadPoolExecutor(1, "snapshot")
+        self._executor, self._coverer = ThreadPoolExecutor(1, "snapshot"), Coverer(spec)
         self._kept, self._given_up = 0, Counter[str]()
         self._tidied_ns = 0
         self._lock = lock(spec.folder)
@@ -77,6 +78,7 @@ class Desk:
         """An event or a frame; others are of no concern here."""
         if isinstance(message, FrameResult) and message.camera_id in self._frames:
             self._frames[message.camera_id].see(message)
+            self._coverer.hear(message)
             if message.origin == "detected":
                 for case in self._of(message.camera_id):
                     case.look_at(message)
@@ -91,6 +93,7 @@ class Desk:
         """
         for camera_id in {case.event.camera_id for case in self._cases.values()}:
             self._write(camera_id, now_ns)
+        self._coverer.forget(self._cases.values())
         new, self._recovered = self._recovered, []
         new += self._ended()
         if new or now_ns - self._tidied_ns > TIDY_S * NS_PER_S:
@@ -105,8 +108,9 @@ class Desk:
         for ending in self._endings:
             try:
                 ending.future.result(timeout_s)
-            except (SinkError, TimeoutError):
+            except (SinkError, TimeoutError, CancelledError):
                 break
+        self._coverer.close()
         self._executor.shutdown(wait=False, cancel_futures=True)
         ended = self._ended()
         self._lock.close()
@@ -139,11 +143,19 @@ class Desk:
             return
         case = self._cases[event.event_id] = Case(event, stem, self._settings)
         case.look_back(self._frames[event.camera_id])
-        if self._spec.cameras[event.camera_id].covered:
-            case.wants_clip, case.why = False, COVERED
+        if self._spec.cameras[event.camera_id].keeps == "nothing":
+            case.wants_clip, case.why = False, NOTHING
             return
         if sum(one.wants_clip for one in others) >= self._settings.at_once:
             self._do_without(case, f"{self._settings.at_once} clips of this camera are written already (at_once)")
+        elif self._coverer.covers(event.camera_id):
+            self._hold_first(case)
+
+    def _hold_first(self, case: Case) -> None:
+        try:
+            self._coverer.begin(case)
+        except SinkError as error:
+            self._do_without(case, redact(error))
 
     def _do_without(self, case: Case, why: str) -> None:
         case.wants_clip, case.why = False, f"no clip: {why}"
@@ -162,18 +174,22 @@ class Desk:
         for case in self._of(camera_id):
             if case.wants_clip:
                 self._extend(case, tape, pictures)
-            if case.is_over(shown_ns, now_ns):
+            covered = self._coverer.covers(camera_id)
+            if case.is_over(shown_ns, now_ns) and (not covered or self._coverer.knows(case, now_ns)):
                 self._end(case)
 
     def _extend(self, case: Case, tape: Tape, pictures: list[Coded]) -> None:
-        after = case.clip.last if case.clip is not None else tape.key_before(case.from_ns) - 1
+        after = last_of(case) or tape.key_before(case.from_ns) - 1
         wanted = chosen(pictures, after, case.until_ns)
-        if not wanted:
+        if not wanted or case.is_full:
+            return
+        if self._coverer.covers(case.event.camera_id):
+            self._coverer.hold(case, wanted)
             return
         try:
             if case.clip is None:
                 if not self._keep.has_room:
-                    self._do_without(case, f"less than {self._settings.keep.free_gb:g} GB of the disk is free")
+                    self._do_without(case, self._full_disk)
                     return
                 case.clip = open_clip(case, wanted, f".{self._settings.format}")
             else:
@@ -181,10 +197,24 @@ class Desk:
         except SinkError as error:
             self._do_without(case, redact(error))
 
+    @property
+    def _full_disk(self) -> str:
+        return f"less than {self._settings.keep.free_gb:g} GB of the disk is free"
+
+    def _no_room(self) -> str:
+        """Why no clip can be covered now; empty where one can."""
+        if not self._keep.has_room:
+            return self._full_disk
+        return "" if self._coverer.has_room else "too many wait to be covered already"
+
     def _end(self, case: Case) -> None:
         """Its clip is there at once; the picture and the record are made by the other thread."""
         del self._cases[case.event.event_id]
         pictures = [] if case.clip is not None else self._tapes[case.event.camera_id].since(0)
+        covered = self._coverer.covers(case.event.camera_id)
+        if covered and case.wants_clip and (why := self._no_room()):
+            self._do_without(case, why)
+            case.held.clear()
         footage: Footage | None = None
         try:
             footage = close_clip(case, f".{self._settings.format}")
@@ -194,7 +224,10 @@ class Desk:
         if snapshot and len(self._endings) >= MOST_WAITING:
             snapshot, case.why = False, case.why or "no picture: too many wait already"
             self._give_up("a picture", case.event.camera_id)
-        future = self._executor.submit(finish, case, footage, pictures if snapshot else [], snapshot=snapshot)
+        if covered:
+            future = self._coverer.finish(case, pictures if snapshot else [], snapshot=snapshot)
+        else:
+            future = self._executor.submit(finish, case, footage, pictures if snapshot else [], snapshot=snapshot)
         self._endings.append(_Ending(case, future))
 
     def _ended(self) -> list[Evidence]:
@@ -226,6 +259,13 @@ class Desk:
             self._keep.tidy(now_ns)
         except SinkError as error:
             log.error(redact(error))
+
+
+def last_of(case: Case) -> int:
+    """The number of the newest picture that its clip has; 0 of none."""
+    if case.clip is not None:
+        return case.clip.last
+    return case.held[-1].number if case.held else 0
 
 
 def chosen(pictures: Iterable[Coded], after: int, until_ns: int) -> list[Coded]:

@@ -15,6 +15,7 @@ from pipeline.errors import SinkError
 from pipeline.evidence.case import Case
 from pipeline.evidence.clip import SUFFIXES, Clip
 from pipeline.evidence.coded import Coded
+from pipeline.evidence.film import Film, film_of
 from pipeline.evidence.record import (
     PICTURE,
     RECORD,
@@ -27,7 +28,7 @@ from pipeline.evidence.record import (
     write_record,
     write_whole,
 )
-from pipeline.evidence.snapshot import Film, film_of, take
+from pipeline.evidence.snapshot import Covers, take
 from pipeline.wire.evidence import Evidence
 
 log = structlog.get_logger()
@@ -54,14 +55,23 @@ def open_clip(case: Case, pictures: Sequence[Coded], suffix: str) -> Clip:
     Raises:
         SinkError: It cannot be written.
     """
-    try:
-        case.stem.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SinkError(f"{case.stem.parent} cannot be made: {error.strerror}") from None
+    make_room(case)
     file = beside(case.stem, suffix, finished=False)
     clip = Clip(file, pictures, suffix)
     write_record(case.stem, Record(event=case.event, clip=_footage(clip, suffix, case)), finished=False)
     return clip
+
+
+def make_room(case: Case) -> None:
+    """Make the folder of its files.
+
+    Raises:
+        SinkError: It cannot be made.
+    """
+    try:
+        case.stem.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SinkError(f"{case.stem.parent} cannot be made: {error.strerror}") from None
 
 
 def close_clip(case: Case, suffix: str) -> Footage | None:
@@ -82,7 +92,9 @@ def close_clip(case: Case, suffix: str) -> Footage | None:
     return footage
 
 
-def finish(case: Case, footage: Footage | None, pictures: Sequence[Coded], *, snapshot: bool) -> Finished:
+def finish(
+    case: Case, footage: Footage | None, pictures: Sequence[Coded], *, snapshot: bool, cover: Covers | None = None
+) -> Finished:
     """The picture, then the record, each under its own name; blocks for as long as decoding takes.
 
     Args:
@@ -90,16 +102,14 @@ def finish(case: Case, footage: Footage | None, pictures: Sequence[Coded], *, sn
         footage: Its clip.
         pictures: What there still is of its camera, for one without a clip.
         snapshot: Whether a picture is wanted.
+        cover: Covers it; None where nothing is to be covered.
 
     Raises:
         SinkError: Nothing can be written.
     """
-    try:
-        case.stem.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SinkError(f"{case.stem} cannot be written: {error.strerror}") from None
+    make_room(case)
     why = case.why if footage is not None or case.why else "nothing is kept of that time"
-    shot = _shot(case, footage, pictures) if snapshot else None
+    shot = _shot(case, footage, pictures, cover) if snapshot else None
     record = Record(event=case.event, clip=footage, snapshot=shot, detail=why)
     write_record(case.stem, record)
     beside(case.stem, RECORD, finished=False).unlink(missing_ok=True)
@@ -107,13 +117,15 @@ def finish(case: Case, footage: Footage | None, pictures: Sequence[Coded], *, sn
 
 
 def recover(folder: Path) -> Iterator[Finished]:
-    """Finish what a life that was killed has left: what had been written by then can be played."""
+    """Finish what a life that was killed has left: what was written by then can be played, unless covered."""
     for unfinished in sorted(folder.glob(f"*/*/{UNFINISHED}*{RECORD}")):
         record = read_record(unfinished)
         if record is None:
             continue
         stem = unfinished.with_name(unfinished.name.removeprefix(UNFINISHED).removesuffix(RECORD))
         try:
+            for part in stem.parent.glob(f"{UNFINISHED}{stem.name}.*.part"):
+                part.unlink()  # half a covered clip
             yield _recovered(stem, record)
             unfinished.unlink(missing_ok=True)
         except (SinkError, OSError) as error:
@@ -146,12 +158,12 @@ def told(fleet: str, finished: Finished) -> Evidence:
     )
 
 
-def _shot(case: Case, footage: Footage | None, pictures: Sequence[Coded]) -> Shot | None:
+def _shot(case: Case, footage: Footage | None, pictures: Sequence[Coded], cover: Covers | None) -> Shot | None:
     """The picture, on disk; None where there is none, which costs nothing else."""
     file = beside(case.stem, PICTURE)
     try:
         film = _film(case, footage, pictures)
-        taken = take(film, case.best.sights, case.event.camera_id, file) if film is not None else None
+        taken = take(film, case.best.sights, case.event.camera_id, file, cover) if film is not None else None
         if taken is None:
             return None
         write_whole(file, taken[1])
@@ -194,7 +206,7 @@ def _recovered(stem: Path, record: Record) -> Finished:
                 file.replace(beside(stem, suffix))
     if clip is not None and not stem.with_name(clip.file).exists():
         clip = None
-    finished = Finished(stem, msgspec.structs.replace(record, clip=clip, detail=CUT_OFF))
+    finished = Finished(stem, msgspec.structs.replace(record, clip=clip, detail=record.detail or CUT_OFF))
     write_record(stem, finished.record)
     return finished
 

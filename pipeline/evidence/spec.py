@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from pipeline.config.evidence import EventEvidence
+from pipeline.config.privacy import Privacy
+
+Keeps = Literal["as it came", "covered", "nothing"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,12 +20,14 @@ class Watched:
     Attributes:
         rules: Its zones and lines that ask for it.
         second: Whether it has a second stream, which is kept instead of the one that is detected.
-        covered: Whether its `privacy` lets nothing be kept as it came: then a record is all there is.
+        keeps: What its `privacy` lets be kept of its pictures; of `nothing`, a record is all there is.
+        privacy: What is covered.
     """
 
     rules: frozenset[str]
     second: bool
-    covered: bool = False
+    keeps: Keeps = "as it came"
+    privacy: Privacy = field(default_factory=Privacy)
 
 
 @dataclass(frozen=True, slots=True)

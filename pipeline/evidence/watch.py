@@ -13,7 +13,18 @@ from pipeline.errors import WireError
 from pipeline.evidence.coded import Coded, Moment, Stream, complete
 from pipeline.evidence.spec import Watched
 from pipeline.evidence.tape import Tape
-from pipeline.viewing import KEPT, UNITS, Kept, Shown, Unit, kept_socket_of, socket_of, unpack, unpack_kept
+from pipeline.viewing import (
+    KEPT,
+    UNCOVERED,
+    UNITS,
+    Kept,
+    Shown,
+    Unit,
+    kept_socket_of,
+    socket_of,
+    unpack,
+    unpack_kept,
+)
 
 log = structlog.get_logger()
 
@@ -35,7 +46,7 @@ class Watch:
             tapes: Where their pictures go.
         """
         self._run, self._cameras = run, cameras
-        self._views = {name: _View(tapes[name]) for name in cameras}
+        self._views = {name: _View(tapes[name], second=camera.second) for name, camera in cameras.items()}
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="watch", daemon=True)
         self._thread.start()
@@ -48,14 +59,14 @@ class Watch:
     def _watch(self) -> None:
         poller, sockets = zmq.Poller(), {}
         for name, camera in self._cameras.items():
-            if camera.covered:
+            if camera.keeps == "nothing":
                 continue
             socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.SUB)
             socket.set(zmq.RCVHWM, QUEUE)
             socket.set(zmq.LINGER, 0)
             socket.set(zmq.RECONNECT_IVL, _RECONNECT_MS)
-            path = (kept_socket_of if camera.second else socket_of)(self._run, name)
-            socket.subscribe(KEPT if camera.second else UNITS)
+            path, topic = _place(self._run, name, camera)
+            socket.subscribe(topic)
             socket.connect(f"ipc://{path}")
             poller.register(socket, zmq.POLLIN)
             sockets[socket] = self._views[name]
@@ -66,6 +77,13 @@ class Watch:
         finally:
             for socket in sockets:
                 socket.close()
+
+
+def _place(run: Path, name: str, camera: Watched) -> tuple[Path, bytes]:
+    """Where a camera shows what may be kept of it, and by which topic."""
+    if camera.keeps == "covered":
+        return kept_socket_of(run, name), UNCOVERED
+    return (kept_socket_of(run, name), KEPT) if camera.second else (socket_of(run, name), UNITS)
 
 
 def _take(socket: zmq.Socket[bytes], view: _View) -> None:
@@ -83,15 +101,15 @@ def _take(socket: zmq.Socket[bytes], view: _View) -> None:
 class _View:
     """What a camera says, onto its tape."""
 
-    def __init__(self, tape: Tape) -> None:
-        self._tape = tape
+    def __init__(self, tape: Tape, *, second: bool = False) -> None:
+        self._tape, self._second = tape, second
         self._units: dict[int, Unit] = {}
 
     def see(self, parts: list[bytes]) -> None:
         if len(parts) != 3:
             raise WireError("what a camera shows has three parts")
         data = parts[2]
-        word = unpack_kept(parts[1]) if parts[0] == KEPT else unpack(parts[1])
+        word = unpack_kept(parts[1]) if self._second else unpack(parts[1])
         if isinstance(word, Unit):
             self._units[word.unit] = word
             while len(self._units) > QUEUE:
@@ -113,7 +131,7 @@ def _of_unit(unit: Unit, shown: Shown) -> Moment:
         turns=unit.turns,
         mirrored=unit.mirrored,
     )
-    return Moment(stream, shown.pts_s, shown.captured_at_ns, frame=(shown.session, shown.frame_id))
+    return Moment(stream, shown.pts_s, shown.captured_at_ns, frame=(shown.session, shown.frame_id), blind=shown.blind)
 
 
 def _of_kept(word: Kept) -> Moment:
@@ -125,4 +143,5 @@ def _of_kept(word: Kept) -> Moment:
         aligned_by=word.aligned_by,
         error_ms=word.error_ms,
         zero_ns=word.zero_ns,
+        blind=word.blind,
     )

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from pipeline.config.camera import Camera
 from pipeline.config.evidence import EventEvidence
 from pipeline.config.values import Fleet
 from pipeline.evidence.process import run_evidence
-from pipeline.evidence.spec import EvidenceSpec, Watched
+from pipeline.evidence.spec import EvidenceSpec, Keeps, Watched
 from pipeline.runscope import RunScope
 from pipeline.supervise.child import Child, ProcessHost
 from pipeline.supervise.members import Member, Members
@@ -102,7 +103,13 @@ def wanted_of(fleet: Fleet) -> tuple[EventEvidence | None, dict[str, Watched]]:
         rules = {name for name, rule in {**camera.zones, **camera.lines}.items() if rule.evidence}
         if rules:
             second = camera.evidence_url is not None
-            # What is detected and covered is shown to nobody as it came.
-            covered = not camera.privacy.gives_packets or (camera.privacy.any and not second)
-            cameras[camera_id] = Watched(frozenset(rules), second, covered)
+            cameras[camera_id] = Watched(frozenset(rules), second, keeps(camera), camera.privacy)
     return fleet.evidence, cameras
+
+
+def keeps(camera: Camera) -> Keeps:
+    """What may be kept of a camera's pictures; of what is detected, nothing as it came where anything is covered."""
+    privacy = camera.privacy
+    if privacy.clips == "none":
+        return "nothing"
+    return "covered" if privacy.any and (privacy.clips == "covered" or camera.evidence_url is None) else "as it came"
