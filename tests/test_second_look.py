@@ -19,6 +19,7 @@ from pipeline.config import load_fleet
 from pipeline.config.cascade import SecondLook
 from pipeline.config.values import Model
 from pipeline.detect import load_detector, load_second
+from pipeline.doctor.attributes import look_at_attributes
 from pipeline.doctor.finding import Finding
 from pipeline.doctor.model import OpenedModel, open_models
 from pipeline.errors import ConfigError, DetectorError
@@ -120,6 +121,45 @@ def test_check_opens_every_second_model_and_tells_what_it_knows(tmp_path: Path):
     assert "the detector knows no class “cra”" in none.found
 
 
+@pytest.mark.parametrize(
+    ("cascade", "told"),
+    [
+        pytest.param({}, "“colour”; expected one of those: there is no `cascade` at all", id="no cascade"),
+        pytest.param({"make": 0}, "“colour”; expected one of those: make", id="others"),
+        pytest.param({"color": 0}, "“colour”; did you mean “color”?", id="spelling"),
+    ],
+)
+@pytest.mark.parametrize("section", ["zones", "lines"])
+def test_rule_that_asks_for_what_no_second_look_gives_names_line_and_key(
+    tmp_path: Path, section: str, cascade: dict[str, int], told: str
+):
+    pytest.importorskip("shapely")
+    shape = {} if section == "zones" else {"points": [[0, 0], [1, 1]]}
+    camera = {"url": "rtsp://a.example/", section: {"gate": {**shape, "attributes": {"colour": "red"}}}}
+    looks = {name: {"model": {"backend": "stub"}} for name in cascade}
+    with pytest.raises(ConfigError) as caught:
+        load_fleet(fleet_file(tmp_path, cascade=looks, cameras={"a": camera}))
+    assert told in str(caught.value)
+    assert re.search(rf"fleet\.yaml:\d+:\d+: cameras\.a\.{section}\.gate\.attributes\.colour: ", str(caught.value))
+
+
+def test_check_tells_of_labels_that_the_second_model_never_says(tmp_path: Path):
+    pytest.importorskip("shapely")
+    zone = {"attributes": {"colour": ["red", "bleu", "mauve"], "make": "any"}}
+    looks = {name: {"model": {"backend": "stub"}} for name in ("colour", "make")}
+    file = fleet_file(tmp_path, cascade=looks, cameras={"a": {"url": "rtsp://a.example/", "zones": {"yard": zone}}})
+    labels = ["red", "blue"]
+    opened = OpenedModel(
+        about="cascade.colour", name="c", device="CPU", backend="stub", input_wh=(8, 8), max_batch=1, lanes=1,
+        class_names=labels, kept=labels,
+    )  # fmt: skip
+    found = list(look_at_attributes(load_fleet(file), [opened]))
+    assert [finding.words for finding in found] == [
+        "cameras.a.zones.yard.attributes.colour: cascade.colour never says “bleu”; did you mean “blue”?",
+        "cameras.a.zones.yard.attributes.colour: cascade.colour never says “mauve”; it says red, blue",
+    ], "of a model that cannot be opened nothing is known"
+
+
 @pytest.fixture(scope="module")
 def colours() -> Any:
     detector = load_second(Model(path=str(COLOURS)), 2)
@@ -165,7 +205,7 @@ def test_attributes_travel_in_both_forms_and_cost_nothing_where_there_are_none()
 def test_attributes_are_shown_to_people_and_kept_in_tables():
     frame = with_attributes()
     assert "person#3(red, B)" in readable(frame)
-    assert b'"l":{"3":"red, B"}' in of_result(frame)
+    assert b'"l":{"3":{"colour":"red","plate":"B"}}' in of_result(frame)
     row = dict(zip(COLUMNS, (*frame_values(frame), *box_values(frame)[0]), strict=True))
     assert (
         row["attributes"] == '{"colour":{"label":"red","score":0.9},"plate":{"label":"B","score":0.7,"xyxy":[1,2,3,4]}}'

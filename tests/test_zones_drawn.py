@@ -54,6 +54,17 @@ def test_drawn_zones_and_lines_are_what_the_pasted_file_says(tmp_path: Path, rec
     assert "polygon: [[0.1, 0.1], [1, 0.1], [0.5, 0.988]]\n" in checked.yaml, "in one line, as people write it"
 
 
+def test_attributes_of_a_rule_stay_when_it_is_drawn_anew(tmp_path: Path, recording: Path):
+    checked = check_drawn([zone(attributes={"colour": ["red", "dark blue"], "helmet": "no"}), line()])
+    assert checked.mistakes == ()
+    assert '      attributes: {colour: [red, dark blue], helmet: "no"}\n' in checked.yaml.replace("'", '"')
+    file = pasted(checked.yaml, tmp_path, recording)
+    look = "{model: {backend: stub}}"
+    file.write_text(f"{file.read_text()}cascade: {{colour: {look}, helmet: {look}}}\n")
+    drive = load_fleet(file).cameras["gate"].rules.zones["drive"]
+    assert drive.attributes == {"colour": ("red", "dark blue"), "helmet": ("no",)}
+
+
 @pytest.mark.parametrize(
     ("drawn", "section", "name", "key"),
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pipeline.wire import (
+    Attribute,
     CameraFigures,
     CameraState,
     Counts,
@@ -10,6 +11,7 @@ from pipeline.wire import (
     Evidence,
     FleetState,
     FrameResult,
+    LookFigures,
     ProcessFigures,
     SinkState,
     TrackedBox,
@@ -91,6 +93,15 @@ FLEET = FleetState(
     processes=(
         ProcessFigures(name="camera gate", role="camera", condition="running", restarts=0),
         ProcessFigures(
+            name="worker",
+            role="worker",
+            condition="running",
+            restarts=0,
+            lanes=2,
+            lanes_busy=1.25,
+            looks={"colour": LookFigures(given=12, told=9, failed=1, took_s=0.25)},
+        ),
+        ProcessFigures(
             name="sink archive",
             role="sink",
             condition="running",
@@ -117,6 +128,7 @@ EVENT = Event(
     track_id=3,
     class_name="person",
     score=0.9,
+    attributes={"colour": Attribute(label="red", score=0.81, looked_at_s=1.5)},
     xyxy=(10.0, 20.0, 110.0, 220.5),
     count=2,
     frame_id=7,

@@ -106,6 +106,7 @@ def _yaml(fleet: Fleet) -> str:
 
 def _found(fleet: Fleet, directory: Path, models: list[OpenedModel]) -> Iterator[Finding]:
     """What is found by opening things; models that open are put into `models`."""
+    from pipeline.doctor.attributes import look_at_attributes
     from pipeline.doctor.evidence import look_at_evidence
     from pipeline.doctor.finding import Finding
     from pipeline.doctor.model import finding_of, open_models
@@ -118,7 +119,8 @@ def _found(fleet: Fleet, directory: Path, models: list[OpenedModel]) -> Iterator
         if not isinstance(model, Finding):
             models.append(model)
         yield finding_of(model)
-    yield from look_at_privacy(fleet, models)
+    yield from look_at_privacy(fleet, [model for model in models if model.about == "model"])
+    yield from look_at_attributes(fleet, models)
 
 
 def _conclude(findings: list[Finding], outcomes: dict[str, Outcome], *, quiet: bool) -> None:

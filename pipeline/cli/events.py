@@ -248,7 +248,8 @@ def readable(event: Event) -> str:
     from pipeline.redact import printable
 
     when = dt.datetime.fromtimestamp(event.at_ns / NS_PER_S).astimezone()
-    who = f"  {event.class_name}#{event.track_id}" if event.track_id else ""
+    labels = ", ".join([one.label for one in event.attributes.values()])
+    who = f"  {event.class_name}#{event.track_id}{f'({labels})' if labels else ''}" if event.track_id else ""
     sure = f"  ±{event.error_ms:.0f} ms" if event.error_ms else ""
     lasted = f"  {event.lasted_s:.1f} s" if event.phase in ("update", "end") else ""
     many = f"  {event.count}" if event.count else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import time
 from typing import Annotated, Any, Literal, Self
@@ -165,6 +165,11 @@ class Rule(Value):
     classes: Annotated[tuple[str, ...], Several] = Field(
         default=(), description="Names of the classes that count, as the model has them; all of them without."
     )
+    attributes: dict[Name, Annotated[tuple[str, ...], Several, Field(min_length=1)]] = Field(
+        default_factory=dict,
+        description="What second looks must have found of an object for it to count, such as {colour: [red, orange]}: "
+        "one of the labels, of each name in `cascade`. What it did before that is known waits for it, five seconds.",
+    )
     min_score: Number = Field(
         default=0.0, ge=0, le=1, description="Objects whose detection was less certain do not count."
     )
@@ -268,6 +273,11 @@ class Rules(Value):
             words = f"a zone and a line are both called “{both[0]}”; events tell them apart by name"
             raise mistake(words, at=("lines", both[0]))
         return self
+
+    def each(self) -> Iterator[tuple[tuple[str, str], Rule]]:
+        """Every zone and line, behind where it stands: section and name."""
+        yield from ((("zones", name), zone) for name, zone in self.zones.items())
+        yield from ((("lines", name), line) for name, line in self.lines.items())
 
     @property
     def any(self) -> bool:

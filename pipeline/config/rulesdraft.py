@@ -128,7 +128,7 @@ class _Pairs(list[tuple[str, Any]]):
 
 
 class _Dumper(yaml.SafeDumper):
-    """Mappings in lines, lists in brackets; what YAML 1.2 takes for text needs no quotes, as `on` of a zone."""
+    """Mappings in lines, lists and attributes in brackets; text of YAML 1.2 needs no quotes, as `on` of a zone."""
 
     yaml_implicit_resolvers = YAML_WORDS
 
@@ -139,6 +139,9 @@ class _Dumper(yaml.SafeDumper):
 
 _Dumper.add_representer(
     _Pairs, lambda dumper, pairs: dumper.represent_mapping("tag:yaml.org,2002:map", pairs, flow_style=False)
+)
+_Dumper.add_representer(
+    dict, lambda dumper, pairs: dumper.represent_mapping("tag:yaml.org,2002:map", pairs.items(), flow_style=True)
 )
 _Dumper.add_representer(
     list, lambda dumper, items: dumper.represent_sequence("tag:yaml.org,2002:seq", items, flow_style=True)

@@ -190,6 +190,21 @@ class Fleet(Value):
         return self
 
     @model_validator(mode="after")
+    def _asks_for_what_is_looked_for(self) -> Fleet:
+        there = ", ".join(self.cascade) or "there is no `cascade` at all"
+        for camera_id, camera in self.cameras.items():
+            for at, rule in camera.rules.each():
+                for name in rule.attributes:
+                    if name not in self.cascade:
+                        close = difflib.get_close_matches(name, self.cascade, 1)
+                        raise mistake(
+                            f"no second look of `cascade` gives “{name}”"
+                            + (f"; did you mean “{close[0]}”?" if close else f"; expected one of those: {there}"),
+                            at=("cameras", camera_id, *at, "attributes", name),
+                        )
+        return self
+
+    @model_validator(mode="after")
     def _limits_name_cameras(self) -> Fleet:
         for name, limited in (self.publish.keys.limited if self.publish.keys else {}).items():
             for number, camera_id in enumerate(limited.cameras):

@@ -10,6 +10,7 @@ import numpy as np
 from pipeline.config.rules import Anchor, Rules
 from pipeline.errors import RuleError
 from pipeline.rules.geometry import Places, Points, anchors
+from pipeline.rules.held import Held, HeldState
 from pipeline.rules.lines import AtLine, LineState
 from pipeline.rules.objects import Here, Objects, Seen
 from pipeline.rules.tell import Moment, Teller
@@ -24,6 +25,7 @@ class RulesState(msgspec.Struct):
     objects: Objects = msgspec.field(default_factory=Objects)
     zones: dict[str, ZoneState] = {}
     lines: dict[str, LineState] = {}
+    held: dict[str, HeldState] = {}
 
 
 class CameraRules:
@@ -47,9 +49,13 @@ class CameraRules:
             raise RuleError(f"what is remembered of events is damaged ({error}); delete it to begin anew") from None
         self._state.zones = {name: self._state.zones.get(name) or ZoneState() for name in rules.zones}
         self._state.lines = {name: self._state.lines.get(name) or LineState() for name in rules.lines}
+        self._state.held = {
+            name: self._state.held.get(name) or HeldState() for name, zone in rules.zones.items() if zone.attributes
+        }
         self._places: Places | None = None
         self._zones: dict[str, AtZone] = {}
         self._lines: dict[str, AtLine] = {}
+        self._held: dict[str, Held] = {}
         self._picture_wh = (0, 0)
         self._eager = any(zone.rests_on == "any" for zone in rules.zones.values())
 
@@ -80,10 +86,13 @@ class CameraRules:
         # Predicted boxes move nobody in or out of a zone that waits for detections.
         looked = places.inside(sight.points) if sight.is_detected or self._eager else None
         for name, at_zone in self._zones.items():
+            held = self._held.get(name)
             for seen in sight.gone:
-                yield from at_zone.lose(seen)
+                yield from at_zone.lose(seen) if held is None else held.lose(at_zone.lose(seen), seen)
             inside = looked[name] if looked is not None else at_zone.known(sight.ids)
-            if not at_zone.is_quiet(sight.ids, inside, self._moment.now_ns):
+            if held is not None:
+                yield from held.update(at_zone.see(sight.here, sight.ids, inside), sight.seen)
+            elif not at_zone.is_quiet(sight.ids, inside, self._moment.now_ns):
                 yield from at_zone.see(sight.here, sight.ids, inside)
 
     def _of_lines(self, sight: _Sight, places: Places) -> Iterator[Event]:
@@ -115,6 +124,10 @@ class CameraRules:
             name: AtLine(line, self._state.lines[name], Teller(moment, name, line), places.barriers[name])
             for name, line in self.rules.lines.items()
         }
+        self._held = {
+            name: Held(self.rules.zones[name], state, self._zones[name].teller)
+            for name, state in self._state.held.items()
+        }
 
 
 class _Sight:
@@ -125,6 +138,11 @@ class _Sight:
         self.ids = [one.seen.object_id for one in here]
         self.is_detected = any(one.look is not None for one in here)
         self._known: dict[Anchor, Points] = {}
+
+    @property
+    def seen(self) -> dict[str, Seen]:
+        """Who is here, by the object's id."""
+        return {one.seen.object_id: one.seen for one in self.here}
 
     def points(self, on: Anchor) -> Points:
         """(N, 2) float64, px: the point of each box that rules look at, computed when it is first asked for."""

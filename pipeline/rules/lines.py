@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 
 import msgspec
 
+from pipeline.clock import NS_PER_S
 from pipeline.config.rules import Condition, Line
+from pipeline.rules.attributes import WAIT_S, judged
 from pipeline.rules.crossings import Crossing, Side
 from pipeline.rules.early import Unsure, settle
 from pipeline.rules.geometry import Barrier
 from pipeline.rules.objects import Here, Look, Seen
 from pipeline.rules.tell import Teller, concerns
 from pipeline.wire.event import Direction, Event
+
+
+class Late(msgspec.Struct):
+    """A crossing of an object of which it is not known yet whether it counts.
+
+    Attributes:
+        crossing: It.
+        number: How often the object had crossed, this time included.
+        until_ns: When it is given up.
+    """
+
+    crossing: Crossing
+    number: int
+    until_ns: int
 
 
 class LineState(msgspec.Struct):
@@ -26,6 +42,7 @@ class LineState(msgspec.Struct):
         unsure: What was told by that.
         inwards: How many have crossed it so, since this was begun.
         outwards: Likewise.
+        late: What waits for the attributes of each object, by its id; where the rule asks for some.
     """
 
     sides: dict[str, Side] = {}
@@ -33,6 +50,7 @@ class LineState(msgspec.Struct):
     unsure: dict[str, Unsure] = {}
     inwards: int = 0
     outwards: int = 0
+    late: dict[str, list[Late]] = {}
 
     def count(self, crossing: Crossing) -> None:
         """One more has crossed."""
@@ -68,6 +86,8 @@ class AtLine:
             ids: Of each.
             sides_px: How far each is from the line drawn on without end, negative on its left.
         """
+        if self.state.late:
+            yield from self._known_now({one.seen.object_id: one.seen for one in here})
         sides, eager = self.state.sides, self.line.rests_on == "any"
         for one, object_id, distance_px in zip(here, ids, sides_px, strict=True):
             side = sides.get(object_id)
@@ -82,6 +102,7 @@ class AtLine:
         """The events of an object that is gone: what no detection has shown is taken back."""
         self.state.sides.pop(seen.object_id, None)
         self.state.early.pop(seen.object_id, None)
+        self.state.late.pop(seen.object_id, None)
         yield from self._withdraw(seen)
 
     def _detected(self, seen: Seen, look: Look, distance_px: float) -> Iterator[Event]:
@@ -98,15 +119,38 @@ class AtLine:
             yield from self._withdraw(seen)
         if crossing is not None and concerns(self.line, seen):
             self.state.unsure.pop(seen.object_id, None)
-            self.state.count(crossing)
-            if answer != "confirm":
-                yield from self._tell(seen, side.count, crossing, revised=answer == "revise")
+            known = "yes" if answer in ("confirm", "revise") else judged(self.line, seen)
+            if known == "unknown":
+                late = Late(crossing, side.count, self.teller.now_ns + round(WAIT_S * NS_PER_S))
+                self.state.late.setdefault(seen.object_id, []).append(late)
+            elif known == "yes":
+                self.state.count(crossing)
+                if answer != "confirm":
+                    yield from self._tell(seen, side.count, crossing, revised=answer == "revise")
+
+    def _known_now(self, here: Mapping[str, Seen]) -> Iterator[Event]:
+        """Crossings from before it was known whether they count, counted and told now; or given up."""
+        for object_id, waiting in list(self.state.late.items()):
+            seen = here.get(object_id)
+            known = "unknown" if seen is None else judged(self.line, seen)
+            if seen is not None and known == "yes":
+                yield from self._count(seen, waiting)
+            left = [late for late in waiting if self.teller.now_ns < late.until_ns]
+            if known == "unknown" and left:
+                self.state.late[object_id] = left
+            else:
+                del self.state.late[object_id]
+
+    def _count(self, seen: Seen, waiting: Sequence[Late]) -> Iterator[Event]:
+        for late in waiting:
+            self.state.count(late.crossing)
+            yield from self._tell(seen, late.number, late.crossing)
 
     def _predicted(self, one: Here, early: Side) -> Iterator[Event]:
         """What predicted boxes say of an object, where nobody waits for a detection."""
         look = one.glance(self.teller.now_ns)
         crossing = early.update(one.seen, one.seen.last, look, self.barrier, self.line.on)
-        if crossing is not None and concerns(self.line, one.seen):
+        if crossing is not None and concerns(self.line, one.seen) and judged(self.line, one.seen) == "yes":
             self.state.unsure[one.seen.object_id] = Unsure(crossing.at_ns, early.count, crossing.inwards)
             yield from self._tell(one.seen, early.count, crossing, ahead=1)
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import msgspec
 
 from pipeline.clock import NS_PER_S
-from pipeline.wire import FrameResult, TrackedBox
+from pipeline.wire import Attribute, FrameResult, TrackedBox
 
 Box = tuple[float, float, float, float]
 
@@ -79,6 +79,7 @@ class Seen(msgspec.Struct):
         appeared: Whether it came while the camera watched, and was not there when it began.
         velocity_px_s: How its box's edges moved when it was last seen.
         path: Where it was seen for certain of late, the newest last.
+        attributes: What second looks have found of it; what an earlier track of it had stays until it is found anew.
     """
 
     object_id: str
@@ -95,6 +96,7 @@ class Seen(msgspec.Struct):
     appeared: bool
     velocity_px_s: Box = (0.0, 0.0, 0.0, 0.0)
     path: list[Look] = []
+    attributes: dict[str, Attribute] = {}
 
     def look(self, look: Look) -> None:
         """It is seen for certain again."""
@@ -205,6 +207,7 @@ class Objects(msgspec.Struct):
             appeared=appeared,
             velocity_px_s=box.velocity_px_s or (0.0, 0.0, 0.0, 0.0),
             path=[look],
+            attributes=box.attributes,
         )
         return Here(seen, box, look)
 
@@ -225,6 +228,8 @@ class Objects(msgspec.Struct):
 def _follow(seen: Seen, box: TrackedBox, at_ns: int) -> Look | None:
     """Take note of an object's next box."""
     seen.seen_ns = at_ns
+    if box.attributes:
+        seen.attributes = {**seen.attributes, **box.attributes}
     if box.origin not in FIRM:
         return None
     seen.class_name, seen.score = box.class_name, box.score

@@ -87,6 +87,7 @@ class Teller:
             track_id=seen.track_id if seen else 0,
             class_name=seen.class_name if seen else "",
             score=seen.score if seen else 0.0,
+            attributes=seen.attributes if seen else {},
             xyxy=seen.last.xyxy if seen else (0.0, 0.0, 0.0, 0.0),
             count=count,
             frame_id=self.frame.frame_id,
@@ -107,10 +108,10 @@ class Teller:
 
 
 def concerns(rule: Rule, seen: Seen) -> bool:
-    """Whether an object counts for a rule."""
+    """Whether an object may count for a rule, whatever second looks find of it."""
     return (not rule.classes or seen.class_name in rule.classes) and seen.score >= rule.min_score
 
 
 def concerns_all(rule: Rule) -> bool:
     """Whether every object counts for a rule, whatever it is."""
-    return not rule.classes and not rule.min_score
+    return not rule.classes and not rule.min_score and not rule.attributes

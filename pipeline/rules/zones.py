@@ -10,6 +10,7 @@ import msgspec
 
 from pipeline.clock import NS_PER_S
 from pipeline.config.rules import Condition, Zone
+from pipeline.rules.attributes import judged
 from pipeline.rules.calm import Calm
 from pipeline.rules.crowd import Crowd
 from pipeline.rules.early import Answer, Unsure, settle
@@ -107,7 +108,7 @@ class AtZone:
                 yield from self._look(one, is_in=is_in)
                 visit, due_ns = visits.get(object_id), 0
             if visit is not None and visit.inside and (self._counts_all or concerns(self.zone, one.seen)):
-                count += 1
+                count += self._counts_all or judged(self.zone, one.seen) == "yes"
                 if now_ns >= visit.due_ns:
                     yield from self._stays(one.seen, visit)
                 due_ns = min(due_ns, visit.due_ns)

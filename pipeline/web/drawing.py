@@ -24,7 +24,7 @@ class Shape(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     section: Section
     name: Annotated[str, msgspec.Meta(max_length=200)]
-    keys: dict[str, Scalar | list[Scalar | list[Scalar]]]
+    keys: dict[str, Scalar | list[Scalar | list[Scalar]] | dict[str, Scalar | list[Scalar]]]
 
 
 _shapes = msgspec.json.Decoder(Annotated[list[Shape], msgspec.Meta(max_length=256)])

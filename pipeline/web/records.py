@@ -83,6 +83,6 @@ def of_result(result: FrameResult) -> bytes:
         "o": result.origin,
         "b": boxes,
     }
-    if labels := {str(box.track_id): box.labels for box in result.tracks if box.attributes}:
-        head["l"] = labels
+    if found := {box.track_id: box.attributes for box in result.tracks if box.attributes}:
+        head["l"] = {str(track_id): {name: one.label for name, one in of.items()} for track_id, of in found.items()}
     return record(head)

@@ -35,7 +35,7 @@ from pipeline.wire.codec import decode, encode, publisher_id, stamp, stamp_of, t
 from pipeline.wire.compact import Columns, CompactFrame, compact
 from pipeline.wire.event import Direction, Event, Happening, Phase
 from pipeline.wire.evidence import Evidence
-from pipeline.wire.fleet import CameraFigures, FleetState, ProcessFigures, SinkState
+from pipeline.wire.fleet import CameraFigures, FleetState, LookFigures, ProcessFigures, SinkState
 from pipeline.wire.frame import Counts, FrameHeader, FrameResult
 from pipeline.wire.session import first_frame_of, name_session
 from pipeline.wire.values import (
@@ -78,6 +78,7 @@ __all__ = [
     "FrameOrigin",
     "FrameResult",
     "Happening",
+    "LookFigures",
     "Message",
     "Name",
     "Number",

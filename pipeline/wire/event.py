@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from pipeline.wire.base import CameraMessage, published
+from pipeline.wire.box import Attribute
 from pipeline.wire.values import SCHEMA, Count, Name, Number
 
 Happening = Literal["enter", "leave", "appeared", "gone", "dwell", "stopped", "count", "nothing", "cross"]
@@ -33,6 +34,7 @@ class Event(CameraMessage, frozen=True, kw_only=True):
         track_id: The object's track in that session; 0 where it is about no object.
         class_name: Of the object.
         score: Of its last detection, 0..1.
+        attributes: What second looks had found of it when it was told, by the name that the fleet file gives each.
         xyxy: Its box when it was told, px of the source picture; all 0 where it is about no object.
         count: Objects in the zone; those that crossed the line in this direction so far, this one included.
         frame_id: The frame that told.
@@ -57,6 +59,7 @@ class Event(CameraMessage, frozen=True, kw_only=True):
     track_id: Count = 0
     class_name: str = ""
     score: Number = 0.0
+    attributes: dict[str, Attribute] = {}  # noqa: RUF012  msgspec makes a new one each time
     xyxy: tuple[Number, Number, Number, Number] = (0.0, 0.0, 0.0, 0.0)
     count: Count = 0
     frame_id: Count = 0

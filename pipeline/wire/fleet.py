@@ -60,6 +60,22 @@ class SinkState(msgspec.Struct, frozen=True, kw_only=True):
     missed: Count = 0
 
 
+class LookFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """What a worker's second model has done since the worker began.
+
+    Attributes:
+        given: Crops that were looked at.
+        told: Of those, looks whose answer was sure enough to be told.
+        failed: Crops that were not looked at because the model failed on them.
+        took_s: The detector's lanes spent so long on all of them, s.
+    """
+
+    given: Count = 0
+    told: Count = 0
+    failed: Count = 0
+    took_s: Number = 0.0
+
+
 class ProcessFigures(msgspec.Struct, frozen=True, kw_only=True):
     """One process of the fleet.
 
@@ -73,6 +89,8 @@ class ProcessFigures(msgspec.Struct, frozen=True, kw_only=True):
         lanes: How many detections may run at once in it, of a worker; None of others, and while it is not known.
         lanes_busy: How many ran, on average over the last second; likewise.
         sink: How it does, of a sink; None of others, and while it is not known.
+        looks: What second looks it has done, of a worker, by the names of the attributes; empty where there are none,
+            and while it is not known.
     """
 
     name: str
@@ -84,6 +102,7 @@ class ProcessFigures(msgspec.Struct, frozen=True, kw_only=True):
     lanes: Count | None = None
     lanes_busy: Number | None = None
     sink: SinkState | None = None
+    looks: dict[str, LookFigures] = {}
 
 
 @published

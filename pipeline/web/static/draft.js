@@ -173,11 +173,12 @@ export class Draft {
   }
 }
 
-const DEFAULTS = { on: 'bottom', min_score: 0, between: null, timezone: null, rests_on: 'detected' };
+const DEFAULTS = { on: 'bottom', min_score: 0, between: null, timezone: null, rests_on: 'detected', evidence: true };
 
 /** The keys that say something: those that differ from what holds without them. */
 function told(keys) {
-  const says = ([key, value]) => value !== DEFAULTS[key] && !(key === 'classes' && !value.length) && value !== '';
+  const isEmpty = (value) => value === '' || (value !== null && typeof value === 'object' && !Object.keys(value).length);
+  const says = ([key, value]) => value !== DEFAULTS[key] && !isEmpty(value);
   return Object.fromEntries(Object.entries(keys).filter(says));
 }
 

@@ -91,8 +91,8 @@ export class Painter {
       trails.set(id, this.#trail(id, (x1 + x2) / 2, y2, scale));
       context.setLineDash(origin === 'd' ? [] : [size * 0.6, size * 0.4]);
       context.strokeRect(x1 * scale, y1 * scale, (x2 - x1) * scale, (y2 - y1) * scale);
-      const labels = result.l?.[id];
-      this.#label(`${name} ${id}${labels ? ` ${labels}` : ''}`, x1 * scale, y1 * scale, size);
+      const labels = Object.values(result.l?.[id] ?? {}).join(', ');
+      this.#label(`${name} ${id}${labels && ` ${labels}`}`, x1 * scale, y1 * scale, size);
     }
     context.setLineDash([]);
     this.trails = trails;

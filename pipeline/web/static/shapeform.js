@@ -65,10 +65,11 @@ export class ShapeForm {
       this.#conditions(section, keys.when),
       this.#classes(keys.classes ?? [], seen),
       this.#choice('on', 'Point of the box', POINTS, keys.on),
-      h('details', { open: ['min_score', 'between', 'timezone'].some((key) => keys[key]) || keys.rests_on === 'any' }, h('summary', {}, 'More'),
+      h('details', { open: ['min_score', 'between', 'timezone'].some((key) => keys[key]) || attributesText(keys.attributes) || keys.rests_on === 'any' }, h('summary', {}, 'More'),
         this.#text('min_score', 'Least score, 0 to 1', keys.min_score || '', { inputmode: 'decimal', oninput: (event) => this.#set('min_score', numberOf(event.target.value)) }),
         this.#text('between', 'Time of day', keys.between ?? '', { placeholder: '22:00-06:00', oninput: this.#orNothing('between') }),
         this.#text('timezone', 'Timezone', keys.timezone ?? '', { placeholder: 'Europe/Berlin', oninput: this.#orNothing('timezone') }),
+        this.#text('attributes', 'Attributes, of second looks', attributesText(keys.attributes), { placeholder: 'colour: red, orange', oninput: (event) => this.#set('attributes', attributesOf(event.target.value)) }),
         this.#choice('rests_on', 'Told', RESTS_ON, keys.rests_on)),
       h('div', { class: 'tools' },
         lines ? h('button', { type: 'button', onclick: () => this.#do(() => this.draft.flip()) }, 'Flip direction') : null,
@@ -169,6 +170,22 @@ function conditionRow(row, write) {
 function keyOf({ key }) {
   const first = key.split('.')[0];
   return { '': 'name', polygon: 'corners', points: 'corners' }[first] ?? first;
+}
+
+/** `colour: red, orange; helmet: no` of what a fleet file has, and back; a text that says no name is left for the check. */
+function attributesText(attributes) {
+  if (typeof attributes !== 'object') return attributes ?? '';
+  return Object.entries(attributes ?? {}).map(([name, labels]) => `${name}: ${labels.join(', ')}`).join('; ');
+}
+
+function attributesOf(text) {
+  const parts = text.split(';').map((one) => one.trim()).filter(Boolean);
+  if (!parts.length) return null;
+  if (!parts.every((one) => one.includes(':'))) return text.trim();
+  return Object.fromEntries(parts.map((one) => {
+    const at = one.indexOf(':');
+    return [one.slice(0, at).trim(), listOf(one.slice(at + 1))];
+  }));
 }
 
 const listOf = (text) => text.split(',').map((one) => one.trim()).filter(Boolean);

@@ -43,10 +43,12 @@ export function isInside(polygon, [x, y]) {
 /** How many of a picture's boxes are in a zone; null where nothing is known of the picture. */
 export function countIn(shape, result) {
   if (!result || result.o === 'skipped' || !shape.points) return null;
-  const { on, classes, min_score: least } = shape.rule;
+  const { on, classes, min_score: least, attributes } = shape.rule;
   const [wide, high] = result.wh;
-  const counts = ([, name, , x1, y1, x2, y2, percent]) => {
+  const counts = ([id, name, , x1, y1, x2, y2, percent]) => {
     if ((classes.length && !classes.includes(name)) || percent < Math.round(100 * least)) return false;
+    const isSo = ([attribute, labels]) => labels.includes(result.l?.[id]?.[attribute]);
+    if (!Object.entries(attributes ?? {}).every(isSo)) return false;
     const [x, y] = anchorOf([x1, y1, x2, y2], on);
     return isInside(shape.points, [x / wide, y / high]);
   };
