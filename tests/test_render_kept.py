@@ -22,7 +22,7 @@ from pipeline.render import Rendered, Request, open_kept, render
 from pipeline.render import tables as tables_module
 from pipeline.sink.database import DatabaseSink, connect
 from pipeline.sink.opening import open_sink
-from pipeline.wire import FrameResult, TrackedBox
+from pipeline.wire import Attribute, FrameResult, TrackedBox
 from tests.conftest import RECORDING_FRAMES
 from tests.postgres_server import PASSWORD, PostgresServer, postgres_server
 from tests.sinks import place
@@ -32,13 +32,14 @@ from tests.wire_messages import STATE
 FILES = ["jsonl", "csv", "parquet"]
 DATABASES = ["sqlite", "duckdb", "postgresql"]
 SECOND = replace(BOX, track_id=2, class_id=2, class_name='bi,cyc"le', xyxy=(20.0, 30.5, 90.0, 99.0), origin="predicted")
+COLOUR = {"colour": Attribute(label="red", score=0.75, looked_at_s=0.4)}
 
 
 def results() -> list[FrameResult]:
     """Of the fixture's recording: boxes, empty and skipped frames, and a worker that was started again in its midst."""
     told = []
     for number in range(RECORDING_FRAMES - 3):
-        tracks = ((), (BOX,), (BOX, SECOND))[number % 3]
+        tracks = ((), (BOX,), (replace(BOX, attributes=COLOUR), SECOND))[number % 3]
         changes: dict[str, Any] = {"tracks": tracks}
         if number % 10 == 4:
             changes = {"tracks": (), "origin": "skipped", "filled_because": "stale", "detection_age_ms": None}

@@ -30,7 +30,7 @@ from pipeline.results.open import open_results
 from pipeline.results.plot import draw, write_png
 from pipeline.results.text import show
 from pipeline.sink.database import DatabaseSink, connect
-from pipeline.sink.rows import box_rows, frame_row
+from pipeline.sink.frame_rows import box_rows, frame_row
 from pipeline.wire import FrameResult, Message
 from tests.postgres_server import PASSWORD, PostgresServer, postgres_server
 from tests.sink_frames import START_NS, frame

@@ -22,8 +22,8 @@ from pipeline.config.sinks.database import DatabaseSettings, DatabaseUrl
 from pipeline.errors import SinkError
 from pipeline.sink import database, tables
 from pipeline.sink.database import DatabaseSink, connect, open_sink
+from pipeline.sink.frame_rows import box_rows, frame_row
 from pipeline.sink.protocol import Place
-from pipeline.sink.rows import box_rows, frame_row
 from pipeline.sink.tables import VERSION
 from pipeline.wire import FrameResult, decode, encode
 from tests.postgres_server import PostgresServer, postgres_server

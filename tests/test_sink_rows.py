@@ -8,8 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.sink.rows import KINDS, Book, Rows, Standing, box_rows, column_types, frame_row, readable, state_row
+from pipeline.sink.columns import KINDS, column_types
+from pipeline.sink.frame_rows import box_rows, frame_row
+from pipeline.sink.readable import readable
+from pipeline.sink.rows import Book, Rows
 from pipeline.sink.sqlite import DIALECT, SqliteConnection
+from pipeline.sink.state_rows import Standing, state_row
 from pipeline.sink.tables import VERSION, steps
 from pipeline.wire import CameraState, FrameResult, Message, decode, encode
 from tests.sink_frames import frame

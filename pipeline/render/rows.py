@@ -26,6 +26,8 @@ FRAME = tuple(name for name in FRAME_COLUMNS if name != "lost")
 """What is read of a frame; the names are the same in files and in tables."""
 BOX = BOX_COLUMNS
 """What is read of an object."""
+ATTRIBUTES = "attributes"
+"""Read of an object where there is such a column, which older results have not."""
 Row = Mapping[str, Any]
 
 _key = itemgetter("fleet", "camera_id", "session_id", "frame_id")
@@ -65,7 +67,8 @@ def read_csv(path: Path, camera: str | None) -> Iterator[FrameResult]:
     rows = csv.DictReader(whole_lines(path, path.suffix == PART), strict=True)
     try:
         _require_columns(rows.fieldnames or (), path)
-        known = ({name: _value(name, row[name]) for name in (*FRAME, *BOX)} for row in rows)
+        names = (*FRAME, *BOX, *([ATTRIBUTES] if ATTRIBUTES in (rows.fieldnames or ()) else []))
+        known = ({name: _value(name, row[name]) for name in names} for row in rows)
         yield from _frames(known, path, camera, above=1)
     except csv.Error as error:
         raise RenderError(f"{path}, line {rows.line_num}: the line cannot be read: {error}") from None
@@ -85,7 +88,8 @@ def read_parquet(path: Path, camera: str | None) -> Iterator[FrameResult]:
     try:
         with pq.ParquetFile(path) as file:
             _require_columns(file.schema_arrow.names, path)
-            batches = file.iter_batches(_BATCH_ROWS, columns=[*FRAME, *BOX])
+            there = [ATTRIBUTES] if ATTRIBUTES in file.schema_arrow.names else []
+            batches = file.iter_batches(_BATCH_ROWS, columns=[*FRAME, *BOX, *there])
             rows = itertools.chain.from_iterable(batch.to_pylist() for batch in batches)
             yield from _frames(rows, path, camera, above=0)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
@@ -123,7 +127,14 @@ def _frames(rows: Iterator[Row], path: Path, camera: str | None, above: int) -> 
 
 
 def _box(row: Row) -> dict[str, Any]:
-    return {**row, "xyxy": [row[corner] for corner in _CORNERS], "origin": row["box_origin"]}
+    told = {**row, "xyxy": [row[corner] for corner in _CORNERS], "origin": row["box_origin"]}
+    # PostgreSQL gives JSON decoded, all others as text.
+    if isinstance(kept := told.pop(ATTRIBUTES, None), str):
+        try:
+            kept = msgspec.json.decode(kept)
+        except msgspec.DecodeError as error:
+            raise msgspec.ValidationError(f"{ATTRIBUTES}: {error}") from None
+    return told if kept is None else {**told, ATTRIBUTES: kept}
 
 
 def _value(name: str, text: str | None) -> str | None:

@@ -12,8 +12,10 @@ import msgspec
 from pipeline.errors import SinkError
 from pipeline.redact import printable
 from pipeline.render.choose import Stream, in_order, session_of, start_of
-from pipeline.render.rows import BOX, FRAME, Row, frame_of
+from pipeline.render.rows import ATTRIBUTES, BOX, FRAME, Row, frame_of
 from pipeline.results.tables import Opened, asked
+from pipeline.sink.columns import columns_of
+from pipeline.sink.tables import found_version
 from pipeline.wire import Count, FrameResult, Number
 
 PIECE = 500
@@ -40,6 +42,8 @@ class KeptInTables:
     def __init__(self, opened: Opened) -> None:
         """Read these tables, which stay the caller's to close."""
         self._tables, self._source = opened.tables, opened.source
+        there = columns_of("boxes", found_version(opened.tables, opened.source))
+        self._of_box = ("frame_id", *BOX, *(name for name in there if name == ATTRIBUTES))
 
     def streams(self, camera: str | None) -> list[Stream]:
         """The streams of one camera, or of all, in the order in which they begin.
@@ -104,7 +108,7 @@ class KeptInTables:
 
     def _boxes(self, wanted: str) -> dict[int, list[Row]]:
         boxes: dict[int, list[Row]] = defaultdict(list)
-        for row in self._rows("boxes", f"{wanted} ORDER BY frame_id, track_id", ("frame_id", *BOX)):
+        for row in self._rows("boxes", f"{wanted} ORDER BY frame_id, track_id", self._of_box):
             boxes[row["frame_id"]].append(row)
         return boxes
 

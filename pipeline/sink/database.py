@@ -17,7 +17,8 @@ from pipeline.config.sinks.database import MODULES, DatabaseSettings, DatabaseUr
 from pipeline.errors import SinkError
 from pipeline.redact import redact
 from pipeline.sink.protocol import Place, Refused, Sink
-from pipeline.sink.rows import Book, Rows, Standing
+from pipeline.sink.rows import Book, Rows
+from pipeline.sink.state_rows import Standing
 from pipeline.wire import Message
 
 STEP = 20_000

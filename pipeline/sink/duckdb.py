@@ -19,7 +19,9 @@ import pyarrow as pa
 from pipeline.clock import SystemClock
 from pipeline.errors import SinkError
 from pipeline.redact import redact
-from pipeline.sink.rows import KINDS, TIME_COLUMN, Row, Rows, Standing, column_types
+from pipeline.sink.columns import KINDS, TIME_COLUMN, Row, column_types
+from pipeline.sink.rows import Rows
+from pipeline.sink.state_rows import Standing
 from pipeline.sink.tables import Dialect, check_columns, missing_steps
 
 DIALECT = Dialect(time_of=r"TIMESTAMP GENERATED ALWAYS AS (make_timestamp(\1 // 1000)) VIRTUAL", on_time="", keys=False)

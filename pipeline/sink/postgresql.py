@@ -12,9 +12,11 @@ from psycopg.conninfo import conninfo_to_dict
 from pipeline.clock import NS_PER_MS, SystemClock
 from pipeline.config.sinks.database import DatabaseUrl
 from pipeline.errors import SinkError
+from pipeline.sink.columns import KINDS, TIME_COLUMN, Row, column_types
 from pipeline.sink.protocol import Refused
 from pipeline.sink.refusal import is_for_good, refusal
-from pipeline.sink.rows import KINDS, TIME_COLUMN, Row, Rows, Standing, column_types
+from pipeline.sink.rows import Rows
+from pipeline.sink.state_rows import Standing
 from pipeline.sink.tables import Dialect, check_columns, missing_steps
 
 DIALECT = Dialect(
@@ -152,7 +154,7 @@ _COPY = {
     table: f"COPY added_{table} ({', '.join(row._fields)}) FROM STDIN (FORMAT BINARY)".encode()
     for table, row in KINDS.items()
 }
-_JSON = frozenset({"lost", "latency_ms"})
+_JSON = frozenset({"lost", "latency_ms", "attributes"})
 
 
 def _staging(table: str, row: type[Row]) -> str:

@@ -10,7 +10,9 @@ from typing import Any
 
 from pipeline.clock import SystemClock
 from pipeline.errors import SinkError
-from pipeline.sink.rows import KINDS, TIME_COLUMN, Row, Rows, Standing
+from pipeline.sink.columns import KINDS, TIME_COLUMN, Row
+from pipeline.sink.rows import Rows
+from pipeline.sink.state_rows import Standing
 from pipeline.sink.tables import Dialect, check_columns, missing_steps
 
 DIALECT = Dialect(

@@ -12,7 +12,7 @@ from importlib.resources import files
 from typing import Any, Protocol
 
 from pipeline.errors import SinkError
-from pipeline.sink.rows import KINDS, SINCE
+from pipeline.sink.columns import KINDS, SINCE, columns_of
 
 VERSION = 3
 """The newest that this camfleet knows."""
@@ -78,10 +78,10 @@ def found_version(database: Asked, where: str) -> int:
 
 def check_columns(database: Asked, version: int = VERSION) -> None:
     """Ask for every column of this version; the database's own error names one that is not there."""
-    for table, row in KINDS.items():
+    for table in KINDS:
         if SINCE[table] > version:
             continue
-        database.execute(f"SELECT {', '.join(row._fields)} FROM {table} LIMIT 0")
+        database.execute(f"SELECT {', '.join(columns_of(table, version))} FROM {table} LIMIT 0")
 
 
 def missing_steps(database: Asked, where: str, dialect: Dialect, now_ns: int) -> list[str]:

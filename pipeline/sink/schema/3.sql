@@ -1,4 +1,4 @@
--- Version 3: what is kept of events on the fleet's disk. See 1.sql for TIME_OF and ON_TIME.
+-- Version 3: what is kept of events on the fleet's disk, and what second looks have found of objects. See 1.sql for TIME_OF and ON_TIME.
 
 -- One row for each event of which something is kept.
 CREATE TABLE evidence (
@@ -32,5 +32,10 @@ CREATE TABLE evidence (
     detail           TEXT NOT NULL,
     PRIMARY KEY (fleet, camera_id, event_id)
 );
+
+-- By the name of each second look, such as {"colour": {"label": "red", "score": 0.9}}; NULL where nothing is known.
+ALTER TABLE boxes ADD COLUMN attributes JSON;
+-- Likewise, of the event's object when it was told.
+ALTER TABLE events ADD COLUMN attributes JSON;
 
 CREATE INDEX evidence_by_time ON evidence (ON_TIME(happened_at));
