@@ -13,7 +13,7 @@ import structlog
 import zmq
 
 from pipeline import ledger
-from pipeline.wire import FrameResult, Message, ProcessFigures, encode, first_frame_of
+from pipeline.wire import FrameResult, LookFigures, Message, ProcessFigures, encode, first_frame_of
 
 log = structlog.get_logger()
 
@@ -54,11 +54,13 @@ class LanesInUse(msgspec.Struct, frozen=True, kw_only=True):
         process: The worker's name among the processes.
         lanes: How many detections may run at once.
         busy: How many ran, on average over the last second.
+        looks: What second looks were done, by the names of the attributes.
     """
 
     process: str
     lanes: int
     busy: float
+    looks: dict[str, LookFigures] = {}
 
 
 class Letter(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -54,7 +54,7 @@ def with_more(body: Any) -> Any:
     named = {"broken_by", "loss_broken_by", "filled", "lost", "latency_ms", "class_names", "attributes"}
     parts = {
         key: {name: with_more(part) for name, part in value.items()}
-        if key == "cameras"
+        if key in ("cameras", "looks")
         else value
         if key in named
         else with_more(value)

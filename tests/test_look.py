@@ -129,8 +129,9 @@ class Everything:
     def knows(self, track_id: int) -> bool:
         return True
 
-    def learn(self, look: Look, found: Detections) -> None:
+    def learn(self, look: Look, found: Detections) -> bool:
         self.told.append(look.track_id)
+        return look.track_id % 2 == 1
 
 
 def look(owner: Everything, track_id: int, quality: float, at_s: float) -> Look:
@@ -156,6 +157,9 @@ def test_looks_keep_the_best_crop_of_each_object_batch_them_and_are_bounded():
         sizes.append(len(batch.looks))
         looks.finish(batch, [label(0) for _ in batch.looks])
     assert sizes == [8] * (MOST_WAITING // 8)
+    figures = looks.figures()["colour"]
+    assert (figures.given, figures.told, figures.failed) == (1 + MOST_WAITING, 1 + MOST_WAITING // 2, 0)
+    assert figures.took_s == pytest.approx(0.002)
 
 
 def test_looks_of_a_model_that_failed_wait_and_go_on():
@@ -165,6 +169,7 @@ def test_looks_of_a_model_that_failed_wait_and_go_on():
     batch = looks.take(0, pressing=False)
     assert batch is not None
     assert looks.fail(batch) == "colour"
+    assert (looks.figures()["colour"].given, looks.figures()["colour"].failed) == (0, 1)
     looks.offer(look(owner, 1, 1.0, 0.0))
     assert looks.take(0, pressing=False) is None
     clock.advance(11)

@@ -21,7 +21,7 @@ from pipeline.web.measured import Measures, Taken
 from pipeline.web.metrics import collected, text_of
 from pipeline.web.minute import LastMinute
 from pipeline.web.totals import LONGEST_NAME, OTHER, Histogram, Names
-from pipeline.wire import CameraState, Counts, FleetState, FrameResult, ProcessFigures, SinkState, State
+from pipeline.wire import CameraState, Counts, FleetState, FrameResult, LookFigures, ProcessFigures, SinkState, State
 from tests.operations_server import operations_of
 from tests.publishing import Publisher
 from tests.wire_messages import FLEET, FRAME, STATE
@@ -121,6 +121,18 @@ def test_sinks_are_told_by_their_names_and_have_no_value_while_nothing_is_known(
         "camfleet_sink_lost_total[('sink', 'archive')]": 4,
         "camfleet_sink_missed_total[('sink', 'archive')]": 2,
     }
+
+
+def test_second_looks_are_told_by_worker_and_attribute():
+    looks = {"colour": LookFigures(given=12, told=9, failed=1, took_s=0.25)}
+    worker = ProcessFigures(name="worker", role="worker", condition="running", restarts=0, looks=looks)
+    known = known_of(replace(fleet_state(), processes=(worker,)))
+    values = [
+        of(known, f"looks_{name}_total", process="worker", attribute="colour")
+        for name in ("given", "told", "failed", "seconds")
+    ]
+    assert values == [12, 9, 1, 0.25]
+    assert of(known_of(fleet_state()), "looks_given_total", process="worker", attribute="colour") is None
 
 
 def test_histogram_value_at_a_bound_is_within_it():

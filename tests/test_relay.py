@@ -22,7 +22,17 @@ from pipeline.relay.history import KEPT_S, History
 from pipeline.relay.overview import Overview
 from pipeline.relay.process import Relay, RelaySpec
 from pipeline.relay.repeats import APART_S, Repeats
-from pipeline.wire import CameraState, Counts, FleetState, FrameResult, ProcessFigures, State, decode, encode
+from pipeline.wire import (
+    CameraState,
+    Counts,
+    FleetState,
+    FrameResult,
+    LookFigures,
+    ProcessFigures,
+    State,
+    decode,
+    encode,
+)
 from tests import wire_messages
 from tests.test_wire import frame
 from tests.waiting import DEADLINE_S, wait_until
@@ -137,11 +147,13 @@ def test_fleet_says_how_it_is_once_a_second_also_with_nothing_to_say(publisher: 
 def test_fleet_says_how_much_of_its_detectors_is_used(publisher: Running):
     process = ProcessFigures(name="worker", role="worker", condition="running", restarts=0)
     publisher.worker.tell(Roster(p95_ms=80.0, processes=(process, replace(process, name="worker cuda:1"))))
-    publisher.worker.tell_lanes(LanesInUse(process="worker", lanes=2, busy=1.25))
+    looks = {"colour": LookFigures(given=3)}
+    publisher.worker.tell_lanes(LanesInUse(process="worker", lanes=2, busy=1.25, looks=looks))
     with Subscriber(publisher.relay.endpoint, states="all", timeout_s=DEADLINE_S) as messages:
         told = messages.receive()
     assert isinstance(told, FleetState)
     assert [(one.lanes, one.lanes_busy) for one in told.processes] == [(2, 1.25), (None, None)]
+    assert [one.looks for one in told.processes] == [looks, {}]
 
 
 def test_subscriber_to_json_gets_the_same_messages(short_path: Path):

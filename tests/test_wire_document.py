@@ -38,6 +38,7 @@ SECTIONS = {
     "CameraFigures": ("Figures of a camera",),
     "ProcessFigures": ("Processes",),
     "SinkState": ("Sinks",),
+    "LookFigures": ("Second looks",),
 }
 """Where the keys of each struct are written down."""
 NOT_THERE = {"CompactFrame": {"tracks"}, "FleetState": {"camera_id"}}

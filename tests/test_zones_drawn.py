@@ -57,7 +57,7 @@ def test_drawn_zones_and_lines_are_what_the_pasted_file_says(tmp_path: Path, rec
 def test_attributes_of_a_rule_stay_when_it_is_drawn_anew(tmp_path: Path, recording: Path):
     checked = check_drawn([zone(attributes={"colour": ["red", "dark blue"], "helmet": "no"}), line()])
     assert checked.mistakes == ()
-    assert '      attributes: {colour: [red, dark blue], helmet: "no"}\n' in checked.yaml.replace("'", '"')
+    assert "attributes: {colour: [red, dark blue], helmet: no}\n" in checked.yaml
     file = pasted(checked.yaml, tmp_path, recording)
     look = "{model: {backend: stub}}"
     file.write_text(f"{file.read_text()}cascade: {{colour: {look}, helmet: {look}}}\n")

@@ -24,7 +24,7 @@ def every_metric() -> Iterator[tuple[str, str]]:
     tree = ast.parse(_MODULE.read_text("utf-8"))
     words = dict(_described(tree))
     counted = {name for name, is_counter in _made(tree) if is_counter} | set(_keys(tree, "_COUNTED"))
-    counted |= set(_keys(tree, "_SINKS"))
+    counted |= set(_keys(tree, "_SINKS")) | set(_keys(tree, "_LOOKS"))
     for name, text in words.items():
         yield (f"{name}_total" if name in counted else name), text
 

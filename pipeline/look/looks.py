@@ -17,6 +17,7 @@ from pipeline.geometry import Letterbox
 from pipeline.look.crop import Crop, Cutter, cutter
 from pipeline.look.second import Second
 from pipeline.look.share import Share
+from pipeline.wire import LookFigures
 
 MOST_WAITING = 64
 """Crops of one second model that wait; of who does not get a place, the next detection brings another crop."""
@@ -36,8 +37,8 @@ class Owner(Protocol):
     def knows(self, track_id: int) -> bool:
         """Whether the object is there still."""
 
-    def learn(self, look: Look, found: Detections) -> None:
-        """What was found, boxes in pixels of the crop."""
+    def learn(self, look: Look, found: Detections) -> bool:
+        """What was found, boxes in pixels of the crop; whether that is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,16 @@ class Batch:
 
 
 @dataclass(slots=True)
+class Account:
+    """What came of the looks of one model, as `pipeline.wire.LookFigures` says it."""
+
+    given: int = 0
+    told: int = 0
+    failed: int = 0
+    took_s: float = 0.0
+
+
+@dataclass(slots=True)
 class _Model:
     """What is to be done by one of the second models."""
 
@@ -113,7 +124,7 @@ class Looks:
         seconds: The second models, by number.
         wanted: For each class id of the detector, the numbers of the models that look at it.
         in_gaps: Lanes that look at present although no frame had to wait for it.
-        counts: Looks that came back, by the name of the model.
+        accounts: What came of all looks, by the name of the model.
     """
 
     def __init__(self, seconds: Sequence[Second], class_names: Sequence[str], clock: Clock) -> None:
@@ -125,7 +136,7 @@ class Looks:
             clock: Tells the time of each decision.
         """
         self.seconds = tuple(seconds)
-        self.counts = {second.name: 0 for second in seconds}
+        self.accounts = {second.name: Account() for second in seconds}
         self.in_gaps = 0
         self._models = [_Model(second) for second in seconds]
         self._clock = clock
@@ -189,21 +200,31 @@ class Looks:
         model, looks = self._over(batch), batch.looks
         crop_s = (self.now_s - batch.began_s) / len(looks)
         model.crop_s = crop_s if model.crop_s == 0 else model.crop_s + GAIN * (crop_s - model.crop_s)
-        self.counts[model.second.name] += len(looks)
-        for look, each in zip(looks, found, strict=True):
-            look.owner.learn(look, each)
+        account = self.accounts[model.second.name]
+        account.given += len(looks)
+        account.told += sum([look.owner.learn(look, each) for look, each in zip(looks, found, strict=True)])
 
     def fail(self, batch: Batch) -> str:
         """These will not come back; whose they were is left alone for a while. Returns the model's name."""
         model = self._over(batch)
         model.resumes_s = self.now_s + PAUSE_S
         model.waiting.clear()
+        self.accounts[model.second.name].failed += len(batch.looks)
         return model.second.name
+
+    def figures(self) -> dict[str, LookFigures]:
+        """What came of all looks so far, by the name of the model."""
+        return {
+            name: LookFigures(given=one.given, told=one.told, failed=one.failed, took_s=round(one.took_s, 6))
+            for name, one in self.accounts.items()
+        }
 
     def _over(self, batch: Batch) -> _Model:
         model = self._models[batch.second]
         model.under_way.difference_update([look.key for look in batch.looks])
-        self._share.spend(self.now_s - batch.began_s, pressing=batch.pressing)
+        took_s = self.now_s - batch.began_s
+        self.accounts[model.second.name].took_s += took_s
+        self._share.spend(took_s, pressing=batch.pressing)
         self.in_gaps -= not batch.pressing
         return model
 

@@ -57,14 +57,14 @@ class Sights:
             if track_id is not None:
                 self._consider(crop, found, letterbox, track_id, pts_s)
 
-    def learn(self, look: Look, found: Detections) -> None:
-        """A look has come back; the label with the highest score is told, if it is high enough."""
+    def learn(self, look: Look, found: Detections) -> bool:
+        """A look has come back; whether the label with the highest score is told, because it is high enough."""
         if not self.knows(look.track_id):
-            return
+            return False
         self._looked[look.track_id, look.second] = Looked(look.quality, look.asked_s)
         second = self._looks.seconds[look.second]
         if not len(found) or float(found.score.max()) < second.min_score:
-            return
+            return False
         best = int(found.score.argmax())
         attribute = Attribute(
             label=second.labels[int(found.class_id[best])],
@@ -73,6 +73,7 @@ class Sights:
             looked_at_s=round(look.pts_s, 3),
         )
         self.attributes[look.track_id] = {**self.attributes.get(look.track_id, {}), second.name: attribute}
+        return True
 
     def _consider(self, crop: Crop, found: Detections, letterbox: Letterbox, track_id: int, pts_s: float) -> None:
         looks, now_s = self._looks, self._looks.now_s

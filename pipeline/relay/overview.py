@@ -131,7 +131,7 @@ class Overview:
         use, at_s = self._used.get(process.name, (None, 0.0))
         if use is None or now_s - at_s > USE_S:
             return process
-        return msgspec.structs.replace(process, lanes=use.lanes, lanes_busy=round(use.busy, 3))
+        return msgspec.structs.replace(process, lanes=use.lanes, lanes_busy=round(use.busy, 3), looks=use.looks)
 
     def _figures(self, name: str, now_s: float) -> CameraFigures:
         seen = self._cameras.get(name) or _Seen()

@@ -17,7 +17,7 @@ from prometheus_client.registry import Collector
 from pipeline.web.known import KnownCamera, KnownFleet, sees
 from pipeline.web.measured import Taken
 from pipeline.web.totals import Names
-from pipeline.wire import CameraFigures, FleetState, ProcessFigures, SinkState, State
+from pipeline.wire import CameraFigures, FleetState, LookFigures, ProcessFigures, SinkState, State
 
 __all__ = ["CONTENT_TYPE_LATEST", "collected", "text_of"]
 
@@ -67,6 +67,7 @@ class _Collector:
         if state is not None:
             yield from _of_figures(state)
             yield from _of_processes(state.processes, self._taken)
+            yield from _of_looks(state.processes)
             yield from _of_sinks(state.processes)
 
     def _of_fleet(self) -> Iterator[Metric]:
@@ -183,6 +184,16 @@ def _of_processes(processes: tuple[ProcessFigures, ...], taken: Mapping[str, Tak
     yield from (running, restarts, cpu, *gauges.values(), *lanes.values())
 
 
+def _of_looks(processes: tuple[ProcessFigures, ...]) -> Iterator[Metric]:
+    """What came of second looks, by worker and attribute."""
+    for name, of in _LOOKS.items():
+        metric = CounterMetricFamily(name, _HELP[name], labels=["process", "attribute"])
+        for process in processes:
+            for attribute, looks in process.looks.items():
+                metric.add_metric([process.name, attribute], of(looks))
+        yield metric
+
+
 def _of_sinks(processes: tuple[ProcessFigures, ...]) -> Iterator[Metric]:
     """What waits, and what is not kept, by the sinks' names in the fleet file."""
     known = {process.name.removeprefix("sink "): process.sink for process in processes if process.sink is not None}
@@ -221,6 +232,12 @@ _LANES: Mapping[str, Callable[[ProcessFigures], float | None]] = {
     "camfleet_worker_lanes": lambda process: process.lanes,
     "camfleet_worker_lanes_busy": lambda process: process.lanes_busy,
 }
+_LOOKS: Mapping[str, Callable[[LookFigures], float]] = {
+    "camfleet_looks_given": lambda looks: looks.given,
+    "camfleet_looks_told": lambda looks: looks.told,
+    "camfleet_looks_failed": lambda looks: looks.failed,
+    "camfleet_looks_seconds": lambda looks: looks.took_s,
+}
 _WAITING: Mapping[str, Callable[[SinkState], float]] = {
     "camfleet_sink_waiting": lambda sink: sink.waiting,
     "camfleet_sink_lag_seconds": lambda sink: sink.lag_s,
@@ -255,6 +272,10 @@ _HELP = {
     "camfleet_process_open_fds": "Open files and sockets.",
     "camfleet_worker_lanes": "How many detections may run at once.",
     "camfleet_worker_lanes_busy": "How many ran, on average over the last second.",
+    "camfleet_looks_given": "Crops that a second model has looked at, by the attribute that it gives.",
+    "camfleet_looks_told": "Of those, looks that were sure enough to be told.",
+    "camfleet_looks_failed": "Crops that were not looked at because the second model failed.",
+    "camfleet_looks_seconds": "How long the detector's lanes took for second looks.",
     "camfleet_sink_waiting": "Messages that wait on disk for the sink's place.",
     "camfleet_sink_lag_seconds": "How long ago the oldest of them came; 0 where none waits.",
     "camfleet_sink_written": "Messages that the sink's place has taken.",

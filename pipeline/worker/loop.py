@@ -271,7 +271,8 @@ class Worker:
         """Once a second: how much of the detector is used."""
         busy = self._use.take(self._now_s())
         if busy is not None:
-            self._publisher.tell_lanes(LanesInUse(process=self._name, lanes=self._lanes.limit, busy=busy))
+            looks = {} if self._core.looks is None else self._core.looks.figures()
+            self._publisher.tell_lanes(LanesInUse(process=self._name, lanes=self._lanes.limit, busy=busy, looks=looks))
 
     def _abandon_stuck(self) -> None:
         abandoned = self._lanes.abandon(self._now_s() - STUCK_S, self._now_s())
