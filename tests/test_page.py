@@ -396,7 +396,7 @@ def test_page_checks_what_is_drawn_and_writes_nothing(fleet: Fleet, file: Path):
             "        points: [[0.1, 0.1], [0.5, 0.1]]",
         ]
         (mistake,) = answer.json()["mistakes"]
-        assert mistake["key"] == "when.1" and "found “dwel > 3s”; expected one of enter" in mistake["text"]
+        assert mistake["key"] == "when.1" and "found “dwel > 3s”; did you mean “dwell > 30s”?" in mistake["text"]
         for body, status in [
             (b"[" * 5000, 400),
             (b"{}", 400),

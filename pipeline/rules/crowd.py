@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from pipeline.clock import NS_PER_S
-from pipeline.config.rules import Condition
+from pipeline.config.condition import Condition
 
 BLIND_S = 2.0
 """A longer gap between two frames that know something is one in which nobody knows how many there were."""

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import msgspec
 
 from pipeline.clock import NS_PER_S
-from pipeline.config.rules import Condition, Line
+from pipeline.config.condition import Condition
+from pipeline.config.rules import Line
 from pipeline.rules.attributes import WAIT_S, judged
 from pipeline.rules.crossings import Crossing, Side
 from pipeline.rules.early import Unsure, settle

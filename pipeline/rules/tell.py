@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from pipeline.clock import NS_PER_S
-from pipeline.config.rules import Condition, Rule
+from pipeline.config.condition import Condition
+from pipeline.config.rules import Rule
 from pipeline.rules.objects import Seen
 from pipeline.wire import FrameResult
 from pipeline.wire.event import Direction, Event, Happening, Phase

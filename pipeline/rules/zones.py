@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 import msgspec
 
 from pipeline.clock import NS_PER_S
-from pipeline.config.rules import Condition, Zone
+from pipeline.config.condition import Condition
+from pipeline.config.rules import Zone
 from pipeline.rules.attributes import judged
 from pipeline.rules.calm import Calm
 from pipeline.rules.crowd import Crowd
