@@ -641,6 +641,30 @@ def test_clip_that_was_cut_off_within_its_first_picture_is_none(in_order: list[C
     assert not list((tmp_path / "again").glob("*/*/*.mp4"))
 
 
+def test_clip_of_which_a_full_disk_left_no_record_is_removed(tmp_path: Path) -> None:
+    nameless = tmp_path / "gate" / "2026-11-30" / ".140307-drive-enter-5d1c7a90.mp4"
+    nameless.parent.mkdir(parents=True)
+    nameless.touch()
+    mine = nameless.with_name("holiday.mp4")
+    mine.touch()
+    assert list(recover(tmp_path)) == []
+    assert list(nameless.parent.iterdir()) == [mine]
+
+
+def test_disk_that_is_full_leaves_no_clip_without_a_record(
+    in_order: list[Coded], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise SinkError("No space left on device")
+
+    monkeypatch.setattr("pipeline.evidence.finish.write_record", full)
+    at = AtDesk(tmp_path, in_order)
+    at.play(3.0)
+    at.desk.hear(event("begin", at_s=2.0))
+    at.play(4.4)
+    assert not list(at.folder.glob("*/*/*"))
+
+
 def test_desk_shares_its_folder_with_nobody(in_order: list[Coded], tmp_path: Path) -> None:
     at = AtDesk(tmp_path, in_order)
     with pytest.raises(SinkError, match=r"another process keeps evidence in .*; give each fleet a folder of its own"):

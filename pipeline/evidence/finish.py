@@ -57,8 +57,12 @@ def open_clip(case: Case, pictures: Sequence[Coded], suffix: str) -> Clip:
     """
     make_room(case)
     file = beside(case.stem, suffix, finished=False)
-    clip = Clip(file, pictures, suffix)
-    write_record(case.stem, Record(event=case.event, clip=_footage(clip, suffix, case)), finished=False)
+    try:
+        clip = Clip(file, pictures, suffix)
+        write_record(case.stem, Record(event=case.event, clip=_footage(clip, suffix, case)), finished=False)
+    except SinkError:
+        file.unlink(missing_ok=True)  # of a full disk: nobody would know what it is
+        raise
     return clip
 
 
@@ -117,7 +121,10 @@ def finish(
 
 
 def recover(folder: Path) -> Iterator[Finished]:
-    """Finish what a life that was killed has left: what was written by then can be played, unless covered."""
+    """Finish what a life that was killed has left: what was written by then can be played, unless covered.
+
+    Clips of which no record says what they are, as the disk was full, are removed.
+    """
     for unfinished in sorted(folder.glob(f"*/*/{UNFINISHED}*{RECORD}")):
         record = read_record(unfinished)
         if record is None:
@@ -130,6 +137,10 @@ def recover(folder: Path) -> Iterator[Finished]:
             unfinished.unlink(missing_ok=True)
         except (SinkError, OSError) as error:
             log.warning(f"{stem} cannot be finished: {error}")
+    for suffix in SUFFIXES:
+        for nameless in folder.glob(f"*/*/{UNFINISHED}*{suffix}"):
+            if not nameless.with_suffix(RECORD).exists():
+                nameless.unlink(missing_ok=True)
 
 
 def told(fleet: str, finished: Finished) -> Evidence:
