@@ -38,6 +38,7 @@ OTHERS = frozenset(
         "install",
         "journalctl",
         "jq",
+        "ls",
         "kubectl",
         "man",
         "openssl",

@@ -27,7 +27,8 @@ def worker(lanes: int | None, busy: float | None) -> ProcessFigures:
 
 
 def state(*workers: ProcessFigures, **cameras: CameraFigures) -> FleetState:
-    return replace(FLEET, cameras=cameras, processes=(*FLEET.processes, *workers))
+    others = [process for process in FLEET.processes if process.role != "worker"]
+    return replace(FLEET, cameras=cameras, processes=(*others, *workers))
 
 
 def test_load_with_room_is_what_is_wanted() -> None:

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from pipeline.config.sinks.base import KINDS
 from pipeline.sink.body import identity_of
-from pipeline.wire import CameraState, Event, FrameResult
+from pipeline.wire import CameraState, Event, Evidence, FrameResult
 from tests.wire_messages import ALL, EVENT
 
 BROKERS = ("mqtt", "redis", "nats", "kafka")
@@ -55,7 +55,7 @@ def test_adapter_of_each_kind_is_the_module_of_its_name(kind: str):
 
 def test_identity_of_each_message_is_its_own_and_stays():
     numbered = [msgspec.structs.replace(one, publisher="p", number=4) for one in ALL]
-    unnamed = [one for one in ALL if not isinstance(one, FrameResult | Event)]
+    unnamed = [one for one in ALL if not isinstance(one, FrameResult | Event | Evidence)]
     named = [index for index, one in enumerate(ALL) if one not in unnamed]
     later = [msgspec.structs.replace(one, at_ns=one.at_ns + 1) for one in unnamed]
     every = {identity_of(message) for message in (*ALL, *numbered, *later)}

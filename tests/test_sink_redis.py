@@ -50,7 +50,8 @@ def test_redis_each_kind_of_message_goes_to_a_stream_of_its_own(server: Server):
         sink.write(ALL)
         names = {name.decode() for name in client.scan_iter()}
         (_, entry), *more = client.xrange("camfleet:town:detections:gate")
-    assert names == {f"camfleet:town:{rest}" for rest in ("detections:gate", "cameras:gate", "fleet", "events:gate")}
+    kinds = ("detections:gate", "cameras:gate", "fleet", "events:gate", "evidence:gate")
+    assert names == {f"camfleet:town:{rest}" for rest in kinds}
     assert more == []
     body = json.loads(entry.pop(b"json"))
     assert entry == {b"kind": b"detections", b"camera": b"gate", b"session": b"0000000001f0", b"frame": b"7"}

@@ -152,10 +152,10 @@ def test_headlines_subscribe_to_no_frames(within: Callable):
             for _ in within(DEADLINE_S):
                 if socket.poll(50):
                     asked.add(socket.recv())
-                if len(asked) == 3:
+                if len(asked) == 4:
                     break
             assert not socket.poll(100)
-    assert asked == {b"\x01fleet/", b"\x01cameras/", b"\x01events/"}
+    assert asked == {b"\x01fleet/", b"\x01cameras/", b"\x01events/", b"\x01evidence/"}
 
 
 @pytest.fixture

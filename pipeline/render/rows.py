@@ -128,7 +128,7 @@ def _frames(rows: Iterator[Row], path: Path, camera: str | None, above: int) -> 
 
 def _box(row: Row) -> dict[str, Any]:
     told = {**row, "xyxy": [row[corner] for corner in _CORNERS], "origin": row["box_origin"]}
-    # PostgreSQL gives JSON decoded, all others as text.
+    # Databases and Parquet give JSON as text.
     if isinstance(kept := told.pop(ATTRIBUTES, None), str):
         try:
             kept = msgspec.json.decode(kept)

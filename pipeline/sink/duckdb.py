@@ -38,6 +38,7 @@ class DuckdbConnection:
         """
         self._path = path
         with self._told():
+            _finish_log(path)
             self._connection = duckdb.connect(str(path))
         try:
             with self._told():
@@ -98,6 +99,7 @@ class DuckdbConnection:
             with self._transaction():
                 for statement in missing:
                     self.execute(statement)
+            self.execute("CHECKPOINT")  # for readers: see `_finish_log`
         check_columns(self)
 
     @contextlib.contextmanager
@@ -118,6 +120,20 @@ class DuckdbConnection:
             yield
         except duckdb.Error as error:
             raise SinkError(f"{self._path}: {reason(error, self._path)}") from None
+
+
+def _finish_log(path: Path) -> None:
+    """Bring into the file what its last writer, which was killed, has left in the log beside it.
+
+    DuckDB reads a log before it knows its own functions, and asks the network for them where one changes a table with a
+    computed column. A file that is attached is read after that.
+    """
+    if Path(f"{path}.wal").exists():
+        with duckdb.connect() as beside:
+            beside.execute("SELECT make_timestamp(0)")
+            beside.execute("ATTACH '" + str(path).replace("'", "''") + "' AS left_over")
+            beside.execute("CHECKPOINT left_over")
+            beside.execute("DETACH left_over")
 
 
 _FRAME_KEY = "fleet, camera_id, session_id, frame_id"

@@ -154,7 +154,7 @@ _COPY = {
     table: f"COPY added_{table} ({', '.join(row._fields)}) FROM STDIN (FORMAT BINARY)".encode()
     for table, row in KINDS.items()
 }
-_JSON = frozenset({"lost", "latency_ms", "attributes"})
+_JSON = frozenset({"lost", "latency_ms"})
 
 
 def _staging(table: str, row: type[Row]) -> str:

@@ -33,9 +33,9 @@ CREATE TABLE evidence (
     PRIMARY KEY (fleet, camera_id, event_id)
 );
 
--- By the name of each second look, such as {"colour": {"label": "red", "score": 0.9}}; NULL where nothing is known.
-ALTER TABLE boxes ADD COLUMN attributes JSON;
+-- JSON by the name of each second look, such as {"colour": {"label": "red", "score": 0.9}}; NULL where nothing is known.
+ALTER TABLE boxes ADD COLUMN attributes TEXT;
 -- Likewise, of the event's object when it was told.
-ALTER TABLE events ADD COLUMN attributes JSON;
+ALTER TABLE events ADD COLUMN attributes TEXT;
 
 CREATE INDEX evidence_by_time ON evidence (ON_TIME(happened_at));
