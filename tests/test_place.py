@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as some
 
 from pipeline.scale.place import CameraNeed, Node, Placement, place
@@ -105,6 +105,11 @@ WEIGHTS = some.sampled_from([0.5, 1.0, 1.7, 3.0])
 SITES = some.frozensets(some.sampled_from(["north", "south", "gpu"]), max_size=2)
 
 
+@example(
+    known=[(0.5, frozenset(), 0), (1.7, frozenset({"north"}), 0)],
+    rooms=[(1.0, frozenset({"north"}), 1.0, False)] * 2,
+    present=[],
+)
 @given(
     known=some.lists(some.tuples(WEIGHTS, SITES, some.integers(0, 2)), max_size=25),
     rooms=some.lists(some.tuples(some.floats(0, 9), SITES, some.floats(1, 2), some.booleans()), max_size=5),

@@ -177,6 +177,11 @@ class _Board:
             if self.load[name] + camera.weight <= node.bound + _SLACK:
                 self.put(camera, name)
                 return True
+            # Nobody moves in vain, and again and again while one waits that has room nowhere.
+            for other in here:
+                if self.where[other.camera_id] != name:
+                    self.take(other)
+                    self.put(other, name)
         return False
 
     def shed(self, cameras: Mapping[str, CameraNeed]) -> list[CameraNeed]:
