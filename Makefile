@@ -18,7 +18,7 @@ unexport PYTHONDONTWRITEBYTECODE
 help:
 	@echo "make demo [DURATION=30]  six recordings as RTSP cameras, one fleet, a live table (0: until Ctrl-C)"
 	@echo "make test                checks and tests"
-	@echo "make long                what takes minutes: clusters of Ray that grow, fall and lose their head, smaller models"
+	@echo "make long                what takes minutes: clusters of Ray that grow and fall, bursts, smaller models; ten minutes"
 	@echo "make chaos               200 faults in 10 minutes on every kind of process; SEED=… repeats a run"
 	@echo "make soak [DURATION=1h]  a fleet for an hour: nothing may grow; writes soak.html"
 	@echo "make fuzz                a million hostile inputs for all that reads bytes of strangers; CASES=… for more"

@@ -79,6 +79,7 @@ def test_burst_runs_a_scenario_judges_it_and_leaves_nothing(scenario: Path, tmp_
     assert "FAILED" in (out / "report.html").read_text()
 
 
+@pytest.mark.long
 def test_burst_of_cameras_joins_the_running_fleet_and_leaves_it(scenario: Path, tmp_path: Path):
     body = yaml.safe_load(scenario.read_text())
     body["phases"] = [
@@ -113,6 +114,7 @@ def test_burst_of_cameras_joins_the_running_fleet_and_leaves_it(scenario: Path, 
     assert again.end_s > told[1].at_s
 
 
+@pytest.mark.long
 def test_burst_of_troubles_names_each_camera_with_its_reason(scenario: Path, tmp_path: Path):
     body = yaml.safe_load(scenario.read_text())
     body["cameras"] = 4

@@ -199,6 +199,7 @@ def test_a_camera_that_sends_without_end_is_read_no_further_than_its_pictures_ar
     assert server.sent < MOST_TAKEN, "beyond what the system's buffers hold, it has to wait"
 
 
+@pytest.mark.long
 def test_a_camera_whose_answer_has_no_end_is_refused() -> None:
     with Torrent(b"RTSP/1.0 200 OK\r\nX: ", b"a" * 60_000) as server, pytest.raises(SourceError, match="cannot open"):
         open_source(camera(f"rtsp://viewer:{SECRET}@127.0.0.1:{server.port}/live"), SystemClock())

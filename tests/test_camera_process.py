@@ -212,6 +212,7 @@ def test_camera_process_lost_camera_is_tried_again_in_a_new_session(worker: Work
     assert all(not detail or "it sends in bursts" in detail for detail in told) and len(told) <= 3
 
 
+@pytest.mark.long
 def test_camera_process_frees_the_pictures_of_sessions_that_are_over(worker: Worker, tmp_path: Path) -> None:
     """A picture that was asked which side is up refers to itself, and the garbage collector hardly ever looks."""
     stream = Clip().write(tmp_path / "a.ts").read_bytes()

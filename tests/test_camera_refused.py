@@ -42,6 +42,7 @@ def test_wrong_password_is_tried_three_times_and_then_every_few_minutes(worker: 
     assert SECRET not in told.detail
 
 
+@pytest.mark.long
 def test_camera_that_comes_and_goes_is_tried_at_the_pace_of_the_fleet_file(worker: Worker) -> None:
     pictures = coded("h264")
     with RtspCamera(pictures, Habits(hangs_up=True)) as server, Running(worker, camera(server.url, reconnect=QUICK)):

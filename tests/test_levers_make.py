@@ -97,6 +97,7 @@ def test_make_model_f16_is_half_as_large_and_sees_the_same(
     assert open_source(made).precision == "f16"
 
 
+@pytest.mark.long
 def test_make_model_int8_is_a_quarter_and_sees_nearly_the_same(
     float_model: Path, pictures: Sequence[Path], tmp_path: Path
 ) -> None:

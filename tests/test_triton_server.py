@@ -157,6 +157,7 @@ def test_triton_server_that_cannot_open_memory_gets_pictures_through_the_connect
         load(server, triton={"memory": "system"})
 
 
+@pytest.mark.long
 def test_triton_server_killed_and_started_again_is_used_again(
     repository: Path, tmp_path: Path, within: Callable
 ) -> None:
@@ -173,6 +174,7 @@ def test_triton_server_killed_and_started_again_is_used_again(
         detector.close()
 
 
+@pytest.mark.long
 def test_triton_server_that_is_stopped_costs_its_deadline_and_another_takes_over(
     server: TritonServer, repository: Path, tmp_path: Path, within: Callable
 ) -> None:

@@ -95,6 +95,7 @@ def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.long
 def test_tune_interrupted_keeps_what_it_measured_and_goes_on(file: Path):
     asked = ("tune", file, "--goal", "p95<=500ms, detect_hz>=1", "--time", "20s", "--seconds", "1", "--json")
     with subprocess.Popen(camfleet(*asked), stderr=subprocess.PIPE, text=True, cwd=ROOT) as process:
@@ -288,6 +289,7 @@ def test_stride_loss_between_strides_is_by_proportion_and_asked_once():
     assert StrideLoss(lambda stride: 1.0, lambda what, find: None)(3) == float("inf")
 
 
+@pytest.mark.long
 def test_stride_loss_by_the_tracker_of_boxes_that_stand_still_is_none(file: Path):
     fleet = load_fleet(file)
     footage = find_footage(fleet, None)
