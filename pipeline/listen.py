@@ -12,11 +12,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from types import TracebackType
-from typing import Self
+from typing import Any, Literal, Self, overload
 
 from pipeline.client import Subscriber
 from pipeline.errors import SubscriberTimeout
-from pipeline.wire import CameraState, FrameResult
+from pipeline.wire import CameraState, FrameResult, Message
 
 LOOK_S = 0.2
 """How soon the thread notices that it is to end, s."""
@@ -27,15 +27,30 @@ Hear = Callable[[FrameResult | CameraState], None]
 class Listener:
     """Hears a fleet until closed. Nothing is lost while `hear` is busy: messages wait, in any number."""
 
-    def __init__(self, endpoint: str, hear: Hear, *, drain_s: float | None = None) -> None:
+    @overload
+    def __init__(self, endpoint: str, hear: Hear, *, drain_s: float | None = None) -> None: ...
+    @overload
+    def __init__(
+        self, endpoint: str, hear: Callable[[Message], None], *, drain_s: float | None = None, states: Literal["all"]
+    ) -> None: ...
+    def __init__(
+        self,
+        endpoint: str,
+        hear: Callable[[Any], None],
+        *,
+        drain_s: float | None = None,
+        states: Literal[True, "all"] = True,
+    ) -> None:
         """Begin to listen.
 
         Args:
             endpoint: Where the fleet publishes.
             hear: Called with every frame and state, in the order of arrival, from the listener's thread.
             drain_s: `close` waits until no message has come for so long, of a fleet that has ended; None ends at once.
+            states: "all" also gives what the fleet says of itself, and events.
         """
         self._endpoint, self._hear, self._drain_s = endpoint, hear, drain_s
+        self._states: Literal[True, "all"] = states
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="listener", daemon=True)
         self._thread.start()
@@ -54,7 +69,7 @@ class Listener:
         self.close()
 
     def _run(self) -> None:
-        with Subscriber(self._endpoint, states=True, timeout_s=self._drain_s or LOOK_S, queue=0) as subscriber:
+        with Subscriber(self._endpoint, states=self._states, timeout_s=self._drain_s or LOOK_S, queue=0) as subscriber:
             while True:
                 # Before the wait: what was published until then is heard before a wait can end without a message.
                 ends = self._stop.is_set()

@@ -122,13 +122,10 @@ def test_recording_is_read_without_decoding_it(recording: Path):
 
 
 def test_frames_find_their_place_in_the_recording_though_one_was_lost():
-    ear = Ear("tcp://127.0.0.1:1", ("gate",))
-    try:
-        for number in (0, 1, 3):
-            captured = ZERO_NS + number * 40_000_000 + 9_000
-            ear.hear(replace(FRAME, frame_id=number, captured_at_ns=captured, published_at_ns=captured + 50_000_000))
-    finally:
-        ear.close()
+    ear = Ear(("gate",))
+    for number in (0, 1, 3):
+        captured = ZERO_NS + number * 40_000_000 + 9_000
+        ear.hear(replace(FRAME, frame_id=number, captured_at_ns=captured, published_at_ns=captured + 50_000_000))
     at_ns = ZERO_NS + np.arange(5) * 40_000_000
     made = ear.take("gate", clip(0.2), CameraDepartures(at_ns, at_ns + 1000))
     assert (made.published_ns > 0).tolist() == [True, True, False, True, False]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline.document import environment, without_control_characters
+from pipeline.document import environment, without_control_characters, write_document
 from pipeline.errors import EvaluationError
 from pipeline.levers import chart
 from pipeline.levers.figures import Leaderboard
@@ -16,10 +16,7 @@ def write_page(board: Leaderboard, path: Path) -> None:
     Raises:
         EvaluationError: It cannot be written.
     """
-    try:
-        path.write_text(page(board), "utf-8")
-    except OSError as error:
-        raise EvaluationError(f"{path} cannot be written: {error.strerror}") from error
+    write_document(page(board), path, EvaluationError)
 
 
 def page(board: Leaderboard) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from jinja2 import Environment
 
-from pipeline.document import environment, without_control_characters
+from pipeline.document import environment, without_control_characters, write_document
 from pipeline.errors import ProfileError
 from pipeline.profile import look
 from pipeline.profile.figures import STAGE_WORDS, STEP_WORDS, Profile
@@ -24,10 +24,7 @@ def write_page(profile: Profile, path: Path) -> None:
     Raises:
         ProfileError: It cannot be written.
     """
-    try:
-        path.write_text(page(profile), "utf-8")
-    except OSError as error:
-        raise ProfileError(f"{path} cannot be written: {error.strerror}") from error
+    write_document(page(profile), path, ProfileError)
 
 
 def page(profile: Profile) -> str:

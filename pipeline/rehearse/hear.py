@@ -1,13 +1,10 @@
-"""The subscriber of a rehearsal: every frame as a row and its boxes as rows, and every event with when it came."""
+"""What a rehearsal hears: every frame as a row and its boxes as rows, and every event with when it came."""
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,16 +12,12 @@ from numpy.typing import NDArray
 from pipeline.burst.listen import Book
 from pipeline.burst.listen import Heard as HeardFrames
 from pipeline.burst.observed import CameraDepartures
-from pipeline.client import Subscriber
 from pipeline.clock import NS_PER_MS, NS_PER_S
 from pipeline.detections import Origin
-from pipeline.errors import SubscriberTimeout
 from pipeline.rehearse.take import BOX, Clip, Take
 from pipeline.wire import Event, FrameResult, Message
 from pipeline.wire.camera import CameraState
 
-DRAIN_S = 0.4
-"""At the end: how long no message may come until all have been heard."""
 BLOCK = 20_000
 """So many boxes are rows of Python before they become rows of NumPy, a fifth of the memory."""
 _ORIGINS = {origin.label: int(origin) for origin in Origin}
@@ -82,18 +75,14 @@ class _Log:
 
 
 class Ear:
-    """Hears a fleet until closed. `hear` belongs to its thread; `recent` and `count` may be asked from any."""
+    """What a rehearsal notes of a fleet. `hear` belongs to one thread; `recent` and `count` may be asked from any."""
 
-    def __init__(self, endpoint: str, camera_ids: tuple[str, ...]) -> None:
-        """Begin to listen to these cameras."""
+    def __init__(self, camera_ids: tuple[str, ...]) -> None:
+        """Of these cameras."""
         self._book = Book(camera_ids)
         self._logs = {camera_id: _Log() for camera_id in camera_ids}
         self.events: list[HeardEvent] = []
         self.count = 0
-        self._endpoint = endpoint
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="rehearsal-ear", daemon=True)
-        self._thread.start()
 
     @property
     def frames(self) -> HeardFrames:
@@ -128,29 +117,6 @@ class Ear:
             if isinstance(message, FrameResult) and message.camera_id in self._logs:
                 self._logs[message.camera_id].add(message)
                 self.count += 1
-
-    def close(self) -> None:
-        """Hear what is still on its way, of a fleet that has ended, and stop."""
-        self._stop.set()
-        self._thread.join()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def _run(self) -> None:
-        with Subscriber(self._endpoint, states="all", timeout_s=DRAIN_S, queue=0) as subscriber:
-            while True:
-                ends = self._stop.is_set()
-                try:
-                    self.hear(subscriber.receive())
-                except SubscriberTimeout:
-                    if ends:
-                        return
 
 
 def _presented_ns(log: _Log, departures: CameraDepartures) -> NDArray[np.int64]:

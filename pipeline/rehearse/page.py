@@ -10,7 +10,7 @@ from pathlib import Path
 from jinja2 import Environment
 
 from pipeline.burst.report.charts import svg
-from pipeline.document import environment, without_control_characters
+from pipeline.document import environment, without_control_characters, write_document
 from pipeline.errors import RehearsalError
 from pipeline.rehearse import charts
 from pipeline.rehearse.result import By, EventRow, FigureRow, RehearsalReport, Spread
@@ -66,10 +66,7 @@ def write_page(report: RehearsalReport, path: Path) -> None:
     Raises:
         RehearsalError: It cannot be written.
     """
-    try:
-        path.write_text(page(report), "utf-8")
-    except OSError as error:
-        raise RehearsalError(f"{path} cannot be written: {error.strerror}") from error
+    write_document(page(report), path, RehearsalError)
 
 
 def page(report: RehearsalReport) -> str:

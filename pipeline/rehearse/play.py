@@ -17,6 +17,7 @@ from pipeline.burst.result import ProcessSeries
 from pipeline.burst.sample import Sampler
 from pipeline.clock import NS_PER_S
 from pipeline.errors import RehearsalError, ReplayError
+from pipeline.listen import Listener
 from pipeline.redact import redact
 from pipeline.rehearse.catalogue import Witness
 from pipeline.rehearse.hear import Ear, zeros_ns
@@ -104,10 +105,11 @@ class Stage:
             fleet = rehearsed(side, dict(zip(server.names, server.urls, strict=True)))
             with FleetProcess(fleet, log, state) as process:
                 endpoint = process.open(READY_S)
-                with Ear(endpoint, tuple(self._clips)) as ear:
+                ear = Ear(tuple(self._clips))
+                with Listener(endpoint, ear.hear, drain_s=QUIET_S, states="all"):
                     with Sampler(lambda: _processes(process, server)) as sampler:
                         self._until_played(server, ear)
-                    # While the ear still listens: what is told at the end counts, too.
+                    # While the listener still hears: what is told at the end counts, too.
                     process.close()
         return self._played(name, ear, departures, sampler, log)
 

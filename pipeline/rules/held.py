@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from pipeline.clock import NS_PER_S
 from pipeline.config.rules import Rule
-from pipeline.rules.attributes import WAIT_S, judged
+from pipeline.rules.attributes import WAIT_S, judged, released
 from pipeline.rules.objects import Seen
 from pipeline.rules.tell import Teller
 from pipeline.wire.event import Event
@@ -113,17 +113,9 @@ class Held:
         return True
 
     def _release(self, here: Mapping[str, Seen]) -> Iterator[Event]:
-        """Those of which it is known now, told by this frame; those that have waited for too long are given up."""
-        for object_id, waiting in list(self._state.waiting.items()):
-            seen = here.get(object_id)
-            answer = "unknown" if seen is None else judged(self._rule, seen)
-            if seen is not None and answer == "yes":
-                yield from self._let_go(waiting, seen)
-            left = [one for one in waiting if self._teller.now_ns < one.until_ns]
-            if answer == "unknown" and left:
-                self._state.waiting[object_id] = left
-            else:
-                del self._state.waiting[object_id]
+        """Those of which it is known now, told by this frame."""
+        for seen, waiting in released(self._rule, self._state.waiting, here, self._teller.now_ns):
+            yield from self._let_go(waiting, seen)
 
     def _let_go(self, waiting: list[Waiting], seen: Seen) -> Iterator[Event]:
         told = self._state.told.setdefault(seen.object_id, [])

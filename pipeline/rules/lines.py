@@ -11,7 +11,7 @@ import msgspec
 from pipeline.clock import NS_PER_S
 from pipeline.config.condition import Condition
 from pipeline.config.rules import Line
-from pipeline.rules.attributes import WAIT_S, judged
+from pipeline.rules.attributes import WAIT_S, judged, released
 from pipeline.rules.crossings import Crossing, Side
 from pipeline.rules.early import Unsure, settle
 from pipeline.rules.geometry import Barrier
@@ -130,22 +130,11 @@ class AtLine:
                     yield from self._tell(seen, side.count, crossing, revised=answer == "revise")
 
     def _known_now(self, here: Mapping[str, Seen]) -> Iterator[Event]:
-        """Crossings from before it was known whether they count, counted and told now; or given up."""
-        for object_id, waiting in list(self.state.late.items()):
-            seen = here.get(object_id)
-            known = "unknown" if seen is None else judged(self.line, seen)
-            if seen is not None and known == "yes":
-                yield from self._count(seen, waiting)
-            left = [late for late in waiting if self.teller.now_ns < late.until_ns]
-            if known == "unknown" and left:
-                self.state.late[object_id] = left
-            else:
-                del self.state.late[object_id]
-
-    def _count(self, seen: Seen, waiting: Sequence[Late]) -> Iterator[Event]:
-        for late in waiting:
-            self.state.count(late.crossing)
-            yield from self._tell(seen, late.number, late.crossing)
+        """Crossings from before it was known whether they count, counted and told now."""
+        for seen, waiting in released(self.line, self.state.late, here, self.teller.now_ns):
+            for late in waiting:
+                self.state.count(late.crossing)
+                yield from self._tell(seen, late.number, late.crossing)
 
     def _predicted(self, one: Here, early: Side) -> Iterator[Event]:
         """What predicted boxes say of an object, where nobody waits for a detection."""

@@ -12,7 +12,7 @@ from jinja2 import Environment
 
 from pipeline.burst.report import charts
 from pipeline.burst.result import BurstReport, FaultMark, PhaseReport
-from pipeline.document import environment, without_control_characters
+from pipeline.document import environment, without_control_characters, write_document
 from pipeline.errors import BurstError
 
 
@@ -53,10 +53,7 @@ def write_page(report: BurstReport, path: Path) -> None:
     Raises:
         BurstError: It cannot be written.
     """
-    try:
-        path.write_text(page(report), "utf-8")
-    except OSError as error:
-        raise BurstError(f"{path} cannot be written: {error.strerror}") from error
+    write_document(page(report), path, BurstError)
 
 
 def page(report: BurstReport) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from jinja2 import Environment
 
-from pipeline.document import environment, without_control_characters
+from pipeline.document import environment, without_control_characters, write_document
 from pipeline.errors import BurstError
 from pipeline.scale.simulate.figures import Day, Simulation
 from pipeline.scale.simulate.terminal import damage_words
@@ -67,10 +67,7 @@ def write_page(found: Simulation, path: Path) -> None:
     Raises:
         BurstError: It cannot be written.
     """
-    try:
-        path.write_text(page(found), "utf-8")
-    except OSError as error:
-        raise BurstError(f"{path} cannot be written: {error.strerror}") from error
+    write_document(page(found), path, BurstError)
 
 
 def require_writable(page: Path) -> None:
