@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from collections.abc import Iterator
@@ -88,6 +89,33 @@ def test_picture_of_a_second_stream_is_covered_by_its_streams_time_too() -> None
     moment = at(44, aligned_by="content", error_ms=30.0)
     assert not is_blurred(Covering(BLURRED, late[:30] and late, BEGAN_NS).apply(noise(), at(55, error_ms=30.0)))
     assert is_blurred(Covering(BLURRED, late, BEGAN_NS).apply(noise(), moment)), "it may be of either time"
+
+
+def test_picture_is_not_covered_by_what_was_seen_in_an_earlier_session() -> None:
+    """The stream's own time begins anew with each session, and what is known of the same time in another is nothing."""
+    earlier = [replace(frame(number, (0, 0, 4, 4)), session=1) for number in range(250)]
+    present = [
+        replace(
+            frame(number, ALL),
+            session=2,
+            origin="skipped",
+            tracks=(),
+            captured_at_ns=frame(number).captured_at_ns + 60 * NS_PER_S,
+        )
+        for number in range(250)
+    ]
+    began_ns = BEGAN_NS + 60 * NS_PER_S
+    known = at(100, aligned_by="content", error_ms=30.0)
+    moment = dataclasses.replace(known, at_ns=known.at_ns + 60 * NS_PER_S)
+    assert is_blurred(Covering(BLURRED, [*earlier, *present], began_ns).apply(noise(), moment))
+
+
+def test_results_are_known_for_as_long_as_clips_begin_before_their_event() -> None:
+    known = Known(("person",), before_s=40)
+    for number in range(0, 3000, 5):
+        known.hear(frame(number))
+    known.forget(known.newest_ns)
+    assert known.newest_ns - known.all[0].captured_at_ns == 50 * NS_PER_S
 
 
 def test_known_results_have_the_classes_that_matter_and_are_forgotten() -> None:

@@ -18,7 +18,7 @@ from pipeline.clock import NS_PER_S
 from pipeline.config import load_fleet
 from pipeline.config.evidence import EventEvidence, Retention
 from pipeline.config.privacy import Privacy
-from pipeline.errors import ConfigError, SinkError
+from pipeline.errors import ConfigError, SinkError, WireError
 from pipeline.evidence.case import GRACE_S, Case
 from pipeline.evidence.clip import Clip
 from pipeline.evidence.coded import START, Coded, Moment, Stream, complete
@@ -405,6 +405,17 @@ def test_retention_deletes_the_oldest_until_the_rest_fits_also_what_an_earlier_l
     assert keep.size < 4_500_000
 
 
+def test_retention_goes_on_behind_what_cannot_be_deleted(tmp_path: Path) -> None:
+    stays, goes = (evidence_of(tmp_path, at_s, name=f"{at_s:016d}") for at_s in (100, 200))
+    picture = stays.with_suffix(".jpg")
+    picture.unlink(missing_ok=True)
+    (picture / "somebody's").mkdir(parents=True)
+    keep = Keep(tmp_path, Retention(days=1, free_gb=0))
+    with pytest.raises(SinkError, match="cannot be deleted"):
+        keep.tidy(BEGAN_NS + 2 * 86_400 * NS_PER_S)
+    assert (stays.exists(), goes.exists()) == (True, False)
+
+
 def test_retention_keeps_the_disk_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     records = [evidence_of(tmp_path, at_s, name=f"{at_s:016d}") for at_s in (100, 200, 300)]
     left = sum(record.exists() for record in records)
@@ -608,7 +619,7 @@ def test_desk_that_ends_finishes_what_there_is(in_order: list[Coded], tmp_path: 
     at.desk.hear(event("begin", at_s=2.0))
     at.play(3.4)
     (kept,) = at.desk.close(20)
-    assert (kept.detail, len(shown(Path(kept.clip)))) == ("the fleet ended", 60)
+    assert (kept.detail, len(shown(Path(kept.clip)))) == ("evidence was started anew, or the fleet ended", 60)
     assert len(at.files) == 3
 
 
@@ -639,6 +650,12 @@ def test_clip_that_was_cut_off_within_its_first_picture_is_none(in_order: list[C
     (finished,) = recover(tmp_path / "again")
     assert finished.record.detail == CUT_OFF and finished.record.clip is None
     assert not list((tmp_path / "again").glob("*/*/*.mp4"))
+
+
+@pytest.mark.parametrize("header", [b"\x01", b"\x01d\x00", b"\x01d\x00\x1f\xff\xe1"])
+def test_parameter_sets_that_end_too_soon_are_refused(header: bytes) -> None:
+    with pytest.raises(WireError, match="end too soon"):
+        complete("h264", header, b"\x00\x00\x00\x02\x65\x01", key=True)
 
 
 def test_clip_of_which_a_full_disk_left_no_record_is_removed(tmp_path: Path) -> None:

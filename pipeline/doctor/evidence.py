@@ -40,7 +40,7 @@ def _pictures_of_nothing(fleet: Fleet) -> Iterator[Finding]:
 
 
 def _folder(settings: EventEvidence, folder: Path) -> Finding:
-    there = next(one for one in (folder, *folder.parents) if one.exists())
+    there = next(one for one in (folder, *folder.parents) if os.path.exists(one))  # noqa: PTH110 - Path.exists raises where a folder above may not be entered
     if not there.is_dir():
         return failure("evidence.folder", f"{there} is a file, so {folder} is no folder", "name another")
     if not os.access(there, os.W_OK | os.X_OK):

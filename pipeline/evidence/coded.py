@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from pipeline.errors import WireError
 from pipeline.wire import AlignedBy
 
 START = b"\x00\x00\x00\x01"
@@ -80,15 +81,22 @@ class Coded:
 
 
 def complete(codec: str, extradata: bytes, data: bytes, *, key: bool) -> bytes:
-    """A picture with start codes, key frames with their parameter sets; other codecs' are as they were."""
+    """A picture with start codes, key frames with their parameter sets; other codecs' are as they were.
+
+    Raises:
+        WireError: The camera sends parameter sets that end too soon.
+    """
     if codec not in _SPS:
         return data
     header = extradata[:1] == b"\x01"
-    if header:
-        size = (extradata[4 if codec == "h264" else 21] & 3) + 1
-        data = b"".join(START + unit for unit in _units(data, size))
-    if key and not _has_sets(codec, data):
-        data = (_sets(codec, extradata) if header else extradata) + data
+    try:
+        if header:
+            size = (extradata[4 if codec == "h264" else 21] & 3) + 1
+            data = b"".join(START + unit for unit in _units(data, size))
+        if key and not _has_sets(codec, data):
+            data = (_sets(codec, extradata) if header else extradata) + data
+    except IndexError:
+        raise WireError(f"the parameter sets of a camera's {codec} stream end too soon") from None
     return data
 
 

@@ -42,7 +42,9 @@ class Coverer:
         """Nothing is held yet."""
         self._spec, self._settings = spec, spec.settings
         self._known: Mapping[str, Known] = {
-            name: Known(camera.privacy.blur) for name, camera in spec.cameras.items() if camera.keeps == "covered"
+            name: Known(camera.privacy.blur, self._settings.before_s)
+            for name, camera in spec.cameras.items()
+            if camera.keeps == "covered"
         }
         self._stopped = threading.Event()
         self._clips: list[Future[Finished]] = []

@@ -15,19 +15,16 @@ from statistics import median
 from msgspec.structs import replace as changed
 
 from pipeline import film as encoder
-from pipeline.clock import NS_PER_MS, NS_PER_S
+from pipeline.clock import NS_PER_S
 from pipeline.config.privacy import Privacy
 from pipeline.errors import PrivacyError, RenderError, SinkError
 from pipeline.evidence.clip import TICKS_HZ
 from pipeline.evidence.coded import Moment
 from pipeline.evidence.film import Film, Picture, every
 from pipeline.evidence.record import Footage
-from pipeline.privacy import Cover, Moments
+from pipeline.privacy import Cover, Moments, off_ns
 from pipeline.wire import FrameResult
 
-_LEAST_MS, _UNKNOWN_MS = 50.0, 500.0
-"""By how much a picture's moment may be off: never less than the first, and the second where nobody knows; as in
-`pipeline.camera.evidence.door`."""
 _START_S, _PER_SECOND = 30.0, 6.0
 """What a clip may take to be covered, and how much besides for each second that it shows; as those by hand."""
 _FPS = 25.0
@@ -47,11 +44,11 @@ class Covering:
             zero_ns: As of `pipeline.evidence.coded.Moment`.
         """
         self._cover = Cover(privacy)
-        self._newest_ns = max((one.captured_at_ns for one in results), default=0)
         self._by_capture = Moments(results)
-        # A frame that came late stands where its stream's own time says, too.
-        own = [changed(one, captured_at_ns=zero_ns + round(one.pts_s * NS_PER_S)) for one in results] if zero_ns else ()
-        self._by_stream = Moments(own)
+        # A frame that came late stands where its stream's own time says, too; that begins anew with each session.
+        newest = max(results, key=lambda one: one.captured_at_ns, default=None)
+        own = [one for one in results if zero_ns and newest is not None and one.session == newest.session]
+        self._by_stream = Moments(changed(one, captured_at_ns=zero_ns + round(one.pts_s * NS_PER_S)) for one in own)
 
     def apply(self, picture: Picture, moment: Moment) -> Picture:
         """Cover a picture in place, and return it; one of which nothing is known is blurred as a whole.
@@ -67,10 +64,9 @@ class Covering:
     def _known(self, moment: Moment) -> list[FrameResult]:
         if moment.blind:
             return []
-        off_ms = _UNKNOWN_MS if moment.error_ms is None else max(_LEAST_MS, moment.error_ms)
-        within_ns = round(off_ms * NS_PER_MS)
-        if moment.at_ns > self._newest_ns + within_ns:
-            return []  # who has come since the last result, nobody knows
+        within_ns = off_ns(moment.error_ms)
+        if self._by_capture.end(moment.at_ns, within_ns):
+            return []
         return [
             *self._by_capture.around(moment.at_ns, within_ns),
             *self._by_stream.around(moment.at_ns, within_ns),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass
 
 import structlog
@@ -103,13 +104,9 @@ class Desk:
     def close(self, timeout_s: float) -> list[Evidence]:
         """Finish what there is; what takes longer is finished by the next life."""
         for case in list(self._cases.values()):
-            case.why = case.why or "the fleet ended"
+            case.why = case.why or "evidence was started anew, or the fleet ended"
             self._end(case)
-        for ending in self._endings:
-            try:
-                ending.future.result(timeout_s)
-            except (SinkError, TimeoutError, CancelledError):
-                break
+        wait([ending.future for ending in self._endings], timeout_s)
         self._coverer.close()
         self._executor.shutdown(wait=False, cancel_futures=True)
         ended = self._ended()
@@ -203,8 +200,11 @@ class Desk:
 
     def _no_room(self) -> str:
         """Why no clip can be covered now; empty where one can."""
-        if not self._keep.has_room:
-            return self._full_disk
+        try:
+            if not self._keep.has_room:
+                return self._full_disk
+        except SinkError as error:
+            return redact(error)
         return "" if self._coverer.has_room else "too many wait to be covered already"
 
     def _end(self, case: Case) -> None:
@@ -220,6 +220,8 @@ class Desk:
             footage = close_clip(case, f".{self._settings.format}")
         except SinkError as error:
             self._do_without(case, redact(error))
+            case.clip = None
+            beside(case.stem, f".{self._settings.format}", finished=False).unlink(missing_ok=True)
         snapshot = self._settings.snapshot
         if snapshot and len(self._endings) >= MOST_WAITING:
             snapshot, case.why = False, case.why or "no picture: too many wait already"
@@ -249,7 +251,8 @@ class Desk:
         """It did not happen."""
         del self._cases[case.event.event_id]
         if case.clip is not None:
-            case.clip.close()
+            with suppress(SinkError):  # of a full disk: it is not kept anyhow
+                case.clip.close()
         for ending in (RECORD, f".{self._settings.format}"):
             beside(case.stem, ending, finished=False).unlink(missing_ok=True)
 

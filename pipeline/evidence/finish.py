@@ -137,6 +137,8 @@ def recover(folder: Path) -> Iterator[Finished]:
             unfinished.unlink(missing_ok=True)
         except (SinkError, OSError) as error:
             log.warning(f"{stem} cannot be finished: {error}")
+    for half in folder.glob(f"*/*/{UNFINISHED}*.new"):
+        half.unlink(missing_ok=True)
     for suffix in SUFFIXES:
         for nameless in folder.glob(f"*/*/{UNFINISHED}*{suffix}"):
             if not nameless.with_suffix(RECORD).exists():

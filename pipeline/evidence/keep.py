@@ -99,17 +99,24 @@ class Keep:
             now_ns: Wall time, ns since 1970-01-01 UTC.
 
         Raises:
-            SinkError: Something cannot be deleted.
+            SinkError: Something cannot be deleted; all else was.
         """
         oldest_first = sorted(self._kept.values(), key=lambda kept: kept.at_ns)
         size, free, gone = self.size, self._free, 0
+        wrong: SinkError | None = None
         for kept in oldest_first:
             too_old = kept.at_ns < now_ns - self._settings.days * DAY_S * NS_PER_S
             too_much = size > self._settings.gb * GB or free < self._settings.free_gb * GB
             if not too_old and not too_much:
                 break
-            self._delete(kept)
+            try:
+                self._delete(kept)
+            except SinkError as error:
+                wrong = wrong or error  # one that stays must not keep the others
+                continue
             size, free, gone = size - kept.size, free + kept.size, gone + 1
+        if wrong is not None:
+            raise wrong
         return gone
 
     @property

@@ -12,18 +12,21 @@ from pipeline.wire import FrameResult
 
 KEEP_S = 25.0
 """Longer than any picture is looked at again that belongs to no case: see `sights.REMEMBERED_S`."""
+LATE_S = 10.0
+"""How late an event may be told, and its clip still begins before it."""
 
 
 class Known:
     """Its latest results, with the boxes of some classes. Not thread-safe."""
 
-    def __init__(self, classes: Collection[str]) -> None:
+    def __init__(self, classes: Collection[str], before_s: float = 0.0) -> None:
         """Nothing was heard yet.
 
         Args:
             classes: Whose boxes matter; where there are none, nothing is kept.
+            before_s: How long before an event a clip begins.
         """
-        self._classes = frozenset(classes)
+        self._classes, self._keep_s = frozenset(classes), max(KEEP_S, before_s + LATE_S)
         self._results: deque[FrameResult] = deque()
 
     @property
@@ -44,7 +47,7 @@ class Known:
 
     def forget(self, needed_ns: int) -> None:
         """Let go of what is old and was captured before what is still needed."""
-        oldest_ns = min(needed_ns, self.newest_ns - round(KEEP_S * NS_PER_S))
+        oldest_ns = min(needed_ns, self.newest_ns - round(self._keep_s * NS_PER_S))
         while self._results and self._results[0].captured_at_ns < oldest_ns:
             self._results.popleft()
 

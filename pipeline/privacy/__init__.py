@@ -10,6 +10,6 @@ What is not known is covered: a picture of which no detection says what is in it
 
 from pipeline.privacy.cover import Cover
 from pipeline.privacy.hidden import Hidden
-from pipeline.privacy.moment import Moments, at_capture
+from pipeline.privacy.moment import Moments, at_capture, off_ns
 
-__all__ = ["Cover", "Hidden", "Moments", "at_capture"]
+__all__ = ["Cover", "Hidden", "Moments", "at_capture", "off_ns"]

@@ -8,8 +8,15 @@ from collections.abc import Iterable
 from pipeline.clock import NS_PER_MS, NS_PER_S
 from pipeline.wire import FrameResult
 
+_LEAST_MS, _UNKNOWN_MS = 50.0, 500.0
+"""By how much a picture's moment may be off: never less than the first, and the second where nobody knows."""
 _APART_NS = NS_PER_S
 """Results further from a picture than boxes live say nothing of it."""
+
+
+def off_ns(error_ms: float | None) -> int:
+    """How far from a picture's moment it is looked up what is in it; `error_ms` is None where nobody knows."""
+    return round(NS_PER_MS * (_UNKNOWN_MS if error_ms is None else max(_LEAST_MS, error_ms)))
 
 
 class Moments:
@@ -19,6 +26,10 @@ class Moments:
         """In any order."""
         self._results = sorted(results, key=lambda result: result.captured_at_ns)
         self._at_ns = [result.captured_at_ns for result in self._results]
+
+    def end(self, at_ns: int, within_ns: int) -> bool:
+        """Whether this moment is behind the last result: who has come since, nobody knows."""
+        return not self._at_ns or at_ns > self._at_ns[-1] + within_ns
 
     def around(self, at_ns: int, within_ns: int) -> list[FrameResult]:
         """All results that may be of this moment, and the nearest before and after; empty where none is near.

@@ -11,15 +11,11 @@ from pipeline.camera.evidence.ring import KeptPacket
 from pipeline.camera.orientation import Orientation
 from pipeline.camera.published import Published
 from pipeline.child import give_memory_back
-from pipeline.clock import NS_PER_MS, NS_PER_S
+from pipeline.clock import NS_PER_S
 from pipeline.config.camera import Camera
 from pipeline.errors import SourceError
-from pipeline.privacy import Cover, Moments
+from pipeline.privacy import Cover, Moments, off_ns
 from pipeline.privacy.stencil import Picture
-
-_LEAST_MS, _UNKNOWN_MS = 50.0, 500.0
-"""By how much the two streams may be off when it is looked up what is in a picture of the one that is kept: never less
-than the first, and the second where nobody knows."""
 
 
 class ClipDoor:
@@ -67,10 +63,11 @@ class ClipDoor:
             return
         cover = Cover(self._privacy)
         moments = Moments(self._published.all if self._published is not None else ())
-        within_ns = round(NS_PER_MS * (_UNKNOWN_MS if error_ms is None else max(_LEAST_MS, error_ms)))
+        within_ns = off_ns(error_ms)
 
         def covered(picture: Picture, at_s: float) -> Picture:
-            results = moments.around(zero_ns + round(at_s * NS_PER_S), within_ns)
+            at_ns = zero_ns + round(at_s * NS_PER_S)
+            results = [] if moments.end(at_ns, within_ns) else moments.around(at_ns, within_ns)
             return cover.apply(picture, (picture.shape[1], picture.shape[0]), results)
 
         try:
