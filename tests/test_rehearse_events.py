@@ -70,7 +70,7 @@ def test_most_runs_decide_who_told_it():
 def test_figures_of_events_count_what_is_wanted():
     truth = witness("truth", seen(1.0), seen(3.0), seen(5.0, wanted=False), seen(7.0))
     found = catalogue([truth, witness("a1", seen(1.0), seen(3.1), seen(5.0)), witness("b1", seen(1.1), seen(9.0))])
-    measured = {"gate"}
+    measured = {("gate", found[0].sighting.rule)}
     assert [truth_of(one, measured) for one in found] == ["yes", "yes", "unasked", "yes", "no"]
     assert event_figures(found, "a", 1, measured) == pytest.approx(
         {"events": 3, "events.caught": 2, "events.missed": 1, "events.false": 0, "events.count_error": 100 / 3}

@@ -75,3 +75,13 @@ def test_reference_sees_every_frame_with_another_model_and_is_truth_by_its_detec
     yardstick = _of_reference(results, clip, ("bicycle", "car", "person", "van"), "heavy.pt on every frame")
     truth = yardstick.ground.sequence.truth[0]
     assert len(truth.object_id) == len(results[0].tracks) and set(truth.considered.tolist()) <= {0, 1}
+
+
+def test_frame_that_a_reference_lost_moves_none_of_those_behind_it(clip: Clip):
+    results = find_truth({"gate": GATE}, {"gate": clip}, None)["gate"].results
+    labels = ("bicycle", "car", "person", "van")
+    yardstick = _of_reference(
+        [one for one in results if one.frame_id not in (3, clip.frames - 1)], clip, labels, "heavy"
+    )
+    seen = [len(truth.object_id) for truth in yardstick.ground.sequence.truth]
+    assert seen == [0 if one.frame_id in (3, clip.frames - 1) else len(one.tracks) for one in results]

@@ -108,7 +108,8 @@ def rehearse(
     sides = (Side("a", first, load_fleet(first)), Side("b", second, load_fleet(second)))
     cameras = cast(recordings, sides[0].fleet, sides[1].fleet)
     for side in sides:
-        require_library(side.fleet.model)
+        for model in (side.fleet.model, *(look.model for look in side.fleet.cascade.values())):
+            require_library(model)
     _require_scores(expected=[one.key for one in expected], reference=reference)
     _quiet()
     console = Console(stderr=True)
@@ -145,7 +146,7 @@ def _make(report: Path) -> None:
 
     try:
         report.mkdir(parents=True, exist_ok=True)
-        (report / "report.json").write_text("")
+        (report / "report.json").open("a").close()
     except OSError as error:
         raise RehearsalError(f"--report {report}: nothing can be written there: {error.strerror}") from error
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import statistics
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
@@ -18,7 +18,7 @@ from pipeline.burst.surroundings import processor, versions
 from pipeline.config import to_yaml
 from pipeline.rehearse.cast import Cast
 from pipeline.rehearse.catalogue import Occurrence, Witness, catalogue
-from pipeline.rehearse.compare import by, counts, event_figures, of_both, rows, truth_of
+from pipeline.rehearse.compare import Measured, by, counts, event_figures, of_both, rows, truth_of
 from pipeline.rehearse.expect import Expectation, judge
 from pipeline.rehearse.moments import pictures, unseen
 from pipeline.rehearse.play import Played
@@ -88,7 +88,7 @@ def assemble(rehearsal: Rehearsal, expected: Sequence[Expectation], most_picture
         PipelineError: It cannot be scored, or a recording not be read any more.
     """
     found = rehearsal.occurrences()
-    measured = set(rehearsal.yardsticks) if rehearsal.has_rules else set()
+    measured = _measured(rehearsal)
     of_sides = [_figures(rehearsal, index, found, measured) for index in (0, 1)]
     table = rows(*of_sides)
     of_a = {row.key: row.a.median for row in table if row.a is not None}
@@ -120,14 +120,25 @@ def assemble(rehearsal: Rehearsal, expected: Sequence[Expectation], most_picture
     return replace(report, verdict=sentence(report))
 
 
-def _figures(rehearsal: Rehearsal, index: int, found: Sequence[Occurrence], measured: Collection[str]) -> list[Figures]:
+def _measured(rehearsal: Rehearsal) -> set[tuple[str, str]]:
+    """Cameras and their rules of which it is known what happened: ground truth knows no attributes."""
+    return {
+        (camera_id, name)
+        for camera_id, yardstick in rehearsal.yardsticks.items()
+        for side in rehearsal.sides
+        for (_, name), rule in side.fleet.cameras[camera_id].rules.each()
+        if not (rule.attributes and yardstick.source == GROUND_TRUTH)
+    }
+
+
+def _figures(rehearsal: Rehearsal, index: int, found: Sequence[Occurrence], measured: Measured) -> list[Figures]:
     """Of each run of a side; what is counted by most of its runs is the same in all."""
     letter = rehearsal.sides[index].letter
     events = event_figures(found, letter, rehearsal.repeats, measured) if rehearsal.has_rules else {}
     return [figures(played, rehearsal.yardsticks) | events for played in rehearsal.runs[index]]
 
 
-def _event(number: int, one: Occurrence, repeats: int, measured: Collection[str]) -> EventRow:
+def _event(number: int, one: Occurrence, repeats: int, measured: Measured) -> EventRow:
     sighting = one.sighting
 
     def first_s(letter: str) -> float | None:

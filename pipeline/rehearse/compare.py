@@ -11,6 +11,9 @@ from pipeline.rehearse.result import Better, By, CountRow, FigureRow, InTruth, S
 from pipeline.rehearse.score import Figures
 from pipeline.rehearse.yardstick import TRUTH
 
+Measured = Collection[tuple[str, str]]
+"""Cameras and their rules of which it is known what happened."""
+
 
 @dataclass(frozen=True, slots=True)
 class Figure:
@@ -68,14 +71,14 @@ def by(one: Occurrence, repeats: int) -> By:
     return "both" if a and b else "only_a" if a else "only_b" if b else "neither"
 
 
-def truth_of(one: Occurrence, measured: Collection[str]) -> InTruth:
-    """Whether it happened; `measured` are the cameras of which the truth is known."""
+def truth_of(one: Occurrence, measured: Measured) -> InTruth:
+    """Whether it happened."""
     if TRUTH in one.by:
         return "yes" if one.by[TRUTH].wanted else "unasked"
-    return "no" if one.sighting.camera_id in measured else "unknown"
+    return "no" if one.sighting.kind[:2] in measured else "unknown"
 
 
-def event_figures(found: Sequence[Occurrence], letter: str, repeats: int, measured: Collection[str]) -> Figures:
+def event_figures(found: Sequence[Occurrence], letter: str, repeats: int, measured: Measured) -> Figures:
     """What of the events concerns one side, by most of its runs."""
     seen = [one for one in found if caught(one, letter, repeats)]
     told: Figures = {"events": float(len(seen))}
@@ -97,7 +100,7 @@ def of_both(found: Sequence[Occurrence], repeats: int) -> Figures:
     return {f"events.{what}": float(told.count(what)) for what in ("both", "only_a", "only_b")}
 
 
-def counts(found: Sequence[Occurrence], repeats: int, measured: Collection[str]) -> list[CountRow]:
+def counts(found: Sequence[Occurrence], repeats: int, measured: Measured) -> list[CountRow]:
     """How often what happened at which rule; what the truth does not ask for is left out."""
     kinds: dict[tuple[str, str, str], list[Occurrence]] = {}
     for one in found:
@@ -110,7 +113,7 @@ def counts(found: Sequence[Occurrence], repeats: int, measured: Collection[str])
             what=kind[2],
             a=_counted(several, "a", repeats),
             b=_counted(several, "b", repeats),
-            truth=sum(TRUTH in one.by for one in several) if kind[0] in measured else None,
+            truth=sum(TRUTH in one.by for one in several) if kind[:2] in measured else None,
         )
         for kind, several in sorted(kinds.items())
     ]

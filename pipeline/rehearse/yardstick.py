@@ -186,9 +186,13 @@ def _with_reference(side: Side, model: str, clips: Mapping[str, Clip]) -> Fleet:
 
 
 def _of_reference(published: Sequence[FrameResult], clip: Clip, labels: tuple[str, ...], source: str) -> Yardstick:
+    # A picture that was damaged was decoded and not published, and has its number all the same.
+    by_frame, first = {result.frame_id: result for result in published}, published[0]
     results = tuple(
-        msgspec.structs.replace(result, captured_at_ns=ZERO_NS + round(result.pts_s * NS_PER_S))
-        for result in published[: clip.frames]
+        msgspec.structs.replace(found, captured_at_ns=ZERO_NS + round(found.pts_s * NS_PER_S))
+        if (found := by_frame.get(number)) is not None
+        else _result(first.camera_id, number, float(clip.times_s[number]), first.frame_wh, ())
+        for number in range(clip.frames)
     )
     truth = tuple(_as_truth(result, labels) for result in results)
     sequence = TruthSequence("reference", results[0].frame_wh, clip.fps, truth, ())
