@@ -153,7 +153,7 @@ def crowd(camera_id: str, frame_id: int) -> Detections:
 
 def virtual(of: frozenset[str]) -> str:
     """A row: what a second model that looks at these classes costs frames that are short."""
-    second = Second("colour", ("red",), (32, 32), max_batch=8, of=of)
+    second = Second("colour", ("red",), max_batch=8, of=of)
     worker = LookingWorker(
         LookingLanes(1, lambda at_s: 0.02, 0.004),
         Settings(0.15),

@@ -22,7 +22,7 @@ from pipeline.worker.core import Serving
 from pipeline.worker.virtual_looks import LookingLanes, LookingWorker
 
 SERVING = Serving(("car", "person"), (640, 384), max_batch=1, lanes=1)
-COLOUR = Second("colour", ("red", "blue"), (32, 32), max_batch=8, of=frozenset({"car"}))
+COLOUR = Second("colour", ("red", "blue"), max_batch=8, of=frozenset({"car"}))
 DEADLINE_S = 0.15
 
 
@@ -97,7 +97,7 @@ def test_crop_that_is_blurred_counts_less():
 def test_second_wants_a_first_a_better_or_another_look(
     quality: float, looked: Looked | None, at_s: float, wanted: bool
 ):
-    assert Second("door", ("open",), (32, 32), again_s=10.0).wants(quality, looked, at_s) is wanted
+    assert Second("door", ("open",), again_s=10.0).wants(quality, looked, at_s) is wanted
 
 
 def test_share_bounds_what_looks_take_from_frames_over_time():
@@ -291,7 +291,7 @@ def crowd(camera_id: str, frame_id: int) -> Detections:
 def test_looks_keep_the_goal_and_take_their_share_only_where_frames_are_short():
     without, looking = (
         worker(second, service_s=0.02, look_s=0.004, see=crowd)
-        for second in (Second("none", ("x",), (32, 32), of=frozenset()), COLOUR)
+        for second in (Second("none", ("x",), of=frozenset()), COLOUR)
     )
     for fleet in (without, looking):
         join(fleet, *"abcdef")

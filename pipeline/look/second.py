@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipeline.geometry import WidthHeight
-
 
 @dataclass(frozen=True, slots=True)
 class Second:
@@ -15,7 +13,6 @@ class Second:
     Attributes:
         name: Of the attribute that it gives.
         labels: What it calls things, by class id.
-        input_wh: Its input, px.
         max_batch: Crops in one inference at most.
         lanes: How many may be under way; one a lane of the detector, the first ones.
         of: The detector's classes that it looks at, by name; None for all.
@@ -27,7 +24,6 @@ class Second:
 
     name: str
     labels: Sequence[str]
-    input_wh: WidthHeight
     max_batch: int = 1
     lanes: int = 1
     of: frozenset[str] | None = None

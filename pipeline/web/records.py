@@ -9,7 +9,8 @@
     shown   which frame picture `n` became: `s`, `f`
     still   `s`, `f`, `wh`; a JPEG follows
     result  `s`, `f`, `at` wall time of the capture in ms, `wh`, `o` origin; `b` boxes: id, class, first letter of the
-            origin, x1, y1, x2, y2, score in percent, and where known, how they change: four times px/s
+            origin, x1, y1, x2, y2, score in percent, and where known, how they change: four times px/s;
+            where known, `l` labels of second looks, by track id, then by attribute
     fleet   `drops` of the last second by camera and cause, events `begun` in it by camera and rule; a `FleetState`
             follows
     camera  a `CameraState` follows

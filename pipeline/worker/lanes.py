@@ -215,8 +215,8 @@ class Lanes(Generic[J]):
 
     @property
     def idle(self) -> Lane[J] | None:
-        """A lane that waits for work, or None while as many compute as may."""
-        return self._idle[-1] if self._idle and self.busy < self.limit else None
+        """The first lane that waits for work, as second models may have fewer; None while as many compute as may."""
+        return min(self._idle, key=lambda lane: lane.index) if self._idle and self.busy < self.limit else None
 
     def free_s(self, service_s: float, now_s: float) -> float:
         """When a lane will presumably take a picture, monotonic s, if a detection takes `service_s`."""

@@ -139,7 +139,7 @@ def _open(spec: WorkerSpec, beat: c_int64, stack: contextlib.ExitStack) -> tuple
         link=link,
         publisher=publisher,
         clock=SystemClock(),
-        load=lambda model: _load_politely(fleet, Model.model_validate_json(model)),
+        load=lambda model: _load_another(fleet, Model.model_validate_json(model)),
         open_lanes=lambda loaded: Lanes(loaded, fleet.worker.nice, _beside(loaded, looks, seconds)),
         name=spec.name,
         seconds=seconds,
@@ -147,6 +147,17 @@ def _open(spec: WorkerSpec, beat: c_int64, stack: contextlib.ExitStack) -> tuple
     worker = Worker(parts, beat)
     stack.callback(worker.close)
     return worker, WorkerReady(detector.input_wh, detector.max_batch, detector.lanes)
+
+
+def _load_another(fleet: Fleet, model: Model) -> Detector:
+    """What is to take over; it must know the classes that second looks are for, or no worker could begin with it."""
+    detector = _load_politely(fleet, model)
+    try:
+        require_classes(fleet.cascade, detector.class_names)
+    except DetectorError:
+        detector.close()
+        raise
+    return detector
 
 
 def _load_seconds(fleet: Fleet, detector: Detector) -> list[SecondModel]:

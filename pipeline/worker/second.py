@@ -56,7 +56,6 @@ def second_model(name: str, look: SecondLook, detector: Detector) -> SecondModel
     second = Second(
         name=name,
         labels=detector.class_names,
-        input_wh=detector.input_wh,
         max_batch=detector.max_batch,
         lanes=detector.lanes,
         of=None if look.of is None else frozenset(look.of),

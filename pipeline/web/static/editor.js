@@ -7,6 +7,7 @@ import { ShapeForm } from './shapeform.js';
 import { Sheet } from './sheet.js';
 import * as stage from './stage.js';
 import { listen, store } from './store.js';
+import { shapesOf } from './zones.js';
 
 const MOST_PX = 1280;
 const drafts = new Map(); // by camera: who looks at another view and comes back goes on
@@ -24,7 +25,9 @@ export function editorView(main, name) {
   const anew = h('button', { type: 'button', onclick: () => begin() }, 'Begin anew');
   const form = new ShapeForm(() => act(() => {}));
   const pasted = new Pasted(name, told, (section, called) => act(() => sheet.draft.choose(sheet.draft.shapes.findIndex((one) => one.section === section && one.name === called))));
-  const sheet = new Sheet(name, drafts.get(name) ?? fresh(), changed);
+  let size = store.cameras.get(name)?.frame_wh;
+  const kept = drafts.get(name);
+  const sheet = new Sheet(name, kept?.canUndo ? kept : fresh(), changed);
   const link = `#/camera/${encodeURIComponent(name)}`;
   main.append(
     h('p', { class: 'back' }, h('a', { href: link }, `← ${name}`)),
@@ -40,7 +43,7 @@ export function editorView(main, name) {
   );
 
   function fresh() {
-    return Draft.of(store.rules?.[name], store.cameras.get(name)?.frame_wh);
+    return Draft.of(store.rules?.[name], size);
   }
 
   /** A new zone or line; without one, as the fleet has them. */
@@ -67,7 +70,9 @@ export function editorView(main, name) {
     undo.disabled = anew.disabled = !draft.canUndo;
     say(hint, hintOf(draft));
     showChips();
-    pasted.update(draft.asked());
+    // What is given in pixels is not drawn before a picture has come, and would be missing in what is pasted.
+    if (shapesOf(store.rules?.[name], size).some(({ points }) => !points)) pasted.refuse('Zones in pixels can be drawn once a picture has come.');
+    else pasted.update(draft.asked());
   }
 
   function showChips() {
@@ -101,6 +106,10 @@ export function editorView(main, name) {
   document.addEventListener('keydown', key);
   stage.show(name, canvas, MOST_PX, (result, wh) => {
     sheet.fit(wh);
+    if (!size?.[0]) {
+      size = wh;
+      if (!sheet.draft.canUndo) act(() => (sheet.draft = fresh()));
+    }
     const known = seen.size;
     result?.b.forEach(([, called]) => seen.add(called));
     if (seen.size > known) form.offer(seen);

@@ -14,9 +14,8 @@ export class EventRow {
     this.words = h('span');
     this.flags = h('span', { class: 'flags' });
     this.lasted = h('span', { class: 'lasted' });
-    this.evidence = h('span', { class: 'evidence' }); // of clips and pictures, where there are some
     this.element = h('li', { class: 'event' }, this.time, h('span', { class: 'mark', 'aria-hidden': 'true' }),
-      h('span', { class: 'what' }, this.camera, ' ', this.rule, ' ', this.words, ' ', this.flags, this.evidence), this.lasted);
+      h('span', { class: 'what' }, this.camera, ' ', this.rule, ' ', this.words, ' ', this.flags), this.lasted);
   }
 
   update(event, now) {

@@ -34,6 +34,15 @@ export class Pasted {
     this.#soon = setTimeout(() => this.#check(shapes), GATHER_MS);
   }
 
+  /** Nothing can be pasted, and why. */
+  refuse(why) {
+    clearTimeout(this.#soon);
+    this.#asked += 1;
+    this.yaml.hidden = this.copy.hidden = true;
+    this.mistakes.replaceChildren();
+    say(this.where, why);
+  }
+
   close() {
     clearTimeout(this.#soon);
     this.#asked = Infinity;
