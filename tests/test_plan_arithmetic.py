@@ -130,7 +130,7 @@ def test_rehearsal_hears_ticks_together_as_the_loop_does():
     stage = Stage(cameras(12, 25, StrideBounds(1, 1)), Device(parse_service("b1=1"), 16), 1, 0.0, 0.15)
     at_once, together = rehearse(stage, SHORT), rehearse(replace(stage, turns=True), SHORT)
     assert at_once.age.p95_ms == pytest.approx(1.0, abs=0.1)
-    assert 1.5 <= together.age.p95_ms <= 3.1, "ticks of twelve cameras wait for each other up to 2 ms"
+    assert 2.0 <= together.age.p95_ms <= 5.1, "ticks of twelve cameras wait for each other up to 4 ms"
 
 
 def test_rehearsal_frames_wait_for_cores_that_others_occupy():
