@@ -3,6 +3,7 @@
     .venv/bin/python scripts/bench_peers.py
     .venv/bin/python scripts/bench_peers.py --cameras 6 --systems camfleet ultralytics --seconds 8 --repeats 3
     .venv/bin/python scripts/bench_peers.py --streaming --repeats 3
+    .venv/bin/python scripts/bench_peers.py --streaming --repeats 3 --cameras 6 12 --times 3
 
 What is measured: frames with boxes a second, frames detected a second, and the age of a frame when its boxes reach the
 program that asked for them.
@@ -20,7 +21,7 @@ one frame interval, 40 ms, for its parser to see that a frame is complete.
 With --streaming the cameras are the sample recordings, of which the exact truth is known, and the model is the demo's:
 what each consumer holds at the departure of each frame is judged against the truth of that moment, see `peers/truth.py`
 and `camfleet evaluate streaming`. camfleet's worker goes before others where it may, as it does for root; a row shows
-it without that.
+it without that. With --times the model is computed several times over for each picture: as dear as a larger one.
 
 Each system runs in its own process. camfleet and Ultralytics run in this environment, since camfleet depends on
 Ultralytics anyway; Roboflow's gets one of its own in a cache folder (7 GB, made on first use). Versions are in the
@@ -47,6 +48,7 @@ from typing import Any
 
 from footage import data_folder, numbered, numbered_samples
 from peers.ages import figures
+from peers.dear import dear_model
 from peers.environment import NotInstallable, cache_folder, python_of
 from peers.served import best_kind, serve
 from peers.truth import streamed
@@ -57,6 +59,7 @@ from pipeline.evaluate.ground_truth import GroundTruth, read_ground_truth
 
 HERE = Path(__file__).resolve().parent
 SAMPLES = HERE.parent / "samples"
+DEMO_MODEL = SAMPLES / "model" / "demo_openvino_model"
 FOOTAGE = ["town_people", "street_vehicles", "retail_people"]
 WH, FPS = (1280, 720), 25
 START_S = 75.0
@@ -107,6 +110,8 @@ def main() -> None:
     """Run every system with every number of cameras, print the table, write it."""
     options = _options()
     kind = options.server or best_kind()
+    if options.times > 1:
+        options.model = dear_model(options.model, options.times, Path(tempfile.gettempdir()))
     recordings = _recordings(options)
     verify(recordings[0], kind)
     results: list[dict[str, Any]] = []
@@ -287,13 +292,14 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--server", choices=["gstreamer", "replay"], help="default: gstreamer where it can be started")
     parser.add_argument("--model", type=Path, help="folder; default: YOLO26n INT8 OpenVINO of the test material")
+    parser.add_argument("--times", type=int, default=1, help="make the model so many times as dear")
     parser.add_argument(
         "--environments", type=Path, default=cache_folder(), help="where environments are made and kept"
     )
     parser.add_argument("--out", type=Path, help="folder for peers.md and peers.json")
     options = parser.parse_args()
     if options.streaming:
-        options.model = options.model or SAMPLES / "model" / "demo_openvino_model"
+        options.model = options.model or DEMO_MODEL
     options.model = options.model or data_folder() / "models" / "yolo26n_int8_openvino_model"
     options.systems = options.systems or (STREAMING if options.streaming else RECORDED)
     options.cameras = options.cameras or ([6, 12, 18] if options.streaming else [6, 12])

@@ -20,6 +20,7 @@ import bench_peers  # noqa: E402
 from consume_camfleet import Numbers  # noqa: E402
 from peers.ages import UNKNOWN, age_ms, figures  # noqa: E402
 from peers.blocks import MOST, draw, read  # noqa: E402
+from peers.dear import dear_model  # noqa: E402
 from peers.environment import python_of  # noqa: E402
 from peers.served import Served, best_kind, serve  # noqa: E402
 from peers.truth import streamed  # noqa: E402
@@ -257,3 +258,17 @@ def test_streamed_judges_what_is_held_when_a_frame_leaves_and_carries_it_there(t
     found = streamed(answer, departures, [walk(tmp_path, frames)])
     assert (found.published.sap50, found.published.sap) == (100, 40)
     assert (found.present.sap, found.held_p50_ms) == (100, pytest.approx(40))
+
+
+def test_dear_model_tells_what_the_model_tells_and_computes_it_so_often(tmp_path: Path):
+    import openvino as ov
+
+    model = SCRIPTS.parent / "samples" / "model" / "demo_openvino_model"
+    dear = dear_model(model, 2, tmp_path)
+    networks = [ov.Core().read_model(next(folder.glob("*.xml"))) for folder in (model, dear)]
+    picture = np.random.default_rng(0).random((1, 3, 384, 640), np.float32)
+    once, twice = (ov.compile_model(network, "CPU")(picture)[0] for network in networks)
+    assert np.array_equal(once, twice)
+    convolutions = [sum(op.get_type_name().endswith("Convolution") for op in network.get_ops()) for network in networks]
+    assert convolutions[1] == 2 * convolutions[0]
+    assert (dear / "metadata.yaml").read_bytes() == (model / "metadata.yaml").read_bytes()

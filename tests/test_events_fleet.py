@@ -148,6 +148,7 @@ def test_rules_change_with_the_file_and_cameras_are_not_touched(file: Path, runt
         pytest.param({"lines": {"a": {"points": [[0, 0], [0, 1]]}}, "zones": {"a": {}}}, "both called “a”", id="name"),
         pytest.param({"zones": {"a": {"between": "25:00-06:00"}}}, 'such as "22:00-06:00"', id="hours"),
         pytest.param({"zones": {"a": {"timezone": "Moon/Crater"}}}, "is no timezone", id="timezone"),
+        pytest.param({"zones": {"a": {"timezone": "UTC"}}}, "timezone: is that of `between`", id="timezone of nothing"),
     ],
 )
 def test_check_tells_mistakes_in_rules_with_key_and_line(fleet_file: Callable[..., Path], rules: dict, words: str):

@@ -280,6 +280,7 @@ def test_page_tells_what_lasts_what_is_over_and_what_nobody_knows(tmp_path: Path
             9,
         ),
         ({"event_id": "d", "phase": "begin", "happening": "count", "condition": "count > 5", "count": 6}, 1000),
+        ({"event_id": "e", "phase": "begin", "attributes": {"colour": {"label": "red", "score": 0.9}}}, 1000),
     ]
     found = node(script, {"base": base, "told": told}, tmp_path)
     assert found["rows"] == [
@@ -291,5 +292,6 @@ def test_page_tells_what_lasts_what_is_over_and_what_nobody_knows(tmp_path: Path
         [3, "over", "car crossed outwards", None, ""],
         [3, "over", "car crossed outwards", None, ""],
         [4, "on", "6 objects (count > 5)", 1, "lasts"],
+        [5, "on", "red car is inside", 1, "lasts"],
     ]
     assert found["counts"] == {"gate": {"drive": {"in": 3, "out": 0}}}

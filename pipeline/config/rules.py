@@ -117,6 +117,12 @@ class Rule(Value):
             raise mistake(f"“{mask_value(str(name))}” is no timezone, expected such as Europe/Berlin") from None
         return name
 
+    @model_validator(mode="after")
+    def _of_hours(self) -> Self:
+        if self.timezone is not None and self.between is None:
+            raise mistake("is that of `between`, which is not given; give both, or leave it out", at=("timezone",))
+        return self
+
 
 class Zone(Rule):
     """An area of a camera's picture."""

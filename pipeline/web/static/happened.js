@@ -82,5 +82,6 @@ export function wordsOf(event, now) {
   const verb = stageOf(event, now) === 'over' ? over : lasting;
   const where = event.direction ? ` ${event.direction === 'in' ? 'inwards' : 'outwards'}` : '';
   const long = happening === 'dwell' || happening === 'stopped' ? ` (${condition})` : '';
-  return `${event.class_name} ${verb}${where}${long}`;
+  const found = Object.values(event.attributes ?? {}).map((attribute) => `${attribute.label} `).join('');
+  return `${found}${event.class_name} ${verb}${where}${long}`;
 }
