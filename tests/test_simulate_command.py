@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
 import msgspec
@@ -9,7 +11,9 @@ import numpy as np
 import pytest
 import yaml
 
+from pipeline.cli.schema import schema
 from pipeline.cli.simulate import simulate
+from pipeline.config.locate import read_document
 from pipeline.errors import BurstError, ConfigError
 from pipeline.scale.simulate import table
 from pipeline.scale.simulate.figures import Simulation
@@ -49,6 +53,18 @@ def test_table_between_its_rows_and_beyond_them() -> None:
     assert rows.busy.tolist() == pytest.approx([0.0, 0.05, 0.75, 1.0])
     assert [load.demand for load in rows.loads()] == pytest.approx([0.0, 0.05, 0.75, 8.0])
     assert round_table().carries(0.7) == pytest.approx(0.7 * FULL)
+
+
+def test_schema_of_days_is_one_that_editors_know(capsys: pytest.CaptureFixture[str]) -> None:
+    schema("simulate")
+    printed = capsys.readouterr().out
+    assert not re.search(r'"(gt|ge|lt|le)":', printed)
+    made = json.loads(printed)
+    assert made["$schema"].endswith("2020-12/schema") and made["title"] == "camfleet simulated day"
+    validator = pytest.importorskip("jsonschema").Draft202012Validator(made)
+    day = read_document(CONFIGS / "simulate" / "day.yaml").data
+    assert [error.message for error in validator.iter_errors(day)] == []
+    assert [error.message for error in validator.iter_errors({"cameras": [0]})]
 
 
 def test_scenario_file_that_comes_with_camfleet_says_every_default() -> None:

@@ -52,9 +52,10 @@ def _schema(what: What) -> dict[str, Any]:
 
         return scenario_schema()
     if what == "simulate":
+        from pipeline.config.schema import DIALECT, spelled
         from pipeline.scale.simulate.scenario import Scenario
 
-        return Scenario.model_json_schema()
+        return {"$schema": DIALECT, **spelled(Scenario.model_json_schema()), "title": "camfleet simulated day"}
     if what == "messages":
         from pipeline.wire.schema import message_schema
 
