@@ -1,9 +1,10 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from pipeline.plan import StrideBounds
-from pipeline.worker.concurrency import FIRST_PAUSE_S, JUDGED, LaneLimit, ServiceTime
+from pipeline.worker.concurrency import FIRST_PAUSE_S, JUDGED, SETTLE_S, TRIAL_S, LaneLimit, ServiceTime
 from pipeline.worker.simulate import Moment, Scene, simulate
 from pipeline.worker.stride import StrideController
 
@@ -114,3 +115,34 @@ def test_limit_halves_batches_once_one_lane_is_left_and_comes_back():
     assert judged(False, 0.01, 4) == 1, "not before its pause is over"
     assert [judged(False, 0.02, at_s) for at_s in (100, 101, 102)] == [2, 4, 8]
     assert judged(False, 0.06, 103) == 8
+
+
+def test_lane_limit_takes_back_what_was_of_no_use_and_waits_before_the_next_trial():
+    limit = LaneLimit(4, OVERDUE_S)
+    after(limit, late=0, now_s=0.0)
+    limit.update(0.05, 2.0)
+    assert after(limit, late=6, now_s=2.0) == 3, "one in three came in time, five a second"
+    assert after(limit, late=8, now_s=3.5) == 2
+    assert after(limit, late=8, now_s=5.0) == 1
+    assert after(limit, late=6, now_s=5.5) == 1
+    assert after(limit, late=7, now_s=5.0 + TRIAL_S) == 4, "fewer came in time with three, two and one"
+    assert after(limit, late=8, now_s=6.0 + TRIAL_S + SETTLE_S) == 4, "not again so soon"
+    assert after(limit, late=8, now_s=100.0) == 3
+
+
+def test_lane_limit_tries_all_lanes_again_where_few_come_in_time_with_one():
+    limit = LaneLimit(2, OVERDUE_S)
+    after(limit, late=8, now_s=0.0)
+    for turn in range(8):
+        assert after(limit, late=3, now_s=1.0 + TRIAL_S * turn / 8) == 1
+    assert after(limit, late=3, service_s=0.1, now_s=2 * FIRST_PAUSE_S) == 2, "there is no room by arithmetic"
+    for turn in range(8):
+        assert after(limit, late=2, now_s=2 * FIRST_PAUSE_S + SETTLE_S + turn) == 2, "more came in time than with one"
+
+
+def test_lanes_with_cores_of_their_own_are_kept_although_a_slow_model_is_often_late():
+    trace = play(scene(alone_s=0.1, contention=0.15), 60)
+    of_one_lane = 1 / 0.1
+    assert np.mean([moment.lanes for moment in trace[-160:]]) > 1.8
+    assert sum(sum(moment.detected.values()) for moment in trace[-160:]) / 40 > 1.5 * of_one_lane
+    assert max(moment.age_p95_s for moment in trace[4:]) <= 0.15

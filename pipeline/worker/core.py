@@ -207,8 +207,7 @@ class Core:
         for job, found in zip(jobs, detections, strict=True):
             job.stream.finish(job, found, now_ns)
             self._scheduler.served(job.camera_id, now_ns / NS_PER_S)
-            if not job.owed:
-                self._limit.note(late=job.overdue_pts_s is not None)
+            self._limit.note(late=job.overdue_pts_s is not None, owed=job.owed)
         self._service.learn((now_ns - jobs[0].taken_ns) / NS_PER_S)
         self._meter.detections(len(jobs))
 
