@@ -153,6 +153,26 @@ def test_database_two_sinks_that_start_at_once_make_the_tables_once(url: Databas
     assert asked(url, "SELECT count(*) FROM schema_version") == [(VERSION,)]
 
 
+def test_database_sqlite_files_that_many_begin_with_at_the_same_moment_are_opened_by_all(tmp_path: Path) -> None:
+    failed: list[SinkError] = []
+
+    def begin(url: DatabaseUrl, together: threading.Barrier) -> None:
+        together.wait()
+        try:
+            opened(url).close()
+        except SinkError as error:
+            failed.append(error)
+
+    for turn in range(30):
+        url, together = DatabaseUrl(str(tmp_path / f"{turn}.sqlite")), threading.Barrier(6)
+        threads = [threading.Thread(target=begin, args=(url, together)) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert failed == []
+
+
 def test_database_duckdb_file_that_another_process_has_open_is_told(tmp_path: Path) -> None:
     path = tmp_path / "results.duckdb"
     opened(DatabaseUrl(str(path))).close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ DIALECT = Dialect(
 )
 BUSY_S = 10.0
 """How long another program may hold the file before that is told; readers never do."""
+_AGAIN_S = 0.01
+"""Between two attempts at what SQLite does not wait for itself."""
 
 
 class SqliteConnection:
@@ -75,8 +78,8 @@ class SqliteConnection:
         return bool(self._connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (name,)).fetchone())
 
     def _prepare(self) -> None:
-        # Readers and a writer do not wait for each other; each commit is on the disk before it returns.
-        self.execute("PRAGMA journal_mode = WAL")
+        self._write_ahead()
+        # Each commit is on the disk before it returns.
         self.execute("PRAGMA synchronous = FULL")
         if self._missing():
             with self._transaction():
@@ -84,6 +87,21 @@ class SqliteConnection:
                 for statement in self._missing():
                     self.execute(statement)
         check_columns(self)
+
+    def _write_ahead(self) -> None:
+        """Let readers and a writer not wait for each other.
+
+        Of this SQLite says “busy” at once, without waiting, where another begins or ends with the same file.
+        """
+        ends_s = time.monotonic() + BUSY_S
+        while True:
+            try:
+                self.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if _code(error) != sqlite3.SQLITE_BUSY or time.monotonic() > ends_s:
+                    raise
+            time.sleep(_AGAIN_S)
 
     def _missing(self) -> list[str]:
         return missing_steps(self, str(self._path), DIALECT, SystemClock().wall_ns())
@@ -121,9 +139,14 @@ _LAST = (
 )
 
 
+def _code(error: sqlite3.Error) -> int:
+    """SQLite's primary result code; 0 where it tells none."""
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
+
+
 def _reason(error: sqlite3.Error, path: Path) -> str:
     """SQLite's own words, and what to do where that is known."""
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    code = _code(error)
     if code == sqlite3.SQLITE_CANTOPEN:
         missing = "" if path.parent.is_dir() else f": there is no folder {path.parent}"
         return f"the file cannot be opened{missing}"
