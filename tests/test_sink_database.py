@@ -163,7 +163,7 @@ def test_database_sqlite_files_that_many_begin_with_at_the_same_moment_are_opene
         except SinkError as error:
             failed.append(error)
 
-    for turn in range(30):
+    for turn in range(100):
         url, together = DatabaseUrl(str(tmp_path / f"{turn}.sqlite")), threading.Barrier(6)
         threads = [threading.Thread(target=begin, args=(url, together)) for _ in range(6)]
         for thread in threads:
