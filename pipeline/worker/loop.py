@@ -34,7 +34,7 @@ log = structlog.get_logger()
 MS_A_CAMERA, LONGEST_TURN_MS = 0.4, 8
 """Ticks wake the loop again after so long for each camera, a detection at once. What is woken for three frames at once
 costs each of them less, here and in whoever hears of them: beside a model, with cold caches, 0.66 ms of a processor
-where a sixth of a millisecond for each camera took 0.85 (18 cameras on two cores, in turns; `scripts/bench_roles.py`)."""
+where turns of 3 ms instead of 7 took 0.85 (18 cameras on two cores, in turns; `scripts/bench_roles.py`)."""
 DRAIN_S = 1.0
 """How long a worker that was told to stop waits for detections that are under way."""
 STUCK_S = 5.0
