@@ -66,6 +66,44 @@ class ServiceTime:
         return self.mean_s + self._deviation_s
 
 
+class _Lately:
+    """What has come back since the last change has settled; what came long ago counts for less."""
+
+    def __init__(self) -> None:
+        self._since_s: float | None = None
+        self.back = self._in_time = 0
+
+    def note(self, *, in_time: bool) -> None:
+        """A detection came back."""
+        self.back += 1
+        self._in_time += in_time
+
+    def begin(self, at_s: float) -> None:
+        """Count anew; nothing counts before then."""
+        self._since_s = at_s
+        self.back = self._in_time = 0
+
+    def tidy(self, now_s: float) -> None:
+        """Called before anything is asked: forget what does not count, or half of what was long."""
+        if self._since_s is None:
+            self._since_s = now_s
+        elif now_s < self._since_s:
+            self.begin(self._since_s)
+        elif self.back > 2 * MANY:
+            self.back, self._in_time = self.back // 2, self._in_time // 2
+            self._since_s += (now_s - self._since_s) / 2
+
+    @property
+    def share(self) -> float:
+        """Of what came back, what did in time; 0 of nothing."""
+        return self._in_time / max(1, self.back)
+
+    def in_time_hz(self, now_s: float) -> float:
+        """What came back in time a second."""
+        passed_s = 0.0 if self._since_s is None else now_s - self._since_s
+        return self._in_time / passed_s if passed_s > 0 else 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class _Trial:
     """Another setting, until it is compared with the one before.
@@ -105,19 +143,17 @@ class LaneLimit:
         self._pause_s = FIRST_PAUSE_S
         self._retry_s = -math.inf
         self._trial: _Trial | None = None
-        self._settled_s: float | None = None
-        self._back_since = self._in_time_since = 0
+        self._lately = _Lately()
 
     def note(self, *, late: bool, owed: bool = False) -> None:
         """A detection came back, after its frame had to leave or in time; one that was `owed` could not be in time."""
-        self._back_since += 1
+        self._lately.note(in_time=not (owed or late))
         if owed:
             self._owed += 1
         elif late:
             self._late += 1
         else:
             self._in_time += 1
-            self._in_time_since += 1
 
     def update(self, service_s: float, now_s: float) -> bool:
         """Reconsider the limit, a few times a second; True if it changed.
@@ -127,12 +163,7 @@ class LaneLimit:
             now_s: Monotonic time, s.
         """
         before = self.lanes, self.batch
-        if self._settled_s is None:
-            self._settled_s = now_s
-        if now_s < self._settled_s:
-            self._back_since = self._in_time_since = 0
-        elif self._back_since > 2 * MANY:
-            self._forget_half(now_s)
+        self._lately.tidy(now_s)
         if self._trial is not None and now_s >= self._trial.ends_s:
             self._compare(self._trial, now_s)
         self._judge(service_s, now_s)
@@ -144,19 +175,19 @@ class LaneLimit:
             return
         late_share, owed_share = self._late / max(1, judged), self._owed / (judged + self._owed)
         self._late = self._in_time = self._owed = 0
-        if judged >= JUDGED and late_share > TOO_LATE and self._in_time_share <= 1 - TOO_LATE and self._lower(now_s):
+        if judged >= JUDGED and late_share > TOO_LATE and self._lately.share <= 1 - TOO_LATE and self._lower(now_s):
             return
         if now_s < self._retry_s or self._trial is not None:
             return
         if late_share < IN_TIME and owed_share < IN_TIME:
             self._raise(service_s, now_s)
-        elif self._is_lowered and self._back_since >= MANY and self._in_time_share < FEW:
+        elif self._is_lowered and self._lately.back >= MANY and self._lately.share < FEW:
             self._try(self._all, self._largest, now_s)
 
     def _compare(self, trial: _Trial, now_s: float) -> None:
         """Keep what was tried only if more came back in time."""
         self._trial = None
-        if self._in_time_hz(now_s) <= trial.in_time_hz:
+        if self._lately.in_time_hz(now_s) <= trial.in_time_hz:
             self._set(trial.lanes, trial.batch, now_s)
             self._pause(now_s)
 
@@ -174,7 +205,7 @@ class LaneLimit:
 
     def _try(self, lanes: int, batch: int, now_s: float) -> None:
         """Another setting; what several steps lead to is compared with what was before the first."""
-        back = self._trial or _Trial(self.lanes, self.batch, self._in_time_hz(now_s), 0.0)
+        back = self._trial or _Trial(self.lanes, self.batch, self._lately.in_time_hz(now_s), 0.0)
         self._trial = replace(back, ends_s=now_s + TRIAL_S)
         self._set(lanes, batch, now_s)
         self._pause(now_s)
@@ -185,29 +216,11 @@ class LaneLimit:
 
     def _set(self, lanes: int, batch: int, now_s: float) -> None:
         self.lanes, self.batch = lanes, batch
-        self._settled_s = now_s + SETTLE_S
-        self._back_since = self._in_time_since = 0
-
-    def _forget_half(self, now_s: float) -> None:
-        """Let what came back lately count for more than what did long ago."""
-        assert self._settled_s is not None
-        self._back_since //= 2
-        self._in_time_since //= 2
-        self._settled_s += (now_s - self._settled_s) / 2
-
-    @property
-    def _in_time_share(self) -> float:
-        """Of what came back since the last change has settled; 0 of nothing."""
-        return self._in_time_since / max(1, self._back_since)
+        self._lately.begin(now_s + SETTLE_S)
 
     def _pause(self, now_s: float) -> None:
         self._retry_s = now_s + self._pause_s
         self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
-
-    def _in_time_hz(self, now_s: float) -> float:
-        """What came back in time a second since the last change has settled."""
-        passed_s = 0.0 if self._settled_s is None else now_s - self._settled_s
-        return self._in_time_since / passed_s if passed_s > 0 else 0.0
 
     def _raise(self, service_s: float, now_s: float) -> None:
         """Larger batches first, which were lowered last; then another lane."""
