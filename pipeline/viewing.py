@@ -23,10 +23,12 @@ Frames are named by (session, frame_id) as the camera counts them: `FrameResult.
 from __future__ import annotations
 
 import hashlib
+import time
 from pathlib import Path
 
 import msgspec
 
+from pipeline.clock import NS_PER_MS
 from pipeline.errors import WireError
 from pipeline.foreign import UNREADABLE
 from pipeline.wire import AlignedBy
@@ -158,6 +160,14 @@ def way_to(directory: Path, camera_id: str) -> tuple[str, bytes]:
     if (directory / GALLERY).exists():
         return f"ipc://{directory / GALLERY}", f"{camera_id}/".encode()
     return endpoint(directory, camera_id), b""
+
+
+def first_number() -> int:
+    """Where a camera's process begins to number its pictures: the wall clock's ms, which no earlier process came up to.
+
+    Pictures of an earlier one may still be there, and are not to be taken for its own.
+    """
+    return time.time_ns() // NS_PER_MS
 
 
 def pack(word: Word | Kept) -> bytes:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 import zmq
 
 from pipeline.camera.picture import Picture
-from pipeline.clock import NS_PER_MS
 from pipeline.link import Tick
-from pipeline.viewing import Shown, Unit, pack
+from pipeline.viewing import Shown, Unit, first_number, pack
 
 if TYPE_CHECKING:
     from pipeline.camera.opening import Description
@@ -23,8 +21,7 @@ class Units:
     def __init__(self, socket: zmq.Socket[bytes], topic: bytes) -> None:
         """None was sent yet; the socket is the caller's."""
         self._socket, self._topic = socket, topic
-        # Numbers that no earlier process of the camera had, whose pictures may still be there.
-        self._base, self._last = time.time_ns() // NS_PER_MS, 0
+        self._base, self._last = first_number(), 0
 
     def send(
         self, picture: Picture, tick: Tick, description: Description, orientation: Orientation, *, blind: bool = False

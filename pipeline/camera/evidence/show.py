@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import time
-
 import zmq
 
 from pipeline.camera.evidence.align import Alignment
 from pipeline.camera.evidence.ring import KeptPacket
 from pipeline.camera.published import Published
 from pipeline.camera.socket import view_socket
-from pipeline.clock import NS_PER_MS
 from pipeline.config.camera import Camera
 from pipeline.runscope import RunScope
-from pipeline.viewing import KEPT, UNCOVERED, Kept, kept_socket_of, pack
+from pipeline.viewing import KEPT, UNCOVERED, Kept, first_number, kept_socket_of, pack
 
 QUEUE = 500
 """Packets for each who asks, as for viewers."""
@@ -36,8 +33,7 @@ class KeptView:
         self._camera, self._published = camera, published
         # Who covers nothing asks for nothing that has to be covered, also while the fleet file changes.
         self._topic = KEPT if camera.privacy.gives_packets else UNCOVERED
-        # Numbers that no earlier process of the camera had, whose pictures may still be there.
-        self._number = self._connection = time.time_ns() // NS_PER_MS
+        self._number = self._connection = first_number()
         self._socket = view_socket(zmq.PUB, kept_socket_of(scope.directory, camera.camera_id), QUEUE)
 
     def begin(self) -> None:
