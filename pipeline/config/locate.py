@@ -27,8 +27,9 @@ MAX_BYTES = 1 << 20
 MAX_DEPTH = 16
 """The deepest key of a fleet file is at 4, `cameras.gate.track.fill`."""
 MAX_VALUES = 50_000
-"""Aliases may multiply a small file into gigabytes; ten thousand cameras with five keys each stay below."""
-
+"""Ten thousand cameras with five keys each stay below."""
+MOST_REPEATED = 10
+"""Values for each character: aliases may multiply a small file into gigabytes."""
 MAX_NODES = 2 * MAX_VALUES
 """Keys and values as they are written."""
 
@@ -182,7 +183,7 @@ def _document(text: str, file: Path) -> Document | None:
         raise ConfigError(_syntax(file, error, text)) from None
     if root is None:
         return None
-    reader = _Reader(Document(file))
+    reader = _Reader(Document(file), min(MAX_VALUES, MOST_REPEATED * len(text)))
     reader.document.data = reader.value(root, (), root.start_mark)
     return reader.document
 
@@ -242,9 +243,9 @@ def _syntax(file: Path, error: yaml.YAMLError, text: str) -> str:
 class _Reader:
     """Turns YAML's nodes into values and notes where they stand."""
 
-    def __init__(self, document: Document) -> None:
+    def __init__(self, document: Document, most_values: int) -> None:
         self.document = document
-        self._left = MAX_VALUES
+        self._most = self._left = most_values
 
     def value(self, node: yaml.Node, path: KeyPath, key_mark: yaml.Mark) -> Tree:
         """The value of a node at `path`, whose key is written at `key_mark`."""
@@ -261,7 +262,7 @@ class _Reader:
     def _spend(self, depth: int) -> None:
         self._left -= 1
         if self._left < 0 or depth > MAX_DEPTH:
-            raise ConfigError(f"{self.document.file}: has more than {MAX_VALUES} values, or aliases without end")
+            raise ConfigError(f"{self.document.file}: has more than {self._most} values, or aliases without end")
 
     def _mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[str, Tree]:
         values: dict[str, Tree] = {}

@@ -17,7 +17,11 @@ import psutil
 from pipeline.errors import PipelineError
 
 MOST_CPU_S = 1.0
-"""Of the process's own time, so that a busy machine is no finding."""
+"""Of the process's own time, so that a busy machine is no finding; of a case that takes longer, the least of `TRIES`: a
+processor that is shared is at times half as fast, and the first case also imports what it needs."""
+TRIES = 3
+ENDLESS_CPU_S = 5.0
+"""A case is stopped then."""
 MOST_GROWTH_MB = 20.0
 """Of memory that is still resident after a target's cases."""
 MOST_PEAK_MB = 100.0
@@ -33,7 +37,7 @@ class Finding(BaseException):
 
 
 class Watched:
-    """Runs cases of one target, each within `MOST_CPU_S`, all together within `MOST_GROWTH_MB` and at no moment
+    """Runs cases of one target, each within `MOST_CPU_S` at best, all together within `MOST_GROWTH_MB` and at no moment
     beyond `MOST_PEAK_MB`; main thread only.
 
     The memory is compared with that after the first `warm_up` cases, when everything has been imported and cached.
@@ -61,22 +65,31 @@ class Watched:
             Finding: It took too long, or too much memory.
             Exception: What the target raised, unless it is one of the project's own.
         """
-        began_s = time.process_time()
-        signal.setitimer(signal.ITIMER_PROF, MOST_CPU_S)
-        try:
-            self._run(data)
-        except PipelineError:
-            self.refused += 1
-        finally:
-            signal.setitimer(signal.ITIMER_PROF, 0)
+        took_s = ENDLESS_CPU_S
+        for _ in range(TRIES):
+            refused, again_s = self._once(data)
+            took_s = min(took_s, again_s)
+            if took_s <= MOST_CPU_S:
+                break
         self.cases += 1
-        self._check_time(time.process_time() - began_s)
-        self._check_memory()
-
-    def _check_time(self, took_s: float) -> None:
+        self.refused += refused
         self.slowest_s = max(self.slowest_s, took_s)
         if took_s > MOST_CPU_S:
             raise Finding(f"took {took_s:.1f} s of processor time, more than {MOST_CPU_S:g} s")
+        self._check_memory()
+
+    def _once(self, data: bytes) -> tuple[bool, float]:
+        """Whether the case is refused, and the processor time that took, seconds."""
+        began_s = time.process_time()
+        signal.setitimer(signal.ITIMER_PROF, ENDLESS_CPU_S)
+        refused = False
+        try:
+            self._run(data)
+        except PipelineError:
+            refused = True
+        finally:
+            signal.setitimer(signal.ITIMER_PROF, 0)
+        return refused, time.process_time() - began_s
 
     def _check_memory(self) -> None:
         if self.cases < self._warm_at:
@@ -122,4 +135,4 @@ def _kept_mb() -> float:
 
 
 def _too_slow(number: int, frame: FrameType | None) -> None:
-    raise Finding(f"still running after {MOST_CPU_S:g} s of processor time")
+    raise Finding(f"still running after {ENDLESS_CPU_S:g} s of processor time")
