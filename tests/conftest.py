@@ -14,6 +14,7 @@ import av
 import numpy as np
 import pytest
 import yaml
+from hypothesis import HealthCheck, settings
 
 from pipeline.logs import LOG_FORMAT, LOG_LEVEL
 
@@ -24,8 +25,11 @@ RECORDING_FPS = 25
 def pytest_configure() -> None:
     """Let Ctrl-C reach what tests start: a shell that runs the tests in the background has them ignore it.
 
-    And let what they start write logs for people, as on a terminal: tests that want JSON say so.
+    And let what they start write logs for people, as on a terminal: tests that want JSON say so. And let no drawn
+    example fail because the machine is busy.
     """
+    settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("busy")
     os.environ.setdefault(LOG_FORMAT, "text")
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)

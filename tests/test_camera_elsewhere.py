@@ -128,7 +128,7 @@ def test_rtsp_camera_that_sends_on_to_another_port_is_refused_by_name() -> None:
     with CannedServer(b"") as other:
         answer = f"RTSP/1.0 302 Moved\r\nCSeq: {{cseq}}\r\nLocation: rtsp://127.0.0.1:{other.port}/a\r\n\r\n".encode()
         with CannedServer(answer) as server, pytest.raises(SourceError) as caught:
-            opens(camera(f"rtsp://127.0.0.1:{server.port}/live", read_timeout_s=1))
+            opens(camera(f"rtsp://127.0.0.1:{server.port}/live", read_timeout_s=3))
     assert f"sends on to rtsp://127.0.0.1:{other.port}" in str(caught.value)
 
 

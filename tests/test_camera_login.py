@@ -146,7 +146,7 @@ def test_a_way_that_nobody_knows_is_refused_in_words(offer: str) -> None:
 def test_probe_and_record_go_the_same_way(tmp_path: Path) -> None:
     with RtspCamera(coded("h264", frames=200), Habits(challenges=(SHA_256,), password=SECRET)) as server:
         assert probe(camera(server.url), timeout_s=10).assembly == "early"
-        recorded = record(camera(server.url), tmp_path / "a.mkv", duration_s=1.0, stop=threading.Event())
+        recorded = record(camera(server.url), tmp_path / "a.mkv", duration_s=4.0, stop=threading.Event())
     assert recorded.sessions == 1 and recorded.pictures > 10
 
 

@@ -23,7 +23,7 @@ from tests.camera_media import CannedServer, Clip, HttpCamera, camera, gst_serve
     ],
 )
 def test_probe_recording_tells_what_it_is(clip: Clip, name: str, expected: ProbeResult, tmp_path: Path) -> None:
-    found = probe(camera(clip.write(tmp_path / name)), timeout_s=5)
+    found = probe(camera(clip.write(tmp_path / name)), timeout_s=60)
     assert (found.codec, found.frame_wh) == (expected.codec, expected.frame_wh)
     assert found.fps == pytest.approx(expected.fps, rel=0.02)
     assert found.keyframe_interval_s == (
@@ -33,8 +33,8 @@ def test_probe_recording_tells_what_it_is(clip: Clip, name: str, expected: Probe
 
 def test_probe_camera_with_rare_key_frames_ends_in_time(tmp_path: Path) -> None:
     stream = Clip(frames=800, options=(("g", "800"), ("bf", "0"), ("preset", "ultrafast"))).write(tmp_path / "a.ts")
-    with HttpCamera(stream.read_bytes(), then="fall silent") as server:
-        found = probe(camera(server.url), timeout_s=0.3)
+    with HttpCamera(stream.read_bytes(), then="fall silent", pause_s=0.1) as server:
+        found = probe(camera(server.url), timeout_s=4)
     assert found.frame_wh == (128, 96) and found.keyframe_interval_s is None
 
 
@@ -47,7 +47,7 @@ def test_probe_camera_without_a_key_frame_says_so(tmp_path: Path) -> None:
     stream[start:] = bytes(len(stream) - start)
     content.write_bytes(stream)
     with pytest.raises(SourceError, match=r"a\.mp4 .*no picture could be decoded"):
-        probe(camera(content), timeout_s=2)
+        probe(camera(content), timeout_s=60)
 
 
 def test_probe_camera_that_answers_with_garbage_is_one_clear_error() -> None:
@@ -61,6 +61,6 @@ def test_probe_camera_that_answers_with_garbage_is_one_clear_error() -> None:
 def test_probe_gstreamer_server_tells_what_it_sends(tmp_path: Path) -> None:
     file = Clip(frames=200, wh=(320, 240), options=(("g", "25"), ("preset", "ultrafast"), ("bf", "0")))
     with gst_server(file.write(tmp_path / "gate.mp4")) as port:
-        found = probe(camera(f"rtsp://127.0.0.1:{port}/gate"), timeout_s=8)
+        found = probe(camera(f"rtsp://127.0.0.1:{port}/gate"), timeout_s=30)
     assert (found.codec, found.frame_wh) == ("h264", (320, 240))
     assert found.fps == pytest.approx(25, rel=0.1) and found.keyframe_interval_s == pytest.approx(1.0, abs=0.05)

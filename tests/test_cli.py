@@ -19,7 +19,7 @@ from pipeline.config import json_schema
 from pipeline.wire.schema import message_schema
 
 ROOT = Path(__file__).parent.parent
-DEADLINE_S = 30
+DEADLINE_S = 60
 HEAVY = {"torch", "ultralytics", "openvino", "cv2", "av", "numpy", "pydantic", "yaml"}
 STUB = "model: {backend: stub}\npublish: {bind: 'tcp://127.0.0.1:0'}\n"
 FLEET = f"{STUB}cameras: {{gate: {{url: 'rtsp://bob:${{PASSWORD}}@127.0.0.1:1/live', open_timeout_s: 3}}}}\n"

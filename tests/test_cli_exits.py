@@ -19,7 +19,7 @@ from pipeline.cli import app
 from pipeline.cli.exits import CODES, DONE, FAULT, INTERRUPTED, MISTAKE, NO, TERMINATED
 
 ROOT = Path(__file__).parent.parent
-DEADLINE_S = 30
+DEADLINE_S = 60
 
 
 def commands(group: Any, name: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:

@@ -17,7 +17,7 @@ from pipeline.cli.exits import CODES
 from pipeline.cli.man import _commands, _escaped, _plain, page
 
 ROOT = Path(__file__).parent.parent
-DEADLINE_S = 30
+DEADLINE_S = 100
 COMMANDS = dict(_commands(get_command(app), "camfleet"))
 
 

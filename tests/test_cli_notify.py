@@ -125,10 +125,9 @@ def test_fleet_whose_loop_stands_is_silent_until_it_turns_again(systemd: Systemd
     loop, watch = Loop(), Watch()
     loop.turns = False
     telling = Telling(Manager(systemd.address, 0.3), loop, watch)  # type: ignore[arg-type]
-    while not loop.asked:
+    while (stuck := telling._asked) is None:
         time.sleep(0.01)
-    stuck = telling._asked
-    assert stuck is not None and systemd.said == []
+    assert systemd.said == []
     loop.turns = True
     stuck.set_result(None)
     systemd.listen(lambda said: "WATCHDOG=1" in said)

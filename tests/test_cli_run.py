@@ -18,13 +18,21 @@ from pipeline.logs import LOG_FORMAT
 
 CAMFLEET = Path(sys.executable).parent / "camfleet"
 DEADLINE_S = 60
+LONGER_S = (3, 12, 30)
+"""How long to run: on a machine under load a camera may need more than the first to say a word."""
 
 
 def test_run_on_a_terminal_shows_the_table_and_ends(fleet_file: Callable[..., Path], recording: Path):
     path = fleet_file({"gate": {"url": str(recording), "loop": True}})
+    # Log lines of the camera's process come out above the table.
+    assert any("session ended" in _shown(path, seconds) for seconds in LONGER_S)
+
+
+def _shown(path: Path, seconds: int) -> str:
+    """On the terminal, in so long."""
     terminal, child = pty.openpty()
     with subprocess.Popen(
-        [CAMFLEET, "run", path, "--duration", "3"],
+        [CAMFLEET, "run", path, "--duration", str(seconds)],
         stdout=subprocess.PIPE,
         stderr=child,
         text=True,
@@ -36,7 +44,7 @@ def test_run_on_a_terminal_shows_the_table_and_ends(fleet_file: Callable[..., Pa
     assert process.returncode == 0
     assert "frames decoded" in output
     assert "fleet test" in shown
-    assert "session ended" in shown, "log lines of the camera's process come out above the table"
+    return shown
 
 
 def run(path: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -64,14 +72,22 @@ def test_run_whose_log_is_no_terminal_writes_json_with_date_and_zone(
 
 def test_run_log_level_reaches_every_process(fleet_file: Callable[..., Path], recording: Path):
     path = fleet_file({"gate": str(recording), "away": "rtsp://127.0.0.1:9/"})
-    done = run(path, "--quiet", "--duration", "5", "--log-format", "json", "--log-level", "warning")
-    lines = [json.loads(line) for line in done.stderr.splitlines()]
-    assert {line["level"] for line in lines} <= {"warning", "error"}
-    assert "camera away" in {line["process"] for line in lines}
+
+    def who_warns(seconds: int) -> set[str]:
+        done = run(path, "--quiet", "--duration", str(seconds), "--log-format", "json", "--log-level", "warning")
+        lines = [json.loads(line) for line in done.stderr.splitlines()]
+        assert {line["level"] for line in lines} <= {"warning", "error"}
+        return {line["process"] for line in lines}
+
+    assert any("camera away" in who_warns(seconds) for seconds in LONGER_S)
 
 
 def test_run_without_a_camera_that_answers_does_not_praise_itself(fleet_file: Callable[..., Path], tmp_path: Path):
-    done = run(fleet_file({"a": "rtsp://127.0.0.1:9/a"}), "--duration", "3", "--summary", tmp_path / "run.json")
+    path = fleet_file({"a": "rtsp://127.0.0.1:9/a"})
+    for seconds in LONGER_S:
+        done = run(path, "--duration", str(seconds), "--summary", tmp_path / "run.json")
+        if "camera a is retrying" in done.stdout:
+            break
     told = json.loads((tmp_path / "run.json").read_text())
     assert done.returncode == 1
     assert "p95 ≤ 150 ms: unknown: no camera was live" in done.stdout

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.config import load_fleet
@@ -95,7 +95,6 @@ _MARKS = (
 )
 
 
-@settings(deadline=None)
 @given(pieces=st.lists(st.sampled_from((*_PIECES, *_MARKS)), max_size=12))
 def test_load_fleet_any_text_is_a_fleet_or_one_config_error(
     tmp_path_factory: pytest.TempPathFactory, pieces: list[str]

@@ -20,7 +20,6 @@ from pipeline.slot import MAX_HELD
 from tests.dockerfiles import DEPLOY, DOCKERFILE, command, of, variables
 from tests.image_modules import hide_others
 from tests.servers import free_port
-from tests.waiting import wait_until
 
 ROOT = DEPLOY.parent
 BIN = Path(sys.executable).parent
@@ -187,6 +186,7 @@ def installed() -> list[str]:
     return listed(*options.replace('"$EXTRAS"', extras).split())
 
 
+@pytest.mark.timeout(300)
 def test_image_runs_a_fleet_with_what_it_has_and_says_that_it_is_well(
     tmp_path: Path, short_path: Path, within: Callable[[float], object]
 ):
@@ -220,7 +220,9 @@ def test_image_runs_a_fleet_with_what_it_has_and_says_that_it_is_well(
         ) as process,
     ):
         try:
-            wait_until(within, lambda: process.poll() is not None or health("ready", **environment)[0] == 0)
+            for _ in within(180):
+                if process.poll() is not None or health("ready", **environment)[0] == 0:
+                    break
             assert health("live", **environment)[0] == 0, (tmp_path / "log").read_text()
         finally:
             process.terminate()

@@ -269,7 +269,6 @@ def test_require_recordings_others_are_refused(
         require_recordings(load_fleet(fleet_file({"gate": {"url": str(recording)} | camera})))
 
 
-@pytest.mark.timeout(60)
 def test_play_a_recording_that_cannot_be_played_is_named_with_the_reason(fleet_file: FleetFile, tmp_path: Path) -> None:
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(b"no recording")
@@ -277,7 +276,6 @@ def test_play_a_recording_that_cannot_be_played_is_named_with_the_reason(fleet_f
         play(load_fleet(fleet_file({"gate": str(broken)})), lambda count: None)
 
 
-@pytest.mark.timeout(60)
 def test_play_interrupted_ends_before_the_recordings(
     fleet_file: FleetFile, recording: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -317,7 +315,6 @@ def square(fleet_file: FleetFile, recording: Path, tmp_path: Path) -> tuple[Path
     return fleet_file({"gate": str(recording)}, model=model, defaults={"pace": "fastest", "stride": 2}), truth
 
 
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize(
     ("options", "detected", "mota"),
     [
@@ -343,7 +340,6 @@ def test_evaluate_run_stub_that_is_right_scores_what_it_should(
     assert (set(told["classes"]), told["left_out"], told["combined"]["IDSW"]) == ({"person"}, {}, 0)
 
 
-@pytest.mark.timeout(60)
 def test_evaluate_run_realtime_table_has_a_line_a_camera_the_sum_and_the_classes(square: tuple[Path, Path]) -> None:
     fleet, truth = square
     fleet.write_text(fleet.read_text().replace("fastest", "realtime"))

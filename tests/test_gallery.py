@@ -223,7 +223,8 @@ def test_gallery_is_for_the_proxys_key_alone(town: Town, within: Callable):
         assert not nobody.socket.poll(0)
 
 
-def test_snapshot_of_a_camera_on_another_machine_is_taken_as_here(town: Town):
+def test_snapshot_of_a_camera_on_another_machine_is_taken_as_here(town: Town, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("pipeline.web.snapshot.PICTURE_S", DEADLINE_S)
     camera = town.camera("a")
     with showing(camera, FULL):
         assert snapshot(town.front_folder, "", "gate") == b"jpeg"

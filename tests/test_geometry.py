@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.geometry import Boxes, Letterbox, areas, clip, iou_matrix
@@ -79,7 +79,6 @@ def test_letterbox_to_source_box_in_the_padding_is_cut_off_at_the_edge() -> None
     assert fit.to_source(boxes((10, 100, 20, 160))).tolist() == [[20, 0, 40, 40]]
 
 
-@settings(deadline=None)
 @given(st.data(), _SIZE_WH, _SIZE_WH)
 def test_letterbox_to_model_and_back_is_the_same_box(
     data: st.DataObject, src_wh: tuple[int, int], dst_wh: tuple[int, int]
@@ -91,7 +90,6 @@ def test_letterbox_to_model_and_back_is_the_same_box(
     np.testing.assert_allclose(fit.to_source(fit.to_model(there)), there, atol=one_step_px, rtol=0)
 
 
-@settings(deadline=None)
 @given(_SIZE_WH, _SIZE_WH)
 def test_letterbox_fit_any_size_fills_one_axis_and_stays_inside(
     src_wh: tuple[int, int], dst_wh: tuple[int, int]
@@ -132,7 +130,6 @@ def test_iou_matrix_two_points_are_zero_and_not_nan() -> None:
     assert iou_matrix(boxes((1, 1, 1, 1)), boxes((1, 1, 1, 1))).tolist() == [[0.0]]
 
 
-@settings(deadline=None)
 @given(boxes_in((640, 480)), boxes_in((640, 480)))
 def test_iou_matrix_any_boxes_are_symmetric_and_between_0_and_1(a: Boxes, b: Boxes) -> None:
     iou = iou_matrix(a, b)

@@ -180,7 +180,7 @@ def test_headroom_follows_a_day_up_and_down() -> None:
     assert len(fleet.placed) <= 5
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(
     demand=st.floats(0.05, 40.0),
     count=st.integers(1, 60),
@@ -199,7 +199,7 @@ def test_headroom_constant_load_comes_to_rest_without_anybody_short(
     assert not (asked and gave)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.lists(st.floats(0.0, 30.0), min_size=1, max_size=12), st.integers(1, 5), st.integers(20, 60))
 def test_headroom_any_day_stays_within_its_bounds(demands: list[float], least: int, most: int) -> None:
     fleet = Fleet(Policy(least=least, most=most), least)

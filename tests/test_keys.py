@@ -77,6 +77,17 @@ def hears(endpoint: str, key: Key | None, timeout_s: float = SILENCE_S) -> bool:
         return True
 
 
+@pytest.fixture
+def one_refusal_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long the test takes."""
+    monkeypatch.setattr("pipeline.relay.guard.Rate", lambda: Rate(apart_s=3600.0))
+
+
+def refusals(lines: list) -> list:
+    return [line for line in lines if "was refused" in line["event"]]
+
+
+@pytest.mark.usefixtures("one_refusal_is_told")
 def test_reader_hears_by_an_allowed_key_and_by_nothing_else(ring: KeyRing):
     allowed, stranger = ring.reader("gate-reader"), ring.reader("stranger", allowed=False)
     another_fleet = KeyRing(ring.folder / "another").server.public
@@ -86,17 +97,23 @@ def test_reader_hears_by_an_allowed_key_and_by_nothing_else(ring: KeyRing):
         assert not hears(relay.endpoint, stranger)
         assert not hears(relay.endpoint, Key(allowed.own, another_fleet))
         assert hears(relay.endpoint, allowed, DEADLINE_S)
-    refused = [line for line in lines if "was refused" in line["event"]]
+    refused = refusals(lines)
     assert len(refused) == 1, "of many refusals one is told at once, and the others with the next after a while"
     assert refused[0]["address"] == "127.0.0.1"
 
 
+@pytest.mark.usefixtures("one_refusal_is_told")
 @pytest.mark.parametrize("knows", [False, True], ids=["no key", "a key that is not allowed"])
-def test_refusal_is_told_with_address_and_key(ring: KeyRing, knows: bool):
+def test_refusal_is_told_with_address_and_key(ring: KeyRing, knows: bool, within: Callable):
     stranger = ring.reader("stranger", allowed=False)
     with capture_logs() as lines, relayed(ring) as relay:
-        assert not hears(relay.endpoint, stranger if knows else None)
-    (line,) = [line for line in lines if "was refused" in line["event"]]
+
+        def is_told() -> bool:
+            assert not hears(relay.endpoint, stranger if knows else None)
+            return bool(refusals(lines))
+
+        wait_until(within, is_told)
+    (line,) = refusals(lines)
     assert line["address"] == "127.0.0.1"
     fingerprint = keys.read_certificate(stranger.own).fingerprint
     assert (fingerprint if knows else "it has no key") in line["event"]
@@ -111,7 +128,7 @@ def test_key_that_is_allowed_later_lets_a_reader_in_that_has_waited(ring: KeyRin
         assert results.receive(DEADLINE_S).camera_id in CAMERAS
 
 
-def test_key_that_is_revoked_ends_its_connection_and_no_other(ring: KeyRing):
+def test_key_that_is_revoked_ends_its_connection_and_no_other(ring: KeyRing, within: Callable):
     stays, leaves = ring.reader("stays"), ring.reader("leaves")
     with relayed(ring) as relay, Subscriber(relay.endpoint, key=stays) as one:
         one.receive(DEADLINE_S)
@@ -122,13 +139,13 @@ def test_key_that_is_revoked_ends_its_connection_and_no_other(ring: KeyRing):
                 while True:
                     other.receive(SILENCE_S)
         one.receive(DEADLINE_S)
-        assert not hears(relay.endpoint, leaves)
+        wait_until(within, lambda: not hears(relay.endpoint, leaves))
         while one.statistics().reconnects == 0:
             one.receive(DEADLINE_S)
         one.receive(DEADLINE_S)
 
 
-def test_folder_that_cannot_be_read_any_more_lets_nobody_in(ring: KeyRing):
+def test_folder_that_cannot_be_read_any_more_lets_nobody_in(ring: KeyRing, within: Callable):
     reader = ring.reader("gate-reader")
     with capture_logs() as lines, relayed(ring) as relay, Subscriber(relay.endpoint, key=reader) as results:
         results.receive(DEADLINE_S)
@@ -136,6 +153,7 @@ def test_folder_that_cannot_be_read_any_more_lets_nobody_in(ring: KeyRing):
         with pytest.raises(SubscriberTimeout):
             while True:
                 results.receive(SILENCE_S)
+        wait_until(within, lambda: any("nobody may subscribe" in line["event"] for line in lines))
         (ring.folder / "elsewhere").rename(ring.clients)
         results.receive(DEADLINE_S)
     assert sum("cannot be read, nobody may subscribe" in line["event"] for line in lines) == 1

@@ -91,6 +91,13 @@ def test_fleet_with_keys_serves_each_reader_its_cameras_and_tells_no_secret(
         {name: {"url": str(recording), "loop": True} for name in ("gate", "vault")},
         publish={"bind": "tcp://127.0.0.1:0", "keys": known},
     )
+    told: list[str] = []
+
+    def both_are_told() -> bool:
+        done = camfleet("status", "--json")
+        told.extend((done.stdout, done.stderr))
+        return {one["camera_id"] for one in json.loads(done.stdout)["now"]["cameras"]} == {"gate", "vault"}
+
     with running(path, within) as shown:
         status = ask({"command": "status"})
         heard = heard_by(status["endpoint"], full, told_twice_of("gate", "vault"))
@@ -99,18 +106,14 @@ def test_fleet_with_keys_serves_each_reader_its_cameras_and_tells_no_secret(
         few = heard_by(status["limited"]["team"], gate, told_twice_of("gate"))
         heard += heard_by(status["endpoint"], full, told_twice_of("gate", "vault"))
         with Subscriber(status["endpoint"], timeout_s=2) as nobody:
-            told = camfleet("status", "--json")
+            wait_until(within, both_are_told)
             with suppress(SubscriberTimeout):
                 raise AssertionError(f"heard without a key: {nobody.receive()}")
         arguments = ("subscribe", status["endpoint"], "--count", "3", "--json")
         line = camfleet(*arguments, CAMFLEET_KEY=str(full.own), CAMFLEET_SERVER_KEY=str(full.server))
-    assert {name for one in json.loads(told.stdout)["now"]["cameras"] if (name := one["camera_id"])} == {
-        "gate",
-        "vault",
-    }
     assert line.returncode == 0 and len(line.stdout.splitlines()) == 3
     assert b"vault" not in msgspec.json.encode(few)
-    said = "\n".join([*shown, told.stdout, told.stderr, line.stdout, line.stderr, camfleet("check", path).stdout])
+    said = "\n".join([*shown, *told, line.stdout, line.stderr, camfleet("check", path).stdout])
     said += msgspec.json.encode(heard + few).decode()
     assert "a subscriber of publish.bind was refused: it has no key" in said, "the log was read"
     for file in (ring.server.secret, full.own, gate.own):

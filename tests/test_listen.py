@@ -40,7 +40,7 @@ def test_listener_that_drains_hears_all_that_was_said_before_it_was_closed():
         go_on.wait(DEADLINE_S)
         heard.append(message.frame_id if isinstance(message, FrameResult) else -1)
 
-    listener = Listener(publisher.endpoint, hear, drain_s=0.3)
+    listener = Listener(publisher.endpoint, hear, drain_s=3.0)
     publish_until_heard(publisher, [STATE], joined).join(DEADLINE_S)
     for number in range(1000):
         publisher.publish(frame("gate", number))

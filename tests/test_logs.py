@@ -81,8 +81,9 @@ def test_line_limit_writes_a_burst_then_one_a_second_and_says_how_many_it_left_o
 
 @pytest.mark.usefixtures("_as_before")
 def test_log_lines_about_one_camera_are_limited_and_those_about_others_and_errors_are_not(
-    capsys: pytest.CaptureFixture[str],
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
+    monkeypatch.setattr("pipeline.logs.LINES_PER_S", 0.0)
     configure_logs("worker")
     log = structlog.get_logger()
     for _ in range(100):

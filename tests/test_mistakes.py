@@ -29,7 +29,7 @@ ROOT = Path(__file__).parent.parent
 MODEL = ROOT / "samples" / "model" / "demo_openvino_model"
 DEADLINE_S = 90
 STUB = "model: {backend: stub}\npublish: {bind: 'tcp://127.0.0.1:0'}\n"
-GATE = "cameras: {gate: {url: 'rtsp://bob:hunter2@127.0.0.1:9/live', open_timeout_s: 2}}\n"
+GATE = "cameras: {gate: {url: 'rtsp://bob:hunter2@127.0.0.1:9/live', open_timeout_s: 30}}\n"
 DEMO = f"publish: {{bind: 'tcp://127.0.0.1:0'}}\n{GATE}"
 
 

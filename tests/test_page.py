@@ -34,7 +34,7 @@ from pipeline.web.snapshot import snapshot
 from pipeline.web.viewer import MOST_BYTES, MOST_IN_FLIGHT, MOST_STATES, Viewer
 from pipeline.wire import CameraFigures, CameraState, Counts, FleetState, FrameResult, ProcessFigures
 from tests.pages import NUMBERED, write_numbered
-from tests.waiting import wait_until
+from tests.waiting import DEADLINE_S, wait_until
 from tests.wire_messages import EVENT, FRAME
 
 Record = tuple[dict[str, Any], bytes]
@@ -258,10 +258,19 @@ def marked_in_blue(jpeg: bytes) -> bool:
     return bool((np.ptp(picture, axis=2) > 60).any())
 
 
+def taken(client: httpx.Client, path: str, within: Callable) -> httpx.Response:
+    """A snapshot; tried again where the machine is so busy that its picture or its boxes do not come in time."""
+    answers: list[httpx.Response] = []
+    for _ in within(DEADLINE_S):
+        answers.append(client.get(path))
+        if answers[-1].status_code == 200:
+            break
+    return answers[-1]
+
+
 def test_snapshot_has_the_boxes_of_its_own_frame(fleet: Fleet, within: Callable):
     with httpx.Client(base_url=fleet.page, timeout=30) as client:
-        wait_until(within, lambda: client.get("/cameras/gate.jpg").status_code == 200)
-        plain, marked = client.get("/cameras/gate.jpg"), client.get("/cameras/gate.jpg?boxes=1")
+        plain, marked = (taken(client, f"/cameras/gate.jpg{how}", within) for how in ("", "?boxes=1"))
         assert plain.headers["content-type"] == "image/jpeg"
         assert cv2.imdecode(np.frombuffer(plain.content, np.uint8), cv2.IMREAD_COLOR).shape == (360, 640, 3)
         assert not marked_in_blue(plain.content) and marked_in_blue(marked.content)
@@ -271,13 +280,12 @@ def test_snapshot_has_the_boxes_of_its_own_frame(fleet: Fleet, within: Callable)
         assert gone.status_code == 504 and "no picture" in gone.text
 
 
-def test_snapshot_command_writes_a_picture_and_says_what_is_wrong(fleet: Fleet, tmp_path: Path):
+def test_snapshot_command_writes_a_picture_and_says_what_is_wrong(fleet: Fleet, tmp_path: Path, within: Callable):
     def camfleet(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "pipeline", "snapshot", *arguments, "--fleet", "shown"]
         return subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
 
-    done = camfleet("gate", tmp_path / "gate.jpg", "--boxes")
-    assert done.returncode == 0, done.stderr
+    wait_until(within, lambda: camfleet("gate", tmp_path / "gate.jpg", "--boxes").returncode == 0)
     assert marked_in_blue((tmp_path / "gate.jpg").read_bytes())
     for arguments, words in [
         (("none", tmp_path / "a.jpg"), "there is gate, gone"),
@@ -293,7 +301,7 @@ def test_snapshot_of_a_camera_that_shows_nothing_says_so(tmp_path: Path):
         snapshot(tmp_path, f"ipc://{tmp_path}/outlet", "gate")
 
 
-def heard(connection: ClientConnection, until: Callable[[list[Record]], bool]) -> list[Record]:
+def heard(connection: ClientConnection, until: Callable[[list[Record]], object]) -> list[Record]:
     found: list[Record] = []
     while not until(found):
         found += records(bytes(connection.recv(timeout=30)))
@@ -320,10 +328,11 @@ def test_live_sends_states_at_once_and_pictures_of_what_is_watched_only(fleet: F
         assert {"hello", "camera", "fleet"} <= {head["t"] for head, _ in found}
         assert not of("unit", found) and not of("result", found)
         connection.send('{"watch": {"gate": "units"}}')
-        found = heard(connection, lambda found: len(of("unit", found)) > 30)
+        found = heard(
+            connection, lambda found: len(of("unit", found)) > 30 and of("result", found) and of("shown", found)
+        )
         units = of("unit", found)
         assert units[0].get("key") and [unit["n"] for unit in units] == list(range(units[0]["n"], units[-1]["n"] + 1))
-        assert of("result", found) and of("shown", found)
         # Whoever comes in the midst of a group gets it from its beginning.
         with connect(url, proxy=None) as second:
             second.send('{"watch": {"gate": "units"}}')
@@ -462,8 +471,11 @@ def test_run_with_page_prints_its_address_and_without_a_port_takes_the_files(
     fleet_file: Callable[..., Path], recording: Path, runtime: Path
 ):
     file = fleet_file({"gate": {"url": str(recording), "loop": True}}, page={"port": 0})
-    command = [sys.executable, "-m", "pipeline", "run", "--page", str(file), "--duration", "2", "-q"]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=110)
+    command = [sys.executable, "-m", "pipeline", "run", "--page", str(file), "-q", "--duration"]
+    for seconds in ("2", "12", "30"):  # On a machine that does much else, two may be too few for the camera.
+        done = subprocess.run([*command, seconds], check=False, capture_output=True, text=True, timeout=DEADLINE_S)
+        if done.returncode == 0:
+            break
     assert done.returncode == 0, done.stderr
     assert "page: http://127.0.0.1:" in done.stderr
     assert running(runtime / "camfleet") == []

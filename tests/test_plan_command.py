@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import typer
 
 from pipeline.capacity.examples import EXAMPLES
 from pipeline.capacity.figures import Check, Plan
@@ -125,45 +126,61 @@ def brief(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipeline.capacity.rehearse.MANY", 400)
 
 
-@pytest.fixture
-def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing here is about how much is measured."""
-    for name in ("SERVICE_S", "DECODE_S", "CONSTANTS_S", "IN_PLACE_S"):
-        monkeypatch.setattr(f"pipeline.capacity.fleet.{name}", 0.3)
-    monkeypatch.setattr("pipeline.capacity.constants.SETTLE_S", 0.5)
-    monkeypatch.setattr("pipeline.capacity.check.SETTLE_S", 1.5)
+def at_length(monkeypatch: pytest.MonkeyPatch, measured: Callable[[], None]) -> None:
+    """Nothing here is about how much is measured; but a busy machine delivers nothing in so short a time, or late."""
     monkeypatch.setattr("pipeline.capacity.check.DRAWS", 1)
+    for longer in (1, 3, 8):
+        for name in ("SERVICE_S", "DECODE_S", "CONSTANTS_S", "IN_PLACE_S"):
+            monkeypatch.setattr(f"pipeline.capacity.fleet.{name}", 0.3 * longer)
+        monkeypatch.setattr("pipeline.capacity.constants.SETTLE_S", 0.5 * longer)
+        monkeypatch.setattr("pipeline.capacity.check.SETTLE_S", 1.5 * longer)
+        try:
+            return measured()
+        except (AssertionError, PipelineError, typer.Exit):
+            if longer == 8:
+                raise
+    return None
 
 
-@pytest.mark.usefixtures("short")
+@pytest.mark.timeout(400)
 def test_plan_check_measures_plans_runs_and_compares(
-    fleet_file: FleetFile, recording: Path, capfd: pytest.CaptureFixture[str]
+    fleet_file: FleetFile, recording: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
     camera = {"url": str(recording), "loop": True, "stride": 2}
     file = fleet_file({"gate": camera, "yard": camera}, model={"backend": "stub", "options": {"a_ms": 10}})
-    plan(file, check=True, seconds=1.0, as_json=True)
-    printed = capfd.readouterr()
-    told = msgspec.json.decode(printed.out, type=Check)
-    assert "measuring the whole fleet" in printed.err
-    assert "[info" not in printed.err, "lines of the fleet's processes would be written into the bars"
-    assert told.cores > 0 and told.machine
-    assert told.service.batches[0].alone_ms >= 10 and told.in_place >= 1
-    figures = {one.name: one for one in told.figures}
-    assert figures["stride, mean"].predicted == figures["stride, mean"].measured == 2
-    assert figures["detected a second"].predicted == pytest.approx(25, abs=2)
-    assert all(one.measured > 0 for one in told.figures)
-    assert told.plan.steps[1].name == "cores"
+
+    def measured() -> None:
+        capfd.readouterr()
+        plan(file, check=True, seconds=1.0, as_json=True)
+        printed = capfd.readouterr()
+        told = msgspec.json.decode(printed.out, type=Check)
+        assert "measuring the whole fleet" in printed.err
+        assert "[info" not in printed.err, "lines of the fleet's processes would be written into the bars"
+        assert told.cores > 0 and told.machine
+        assert told.service.batches[0].alone_ms >= 10 and told.in_place >= 1
+        figures = {one.name: one for one in told.figures}
+        assert figures["stride, mean"].predicted == figures["stride, mean"].measured == 2
+        assert figures["detected a second"].predicted == pytest.approx(25, abs=2)
+        assert all(one.measured > 0 for one in told.figures)
+        assert told.plan.steps[1].name == "cores"
+
+    at_length(monkeypatch, measured)
 
 
-@pytest.mark.usefixtures("short")
+@pytest.mark.timeout(400)
 def test_plan_of_a_measured_fleet_finds_its_settings(
-    fleet_file: FleetFile, recording: Path, capsys: pytest.CaptureFixture[str]
+    fleet_file: FleetFile, recording: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
     file = fleet_file({"gate": {"url": str(recording), "loop": True}})
-    plan(file, service="measured", more=1, as_json=True)
-    told = msgspec.json.decode(capsys.readouterr().out, type=Plan)
-    assert told.measured is not None and told.machine
-    assert told.sizing.fits and told.more is not None
+
+    def measured() -> None:
+        capsys.readouterr()
+        plan(file, service="measured", more=1, as_json=True)
+        told = msgspec.json.decode(capsys.readouterr().out, type=Plan)
+        assert told.measured is not None and told.machine
+        assert told.sizing.fits and told.more is not None
+
+    at_length(monkeypatch, measured)
 
 
 def test_plan_of_an_archive_is_refused_in_words(fleet_file: FleetFile, recording: Path):

@@ -370,8 +370,11 @@ def test_check_finds_classes_to_be_blurred_that_the_model_does_not_know(tmp_path
 # --- a fleet ------------------------------------------------------------------------------------------------------
 
 
-def test_fleet_shows_neither_detector_nor_page_a_pixel_of_what_is_masked(recording: Path, tmp_path: Path) -> None:
+def test_fleet_shows_neither_detector_nor_page_a_pixel_of_what_is_masked(
+    recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A bright square runs through the mask; the detector says what it sees, and blurs it everywhere else."""
+    monkeypatch.setattr("pipeline.web.snapshot.PICTURE_S", DEADLINE_S)
     file = tmp_path / "fleet.yaml"
     privacy = "{masks: [[0, 0], [0.5, 0], [0.5, 1], [0, 1]], blur: bright, margin: 0.2}"
     file.write_text(

@@ -19,6 +19,8 @@ from pipeline.tune.profile import profile_file, write_profile
 
 FleetFile = Callable[..., Path]
 SAMPLES = Path(__file__).parent.parent / "samples"
+SECONDS = 3.0
+"""How long to measure, so that frames come even of a machine that pauses for two."""
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +44,7 @@ def test_profile_fleet_of_its_own_tells_every_part_as_json(
         {"gate": {"url": str(recording), "loop": True}, "yard": {"url": str(recording), "loop": True}},
         sinks={"archive": {"kind": "file", "path": "results", "format": "jsonl"}},
     )
-    profile(file, seconds=1.0, as_json=True)
+    profile(file, seconds=SECONDS, as_json=True)
     found = told(capsys)
     assert found.ours and found.published_hz > 0 and found.detected_hz > 0
     assert {one.name for one in found.processes} == {
@@ -67,7 +69,7 @@ def test_profile_running_fleet_is_looked_at_and_goes_on(
         with fleet.results(timeout_s=20) as results:
             next(iter(results))
         before = {process.name: process.pid for process in fleet.processes}
-        profile(file, seconds=1.0, out=out, without_sinks=True)
+        profile(file, seconds=SECONDS, out=out, without_sinks=True)
         assert {process.name: process.pid for process in fleet.processes} == before
         with fleet.results(timeout_s=20) as results:
             assert next(iter(results)).camera_id == "gate"
@@ -84,7 +86,7 @@ def test_profile_with_a_model_splits_inference_from_after_work(
         {"gate": {"url": str(SAMPLES / "gate.mp4"), "loop": True}},
         model={"path": str(SAMPLES / "model" / "demo_openvino_model")},
     )
-    profile(file, seconds=2.0, as_json=True)
+    profile(file, seconds=SECONDS, as_json=True)
     found = told(capsys)
     shares = {share.stage: share.cores for share in found.shares}
     assert shares["inference"] > shares["after"] > 0
@@ -118,7 +120,7 @@ def test_profile_samples_every_process(
     fleet_file: FleetFile, recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     file = fleet_file({"gate": {"url": str(recording), "loop": True}})
-    profile(file, seconds=1.0, out=tmp_path / "p.html", as_json=True, sample=True)
+    profile(file, seconds=SECONDS, out=tmp_path / "p.html", as_json=True, sample=True)
     found = told(capsys)
     assert {one.name for one in found.sampled} == {one.name for one in found.processes}
     camera = next(one for one in found.sampled if one.name == "camera gate")

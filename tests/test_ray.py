@@ -197,7 +197,7 @@ def end(process: subprocess.Popen[str]) -> None:
 
 @pytest.fixture
 def file(fleet_file: Callable[..., Path], recording: Path) -> Path:
-    return fleet_file({name: {"url": str(recording), "loop": True} for name in NAMES})
+    return fleet_file({name: {"url": str(recording), "loop": True} for name in NAMES}, slo={"p95_ms": 5000})
 
 
 def test_fleet_over_ray_is_run_and_asked_by_the_commands(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import sqlite3
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from tests.conftest import RECORDING_FRAMES
 from tests.postgres_server import PASSWORD, PostgresServer, postgres_server
 from tests.sinks import place
 from tests.test_render import BOX, CAMFLEET, DEADLINE_S, pictures, seen
+from tests.waiting import wait_until
 from tests.wire_messages import STATE
 
 FILES = ["jsonl", "csv", "parquet"]
@@ -119,7 +120,7 @@ def without_velocity(box: TrackedBox) -> TrackedBox:
 
 @pytest.mark.parametrize("kind", DATABASES)
 def test_kept_tables_are_read_in_pieces_and_hold_no_view_of_the_database(
-    kind: str, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, within: Callable
 ) -> None:
     monkeypatch.setattr(tables_module, "PIECE", 5)
     source = kept_as(kind, results(), tmp_path, request)
@@ -138,10 +139,12 @@ def test_kept_tables_are_read_in_pieces_and_hold_no_view_of_the_database(
         next(frames)
         assert sizes == [2, 2, 5, 3]
         if kind == "postgresql":
-            with psycopg.connect(source) as other:
+            with psycopg.connect(source, autocommit=True) as other:
                 asked = (
                     "SELECT state FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
                 )
+                # The sink has hung up, and its server's process may not have ended yet.
+                wait_until(within, lambda: len(other.execute(asked).fetchall()) == 1)
                 assert other.execute(asked).fetchall() == [("idle",)]
         assert len(list(frames)) == len(results()) - 1
     assert max(sizes) <= 10

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import struct
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -20,9 +21,11 @@ from pipeline.replay.faults import ActiveFaults, Order
 from pipeline.replay.link import MAX_QUEUE_S, Link
 from pipeline.rtsp.rtp import RtpUnit
 from tests.camera_media import Clip
-from tests.rtsp_client import DEADLINE_S, RawClient
+from tests.rtsp_client import DEADLINE_S, RawClient, Unit
 
 STEP = 3600
+LASTING_S = 60
+"""Of faults that a test ends itself: one who has no processor for a while would miss the end of a short one."""
 Within = Callable[[float], Iterator[None]]
 
 
@@ -55,12 +58,35 @@ def camera(server: ServedRecordings, request: pytest.FixtureRequest) -> Iterator
         yield server.names[number], client
 
 
+def growing(client: RawClient) -> Iterator[list[Unit]]:
+    """All complete access units from now on: a list that is one longer each time."""
+    units: list[list[bytes]] = []
+    while len(units) < 1000:
+        channel, frame = client.read_frame()
+        if channel:
+            continue
+        if not units or units[-1][0][4:8] != frame[4:8]:
+            if units:
+                yield [Unit(tuple(packets)) for packets in units]
+            units.append([])
+        units[-1].append(frame)
+    pytest.fail("it has not come in 1000 pictures")
+
+
+def repeated(units: list[Unit]) -> list[Unit]:
+    return [later for earlier, later in pairwise(units) if earlier.payloads == later.payloads]
+
+
+def steps_of(units: list[Unit]) -> list[int]:
+    return [(later.timestamp - earlier.timestamp) % 2**32 for earlier, later in pairwise(units)]
+
+
 def test_silence_sends_nothing_answers_nothing_and_ends_with_a_key_frame(
     server: ServedRecordings, camera: tuple[str, RawClient]
 ) -> None:
     name, client = camera
     server.inject(name, Fault("silence", 60))
-    while not client.is_silent_for(0.3):
+    while not client.is_silent_for(3):
         pass
     client.send(f"OPTIONS {client.url} RTSP/1.0\r\nCSeq: 9\r\n\r\n".encode())
     assert client.is_silent_for(0.3)
@@ -111,17 +137,17 @@ def test_freeze_repeats_the_last_key_frame_while_time_goes_on(
     server: ServedRecordings, camera: tuple[str, RawClient]
 ) -> None:
     name, client = camera
-    server.inject(name, Fault("freeze", 1))
+    server.inject(name, Fault("freeze", LASTING_S))
 
-    units = client.read_units(40)
+    stream = growing(client)
+    next(units for units in stream if len(repeated(units)) >= 20)
+    server.inject(name, Fault("freeze", 0))
+    units = next(units for units in stream if units[-1].payloads != units[-2].payloads)
 
-    repeated = [(a, b) for a, b in pairwise(units) if a.payloads == b.payloads]
-    assert len(repeated) >= 20
-    assert {(b.timestamp - a.timestamp) % 2**32 for a, b in pairwise(units)} == {STEP}
+    assert set(steps_of(units)) == {STEP}
     numbers = [number for unit in units for number in unit.sequences]
     assert all((later - earlier) % 65536 == 1 for earlier, later in pairwise(numbers))
-    last = max(index for index, unit in enumerate(units) if unit.payloads == repeated[-1][1].payloads)
-    assert last + 1 == len(units) or units[last + 1].is_key, "it is live again from a key frame on"
+    assert units[-1].is_key, "it is live again from a key frame on"
 
 
 def test_disconnect_ends_the_connection_and_lets_clients_back(
@@ -147,7 +173,7 @@ def test_wrong_password_is_answered_to_everybody_until_it_is_over(
     server: ServedRecordings, camera: tuple[str, RawClient], within: Within
 ) -> None:
     name, client = camera
-    server.inject(name, Fault("wrong_password", 0.5))
+    server.inject(name, Fault("wrong_password", 4))
 
     assert client.ended()
     with RawClient(client.url) as again:
@@ -190,11 +216,12 @@ def test_loss_of_packets_leaves_gaps_and_turns_them_around(
     server: ServedRecordings, camera: tuple[str, RawClient]
 ) -> None:
     name, client = camera
-    server.inject(name, Fault("loss", 5, loss_share=0.2, reorder_share=0.2))
+    server.inject(name, Fault("loss", LASTING_S, loss_share=0.2, reorder_share=0.2))
 
-    numbers = [number for unit in client.read_units(40) for number in unit.sequences]
-
-    assert any((later - earlier) % 65536 > 1 for earlier, later in pairwise(numbers))
+    for units in growing(client):
+        numbers = [number for unit in units for number in unit.sequences]
+        if any((later - earlier) % 65536 > 1 for earlier, later in pairwise(numbers)):
+            break
 
 
 def test_corrupt_pictures_make_the_decoder_complain_but_come(
@@ -202,12 +229,15 @@ def test_corrupt_pictures_make_the_decoder_complain_but_come(
 ) -> None:
     name, client = camera
     whole = {payload for unit in client.read_units(51) for payload in unit.payloads}
-    server.inject(name, Fault("corrupt", 5, corrupt_share=0.5))
+    server.inject(name, Fault("corrupt", LASTING_S, corrupt_share=0.5))
 
-    came = [payload for unit in client.read_units(40) for payload in unit.payloads]
+    for units in growing(client):
+        came = [payload for unit in units for payload in unit.payloads]
+        wrong = [payload for payload in came if payload not in whole]
+        if len(units) >= 40 and len(wrong) > 10:
+            break
 
-    wrong = [payload for payload in came if payload not in whole]
-    assert 10 < len(wrong) < len(came)
+    assert len(wrong) < len(came)
     assert {len(payload) for payload in wrong} <= {len(payload) for payload in whole}
 
 
@@ -215,15 +245,14 @@ def test_no_key_frame_lets_clients_begin_anywhere_and_never_sends_one(
     server: ServedRecordings, camera: tuple[str, RawClient]
 ) -> None:
     name, client = camera
-    server.inject(name, Fault("no_key_frame", 1))
+    server.inject(name, Fault("no_key_frame", 4))
     assert client.ended()
 
     with RawClient(client.url) as late:
         late.play()
-        units = late.read_units(40)
+        units = next(units for units in growing(late) if units[-1].is_key)
 
-    assert not any(unit.is_key for unit in units[:12])
-    assert any(unit.is_key for unit in units), "it is mended after a second"
+    assert len(units) > 12, "until it is mended there is none"
 
 
 def test_resolution_changes_in_the_running_stream_and_back(server: ServedRecordings, files: tuple[Path, Path]) -> None:
@@ -231,12 +260,13 @@ def test_resolution_changes_in_the_running_stream_and_back(server: ServedRecordi
     with av.open(server.urls[number], options={"rtsp_transport": "tcp"}, timeout=DEADLINE_S) as container:
         sizes: list[tuple[int, int]] = []
         for frame in container.decode(video=0):
-            if not sizes:
-                server.inject(server.names[number], Fault("resolution", 0.5, file=str(files[1])))
-            if not sizes or sizes[-1] != (frame.width, frame.height):
-                sizes.append((frame.width, frame.height))
+            if sizes[-1:] == [(frame.width, frame.height)]:
+                continue
+            sizes.append((frame.width, frame.height))
             if len(sizes) == 3:
                 break
+            seconds = LASTING_S if len(sizes) == 1 else 0
+            server.inject(server.names[number], Fault("resolution", seconds, file=str(files[1])))
 
     assert sizes == [(128, 96), (256, 192), (128, 96)]
 
@@ -244,8 +274,8 @@ def test_resolution_changes_in_the_running_stream_and_back(server: ServedRecordi
 @pytest.mark.parametrize(
     ("fault", "step"),
     [
-        pytest.param(Fault("frame_rate", 1, fps=14.4), 6250, id="_frame_rate_"),
-        pytest.param(Fault("slow", 1), 45000, id="_slow_"),
+        pytest.param(Fault("frame_rate", LASTING_S, fps=14.4), 6250, id="_frame_rate_"),
+        pytest.param(Fault("slow", LASTING_S), 45000, id="_slow_"),
     ],
 )
 def test_frame_rate_changes_and_the_camera_comes_back_into_its_own_step(
@@ -254,29 +284,37 @@ def test_frame_rate_changes_and_the_camera_comes_back_into_its_own_step(
     name, client = camera
     server.inject(name, fault)
 
-    units = client.read_units(25)
+    stream = growing(client)
+    next(units for units in stream if steps_of(units).count(step) >= 2)
+    server.inject(name, replace(fault, seconds=0))
+    steps = next(steps for steps in map(steps_of, stream) if steps[-1] == STEP)
 
-    steps = [(later.timestamp - earlier.timestamp) % 2**32 for earlier, later in pairwise(units)]
     back = [other for other in steps if other not in (STEP, step)]
-    assert step in steps and steps[-1] == STEP
     assert len(back) <= 1 and all(step < other < step + STEP for other in back)
     assert sum(steps) % STEP == 0, "its pictures come in the instants in which they came before"
 
 
-def test_time_jump_moves_timestamps_and_reports_alike(server: ServedRecordings, camera: tuple[str, RawClient]) -> None:
+def test_time_jump_moves_timestamps_and_reports_alike(
+    server: ServedRecordings, camera: tuple[str, RawClient], within: Within
+) -> None:
     name, client = camera
     first_report = client.frames[0][1]
     server.inject(name, Fault("time_jump", 0, jump_s=-1000))
 
-    client.read_units(40)
+    def steps() -> set[int]:
+        stamps = [struct.unpack_from(">I", frame, 4)[0] for channel, frame in client.frames if channel == 0]
+        return {(later - earlier) % 2**32 for earlier, later in pairwise(stamps) if later != earlier}
+
+    for _ in within(DEADLINE_S):
+        client.read_frame()
+        if len(steps()) > 1:
+            break
     with RawClient(client.url) as late:
         late.play()
         late.read_frame()
         second_report = late.frames[0][1]
 
-    stamps = [struct.unpack_from(">I", frame, 4)[0] for channel, frame in client.frames if channel == 0]
-    steps = {(later - earlier) % 2**32 for earlier, later in pairwise(stamps) if later != earlier}
-    assert steps == {STEP, (STEP - 1000 * 90_000) % 2**32}
+    assert steps() == {STEP, (STEP - 1000 * 90_000) % 2**32}
     (ntp_a, rtp_a), (ntp_b, rtp_b) = (struct.unpack_from(">QI", report, 8) for report in (first_report, second_report))
     elapsed_by_ntp_s = (ntp_b - ntp_a) / 2**32
     elapsed_by_rtp_s = ((rtp_b - rtp_a + 2**31) % 2**32 - 2**31) / 90_000

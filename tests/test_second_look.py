@@ -35,7 +35,7 @@ from tests.wire_messages import FRAME
 SAMPLES = Path(__file__).parents[1] / "samples"
 COLOURS = SAMPLES / "model" / "colour_openvino_model"
 DETECTOR = SAMPLES / "model" / "demo_openvino_model"
-DEADLINE_S = 60
+DEADLINE_S = 110
 
 
 def fleet_file(folder: Path, **body: Any) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -194,18 +195,28 @@ def overheard(runtime: Path) -> Iterator[list[str]]:
         thread.join(DEADLINE_S)
 
 
-def test_fleet_tells_no_secret(tmp_path: Path, recording: Path, runtime: Path):
+def test_fleet_tells_no_secret(tmp_path: Path, recording: Path, runtime: Path, within: Callable):
     options = ReplayOptions((recording,), login=Login("bob", "another"))
     with serve_recordings(options) as server:
         wrong = server.urls[0].replace("://", f"://bob:{SECRET}@")
         urls = [wrong, "rtsp://bob:${PASSWORD}@h.invalid/", "http://127.0.0.1:9/?${PASSWORD}", *FORMS[-8:]]
         file = written(tmp_path / "fleet.yaml", {f"c{number}": {"url": url} for number, url in enumerate(urls)})
         summary = tmp_path / "summary.json"
-        with overheard(runtime) as heard:
-            done = camfleet("run", file, "--duration", "6", "--summary", summary)
-    assert "c0" in done.stdout
-    assert any("another user or password" in text for text in heard), "the camera's states were heard"
-    assert_clean(done.stdout, done.stderr, summary.read_text(), *heard)
+        command = [sys.executable, "-m", "pipeline", "run", str(file), "--summary", str(summary)]
+        with (
+            overheard(runtime) as heard,
+            subprocess.Popen(
+                command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            ) as process,
+        ):
+            try:
+                # The camera's states are heard.
+                wait_until(within, lambda: any("another user or password" in text for text in list(heard)))
+            finally:
+                process.send_signal(signal.SIGINT)
+                out, err = process.communicate(timeout=DEADLINE_S)
+    assert "c0" in out
+    assert_clean(out, err, summary.read_text(), *heard)
 
 
 def shown(pid: int) -> str:

@@ -136,7 +136,7 @@ def test_asked_goes_round_the_clock(hour: float) -> None:
     assert 0.2 <= float(asked(what, hour)) <= 1.0
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(
     shares=st.lists(st.floats(0.05, 1.0), min_size=1, max_size=6),
     what=st.sampled_from(["nothing", "node", "rack", "zone"]),

@@ -69,7 +69,7 @@ def test_limit_breaks_where_it_says(limit: object) -> None:
         assert next(use.share for use in before if use.name == found.name) <= 1
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.integers(1, 100_000), st.integers(1, 100_000))
 def test_limits_are_the_fuller_the_more_cameras(some: int, others: int) -> None:
     few, many = sorted((some, others))

@@ -22,7 +22,7 @@ def by_name(weights: list[float], owner: list[int], places: Places) -> list[int]
     return [int(where.get(str(index), NOWHERE)) for index in range(len(weights))]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.data())
 def test_replace_cameras_any_fleet_is_as_if_all_had_been_shown(data: st.DataObject) -> None:
     nodes = sorted(data.draw(st.sets(st.integers(0, 9), min_size=1)))

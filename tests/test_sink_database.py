@@ -285,7 +285,7 @@ def test_database_open_sink_puts_a_file_beside_the_fleet_file(tmp_path: Path) ->
     assert (tmp_path / "results.sqlite").exists()
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(result=frames)
 def test_database_any_frame_of_the_wire_comes_out_as_it_went_in(url: DatabaseUrl, result: FrameResult) -> None:
     received = decode(result.topic, encode(result))

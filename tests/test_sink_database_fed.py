@@ -82,6 +82,14 @@ def begin(publisher: Publisher, fed: Fed, within: Callable) -> None:
         return fed.written() > 0
 
     wait_until(within, heard)
+    seen: list[int] = []
+
+    def settled() -> bool:
+        """What was said meanwhile has all been written, too."""
+        seen.append(fed.written())
+        return len(seen) > 50 and len(set(seen[-50:])) == 1
+
+    wait_until(within, settled)
 
 
 @pytest.mark.parametrize("engine", ["sqlite", "duckdb"])

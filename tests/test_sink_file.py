@@ -249,7 +249,7 @@ def test_sink_without_results_leaves_no_file(file_format: str, tmp_path: Path):
     assert list((tmp_path / "out").iterdir()) == []
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(content=st.binary(max_size=400))
 def test_any_bytes_of_a_journal_are_frames_or_none(content: bytes):
     frames, right = read_journal(content)
@@ -261,7 +261,7 @@ _TEXT = st.text(st.characters(codec="utf-8"), max_size=12)
 
 
 @pytest.mark.parametrize("form", [JsonLines(states=True), CommaLines(), MotLines(KEY)], ids=["jsonl", "csv", "mot"])
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(content=st.binary(max_size=400) | _TEXT.map(str.encode))
 def test_any_bytes_of_a_text_file_are_read_or_left_out(form, content: bytes):
     whole = form.whole(content)
@@ -270,7 +270,7 @@ def test_any_bytes_of_a_text_file_are_read_or_left_out(form, content: bytes):
         form.frame_of(line)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(names=st.lists(_TEXT, min_size=1, max_size=4), session=_TEXT, number=st.integers(0, (1 << 63) - 1))
 def test_any_frame_is_found_again_in_each_form(names: Sequence[str], session: str, number: int):
     tracks = tuple(msgspec.structs.replace(frame(0).tracks[0], class_name=name) for name in names)

@@ -123,6 +123,7 @@ def kept(folder: Path, file_format: str) -> list[Key]:
     return found
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("file_format", ["jsonl", "parquet"])
 def test_file_sink_that_is_killed_twenty_times_has_every_frame_of_every_session(
     file_format: str, folder: Path, within: Callable

@@ -84,10 +84,10 @@ def test_kafka_each_camera_keeps_its_order_in_one_partition(broker: Server):
 
 
 def test_kafka_broker_killed_in_midst_ends_in_an_error(broker: Server, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("pipeline.sink.kafka.ANSWER_S", 2.0)
     with sink_to(broker.port) as sink:
         sink.write(ALL)
         broker.kill()
+        monkeypatch.setattr("pipeline.sink.kafka.ANSWER_S", 2.0)
         for _ in range(2):
             with pytest.raises(SinkError, match=r"the Kafka broker kafka://127.0.0.1:\d+"):
                 sink.write(ALL)
@@ -100,11 +100,12 @@ def test_kafka_broker_away_at_the_start_is_a_sink_error(capfd: pytest.CaptureFix
 
 
 def test_kafka_broker_that_stops_answering_ends_in_an_error(broker: Server, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("pipeline.sink.kafka.ANSWER_S", 1.0)
     with sink_to(broker.port) as sink:
         sink.write(ALL)
-        with broker.stopped(), pytest.raises(SinkError, match="the Kafka broker"):
-            sink.write(ALL)
+        with broker.stopped(), monkeypatch.context() as patch:
+            patch.setattr("pipeline.sink.kafka.ANSWER_S", 1.0)
+            with pytest.raises(SinkError, match="the Kafka broker"):
+                sink.write(ALL)
         sink.write(ALL)
 
 

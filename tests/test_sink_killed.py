@@ -48,6 +48,7 @@ def opened(url: str | Path) -> DatabaseSink:
     return DatabaseSink(lambda: connect(DatabaseUrl(str(url)), Path()))
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("url", ["sqlite", "duckdb", "postgresql"], indirect=True)
 def test_database_whose_writer_is_killed_twenty_times_has_every_frame_once(url: str) -> None:
     safe = -1

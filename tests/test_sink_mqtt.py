@@ -137,11 +137,12 @@ def test_mqtt_broker_killed_in_midst_of_writing_ends_in_an_error_and_then_in_the
 
 
 def test_mqtt_broker_that_stops_answering_ends_in_an_error(broker: Server, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("pipeline.sink.mqtt.ANSWER_S", 0.5)
     with sink_to(broker.port) as sink:
         sink.tick()
-        with broker.stopped(), pytest.raises(SinkError, match=r"does not answer within 0\.5 s"):
-            sink.write([STATE])
+        with broker.stopped(), monkeypatch.context() as patch:
+            patch.setattr("pipeline.sink.mqtt.ANSWER_S", 0.5)
+            with pytest.raises(SinkError, match=r"does not answer within 0\.5 s"):
+                sink.write([STATE])
         sink.write([STATE])
 
 
@@ -238,16 +239,26 @@ def test_mqtt_sink_that_has_nothing_to_say_keeps_its_connection_alive(
     broker: Server, within: Callable, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("pipeline.sink.mqtt.KEEPALIVE_S", 1)
-    with sink_to(broker.port) as sink:
-        sink.tick()
-        wait_until(within, lambda: broker.said().count("Received PINGREQ from camfleet-town-home") > 1)
-        assert kept_by(broker.port)[f"{PREFIX}/status"] == b"online"
+
+    def said() -> tuple[int, int]:
+        words = broker.said()
+        return words.count("Received PINGREQ from camfleet-town-home"), words.count("has exceeded timeout")
+
+    def is_kept() -> bool:
+        with sink_to(broker.port) as sink:
+            pings, ends = said()
+            sink.tick()
+            wait_until(within, lambda: said()[0] > pings + 1 or said()[1] > ends)
+            return kept_by(broker.port)[f"{PREFIX}/status"] == b"online"
+
+    # The broker hangs up after a second and a half; a machine may pause for longer.
+    assert any(is_kept() for _ in range(5))
 
 
 def test_mqtt_sink_closed_while_the_broker_is_silent_ends(broker: Server, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("pipeline.sink.mqtt.ANSWER_S", 0.5)
     with sink_to(broker.port) as sink:
         sink.tick()
+        monkeypatch.setattr("pipeline.sink.mqtt.ANSWER_S", 0.5)
         with broker.stopped():
             sink.close()
     sink.close()

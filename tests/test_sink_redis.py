@@ -93,7 +93,7 @@ def test_redis_server_away_at_the_start_is_a_sink_error_until_it_is_there(tmp_pa
 
 
 def test_redis_server_that_stops_answering_ends_in_an_error(server: Server, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("pipeline.sink.redis.ANSWER_S", 0.5)
+    monkeypatch.setattr("pipeline.sink.redis.ANSWER_S", 3.0)
     with sink_to(server.port) as sink:
         sink.write(ALL)
         with server.stopped(), pytest.raises(SinkError, match="cannot be reached"):

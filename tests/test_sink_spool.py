@@ -177,7 +177,7 @@ def test_spool_of_an_owner_that_is_killed_again_and_again_has_everything_up_to_i
     spool.close()
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(at=st.integers(0, 40_000), rest=st.binary(max_size=300), seed=st.integers(0, 1000))
 def test_spool_with_any_bytes_changed_opens_and_works(
     tmp_path_factory: pytest.TempPathFactory, at: int, rest: bytes, seed: int

@@ -141,6 +141,10 @@ def test_traces_samples_a_frame_of_each_camera_now_and_then_unless_told_otherwis
     assert (TracesSink().every_s, TracesSink(every_s=0).every_s) == (10.0, 0.0)
 
 
+def cameras_of(found: Collector) -> set[object]:
+    return {attributes_of(span)["camfleet.camera"] for span in found.spans if not span.parent_span_id}
+
+
 def test_traces_of_a_running_fleet_are_seen_by_the_collector(
     there: Collector,
     fleet_file: Callable[..., Path],
@@ -153,8 +157,6 @@ def test_traces_of_a_running_fleet_are_seen_by_the_collector(
     cameras = {name: {"url": str(recording), "loop": True} for name in ("gate", "yard")}
     ways = {"kind": "traces", "url": there.url, "every_s": 0.2}
     with Fleet(fleet_file(cameras, sinks={"ways": ways})):
-        wait_until(within, lambda: len(there.spans) > 60)
-    frames = [attributes_of(span) for span in there.spans if not span.parent_span_id]
-    assert {one["camfleet.camera"] for one in frames} == {"gate", "yard"}
-    assert {"detect", "publish"} <= {span.name for span in there.spans}
+        wait_until(within, lambda: len(there.spans) > 60 and cameras_of(there) == {"gate", "yard"})
+        wait_until(within, lambda: {"detect", "publish"} <= {span.name for span in there.spans})
     assert there.resource["service.namespace"] == "test"

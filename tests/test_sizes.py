@@ -84,7 +84,8 @@ def test_boxes_are_in_the_right_place_at_every_size(tmp_path: Path) -> None:
     }
     fleet_file = tmp_path / "fleet.yaml"
     model = {"backend": "tests.plugin_bright:make", "path": "bright"}
-    body = {"model": model, "publish": {"bind": "tcp://127.0.0.1:0"}, "cameras": cameras}
+    slo = {"p95_ms": 5000}
+    body = {"model": model, "slo": slo, "publish": {"bind": "tcp://127.0.0.1:0"}, "cameras": cameras}
     fleet_file.write_text(yaml.safe_dump(body))
     with Fleet(fleet_file, control=False) as fleet:
         found = first_boxes(fleet, set(names))

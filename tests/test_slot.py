@@ -20,7 +20,7 @@ from pipeline.slot import MAX_HELD, SlotFrame, SlotReader, SlotWriter
 
 WH = (64, 36)
 BIG_WH = (640, 360)
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 SPAWN = multiprocessing.get_context("spawn")
 
 

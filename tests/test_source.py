@@ -315,7 +315,9 @@ def test_camera_that_refuses_says_why_and_keeps_the_secret(answer: bytes, scheme
     with CannedServer(answer) as server:
         url = f"{scheme}://viewer:hunter2@127.0.0.1:{server.port}/live"
         with pytest.raises(SourceError, match=words) as error:
-            open_source(camera(url, open_timeout_s=2, read_timeout_s=1), SystemClock())
+            # Garbage is no answer, however long it is waited for.
+            wait_s = 2 if b"garbage" in answer else 30
+            open_source(camera(url, open_timeout_s=wait_s, read_timeout_s=wait_s), SystemClock())
     assert "hunter2" not in str(error.value) and "viewer:" not in str(error.value)
 
 
@@ -331,7 +333,7 @@ def test_camera_that_refuses_says_why_and_keeps_the_secret(answer: bytes, scheme
 )
 def test_camera_that_is_not_there_says_what_to_check(url: str, words: str) -> None:
     with pytest.raises(SourceError, match=words) as error:
-        open_source(camera(url, open_timeout_s=5), SystemClock())
+        open_source(camera(url, open_timeout_s=30), SystemClock())
     assert "hunter2" not in str(error.value)
 
 
@@ -348,8 +350,9 @@ def test_gstreamer_server_gives_pictures_with_the_time_of_their_capture(transpor
         pictures = []
         for picture in source.pictures(Watch(VirtualClock())):
             pictures.append(picture)
-            # The first sender report comes within the first seconds.
-            if len(pictures) >= 25 and picture.capture.clock == "rtcp":
+            # The first sender report comes within the first seconds; a machine that pauses holds up some pictures.
+            is_timed = picture.capture.clock == "rtcp" and picture.received_ns - picture.capture.ns < NS_PER_S
+            if len(pictures) >= 25 and is_timed:
                 break
         source.close()
     assert pictures[-1].capture.clock == "rtcp" and not any(p.corrupt for p in pictures)

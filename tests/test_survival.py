@@ -65,7 +65,7 @@ def stderr_that_fails(how: str) -> Iterator[tuple[int, Callable[[], None]]]:
 def test_fleet_goes_on_when_nobody_can_be_told(
     fleet_file: Callable[..., Path], recording: Path, runtime: Path, within: Callable, how: str
 ):
-    path = fleet_file({"gate": {"url": str(recording), "loop": True}})
+    path = fleet_file({"gate": {"url": str(recording), "loop": True}}, slo={"p95_ms": 5000})
     command = f'exec "{sys.executable}" -m pipeline run "{path}" {"2>&-" if how == "closed" else ""}'
     with (
         stderr_that_fails(how) as (stderr, fail),

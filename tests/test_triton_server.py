@@ -23,7 +23,7 @@ from tests.test_fleet import assert_books_are_right, running
 from tests.triton_server import TritonServer, needs_triton, triton
 from tests.waiting import DEADLINE_S, wait_until
 
-pytestmark = needs_triton
+pytestmark = [needs_triton, pytest.mark.timeout(400)]
 
 SAMPLE = Path(__file__).parents[1] / "samples" / "model" / "demo_openvino_model"
 STREET = Path(__file__).parents[1] / "samples" / "street.mp4"
@@ -92,6 +92,21 @@ def assert_same_boxes(found: Detections, wanted: Detections) -> None:
     if len(wanted):
         assert iou_matrix(found.xyxy, wanted.xyxy).diagonal().min() >= 0.99
     assert found.class_id.tolist() == wanted.class_id.tolist()
+
+
+def seen_at_last(detector: Detector, picture: np.ndarray, within: Callable) -> Detections:
+    """What a server finds as soon as it answers in time."""
+    found: list[Detections] = []
+
+    def answers() -> bool:
+        try:
+            found.append(see(detector, picture))
+        except DetectorAway:
+            return False
+        return True
+
+    wait_until(within, answers)
+    return found[0]
 
 
 def sees(detector: Detector, picture: np.ndarray, wanted: Detections) -> bool:
@@ -164,7 +179,7 @@ def test_triton_server_killed_and_started_again_is_used_again(
     picture = pictures(1)[0]
     with triton(repository, tmp_path) as mine:
         detector = load(mine, triton={"deadline_ms": 400})
-        wanted = see(detector, picture)
+        wanted = seen_at_last(detector, picture, within)
         mine.kill()
         with pytest.raises(DetectorAway, match=mine.url):
             see(detector, picture)
@@ -181,7 +196,7 @@ def test_triton_server_that_is_stopped_costs_its_deadline_and_another_takes_over
     picture = pictures(1)[0]
     with triton(repository, tmp_path) as mine:
         detector = load(mine, server, triton={"deadline_ms": 500})
-        wanted = see(detector, picture)
+        wanted = seen_at_last(detector, picture, within)
         with mine.stopped():
             with pytest.raises(DetectorAway, match="no answer in time"):
                 see(detector, picture)
@@ -189,7 +204,9 @@ def test_triton_server_that_is_stopped_costs_its_deadline_and_another_takes_over
         detector.close()
 
 
-def test_triton_server_that_is_slow_costs_its_pictures_and_spoils_no_other(slow_server: TritonServer) -> None:
+def test_triton_server_that_is_slow_costs_its_pictures_and_spoils_no_other(
+    slow_server: TritonServer, within: Callable
+) -> None:
     picture = pictures(1)[0]
     model = Model(backend="triton", path="demo", url=slow_server.url, triton={"deadline_ms": 200})
     detector = load_detector(model, None)
@@ -199,13 +216,13 @@ def test_triton_server_that_is_slow_costs_its_pictures_and_spoils_no_other(slow_
     detector.close()
     patient = load(slow_server, triton={"deadline_ms": 4000})
     here = load_detector(Model(path=str(SAMPLE)), None)
-    assert_same_boxes(see(patient, picture), see(here, picture))
+    assert_same_boxes(seen_at_last(patient, picture, within), see(here, picture))
     patient.close()
     here.close()
 
 
 def test_triton_server_keeps_no_memory_of_requests_that_were_given_up_and_have_ended(
-    slow_server: TritonServer,
+    slow_server: TritonServer, within: Callable
 ) -> None:
     model = Model(backend="triton", path="demo", url=slow_server.url, lanes=1, triton={"deadline_ms": 200})
     detector, picture = load_detector(model, None), pictures(1)[0]
@@ -214,7 +231,7 @@ def test_triton_server_keeps_no_memory_of_requests_that_were_given_up_and_have_e
         with pytest.raises(DetectorAway):
             see(detector, picture)
     connection = Connection(slow_server.url, model.triton)
-    assert len(connection.registered("system", time.monotonic() + DEADLINE_S)) <= 4
+    wait_until(within, lambda: len(connection.registered("system", time.monotonic() + DEADLINE_S)) <= 4)
     connection.close()
     detector.close()
 
@@ -237,4 +254,4 @@ def test_fleet_goes_on_while_its_triton_server_is_killed_and_comes_back(
             wait_until(within, lambda: any(result.origin == "detected" for result in run.results[back_at:]))
             assert run.restarts("worker") == 0
         assert_books_are_right(run.results)
-        assert run.results[-1].counts.lost == {}
+        assert set(run.results[-1].counts.lost) <= {"late"}, "a worker that is paused gives up what is older than 2 s"

@@ -63,9 +63,14 @@ def test_real_run_measures_what_a_setting_does(file: Path):
     assert footage is not None
     turns: list[float] = []
     runs = RealRuns(file, footage, turns.append, settle_s=0.3)
-    one, three = (runs.run(setting, 1.0, Goal(500)) for setting in (Setting(), at(lanes=3)))
-    assert 0 < one.detected_hz < 8 < three.detected_hz, "of the 6 a second of a lane, and of three"
-    assert three.wanted_hz > 25 and turns
+
+    def is_measured(seconds: float) -> bool:
+        one, three = (runs.run(setting, seconds, Goal(500)) for setting in (Setting(), at(lanes=3)))
+        return 0 < one.detected_hz < 8 < three.detected_hz and three.wanted_hz > 25
+
+    # 6 a second of a lane, 20 of three; a machine that stands still lets them detect less.
+    assert any(is_measured(seconds) for seconds in (1.0, 3.0, 9.0))
+    assert turns
 
 
 def test_real_run_of_a_wrong_setting_says_why(file: Path):
@@ -246,8 +251,8 @@ def test_footage_of_a_network_camera_is_recorded_once(fleet_file: FleetFile, rec
     told: list[str] = []
     with serve_recordings(ReplayOptions((recording,))) as server:
         fleet = load_fleet(fleet_file({"gate": server.urls[0], "yard": {"url": str(recording), "loop": True}}))
-        footage = record_clips(fleet, tmp_path / "clips", told.append, seconds=2.0)
-    again = record_clips(fleet, tmp_path / "clips", told.append, seconds=2.0)
+        footage = record_clips(fleet, tmp_path / "clips", told.append, seconds=5.0)
+    again = record_clips(fleet, tmp_path / "clips", told.append, seconds=5.0)
     assert footage == again and len(told) == 1, "the camera is gone, its clip is not"
     assert footage.files["yard"] == recording
     with av.open(str(footage.files["gate"])) as container:

@@ -30,6 +30,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     body = {
         "name": "drawn",
         "model": {"backend": "stub", "options": {"a_ms": 2}},
+        "slo": {"p95_ms": 5000},
         "publish": {"bind": "tcp://127.0.0.1:0"},
         "page": {"port": 0},
         "cameras": {"north": {"url": str(recording), "loop": True, "zones": {"all": {"when": "count > 2"}}}},
