@@ -141,7 +141,7 @@ def test_openvino_lane_rebuilt_while_detecting_has_memory_and_request_of_its_own
         detector.input(0)[0] = 204
         assert detector.detect(0, 1)[0].score.tolist() == pytest.approx([0.8], abs=1e-4)
         go_on.set()
-        assert abandoned.result(10)[0].score.tolist() == pytest.approx([0.2], abs=1e-4)
+        assert abandoned.result(60)[0].score.tolist() == pytest.approx([0.2], abs=1e-4)
 
 
 def cpu_property(detector: Any, name: str) -> Any:

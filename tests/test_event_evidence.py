@@ -489,7 +489,7 @@ class AtDesk:
     def finish(self) -> None:
         """Everything that is over is on disk."""
         for ending in list(self.desk._endings):
-            ending.future.result(20)
+            ending.future.result(60)
         self.told += self.desk.turn(BEGAN_NS + round(self.now_s * NS_PER_S))
 
     @property

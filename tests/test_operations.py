@@ -360,7 +360,7 @@ def test_status_says_everything_of_a_camera():
 
 def answer(url: str) -> tuple[int, bytes]:
     try:
-        with urllib.request.urlopen(url, timeout=10) as found:
+        with urllib.request.urlopen(url, timeout=60) as found:
             return found.status, found.read()
     except urllib.error.HTTPError as error:
         return error.code, error.read()

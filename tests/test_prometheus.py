@@ -109,7 +109,7 @@ def served(
 @needs_promtool
 def test_metrics_of_a_running_fleet_are_as_promtool_likes_them(served: str, within: Callable):
     def text() -> str:
-        return urllib.request.urlopen(f"{served}/metrics", timeout=10).read().decode()
+        return urllib.request.urlopen(f"{served}/metrics", timeout=60).read().decode()
 
     wait_until(within, lambda: 'camfleet_camera_objects{camera="gate"' in text())
     wait_until(within, lambda: re.search(r'^camfleet_sink_written_total{sink="archive"} [1-9]', text(), re.MULTILINE))

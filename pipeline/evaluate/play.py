@@ -15,7 +15,7 @@ from pipeline.wire import CameraState, FrameResult
 
 PRIVATE = Publish(bind="tcp://127.0.0.1:0", queue=1_000_000)
 """Not where a fleet of the same file may be publishing, and with room for all, so that nothing is lost on the way."""
-QUIET_S = 0.3
+QUIET_S = 1.0
 """After the fleet has ended: how long no message may come until all have been heard, s."""
 
 
