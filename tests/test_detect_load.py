@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from pipeline.config.values import Model
 from pipeline.detect import PAD_GREY, Detector, load, load_detector
 from pipeline.detect.stub import ServiceTime, StubDetector
 from pipeline.errors import DetectorError
+from tests.waiting import wait_until
 
 
 @pytest.fixture(autouse=True)
@@ -74,13 +75,13 @@ def test_stub_close_ends_a_detection_under_way() -> None:
     assert not thread.is_alive()
 
 
-def test_stub_lane_rebuilt_under_a_detection_that_never_comes_back_detects_again() -> None:
+def test_stub_lane_rebuilt_under_a_detection_that_never_comes_back_detects_again(within: Callable) -> None:
     detector = load_detector(Model(backend="stub", input_wh=(64, 32), options={"hang_at": 2}), 2)
     detector.input(0)[:] = 7
     assert len(detector.detect(0, 1)) == 1
     lost = threading.Thread(target=detector.detect, args=(0, 1), daemon=True)
     lost.start()
-    lost.join(0.2)
+    wait_until(within, lambda: repr(detector._calls) == "count(3)")
     assert lost.is_alive()
     abandoned = detector.input(0)
     detector.rebuild(0)
