@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.camera.backlog import LATE_S, PICTURES, STARVED_PICTURES, Backlog
+from pipeline.camera.backlog import AGAIN_S, LATE_S, PICTURES, STARVED_PICTURES, Backlog
 from pipeline.camera.decode import Decoder
 from pipeline.camera.source import open_source
 from pipeline.clock import NS_PER_S, SystemClock, VirtualClock
@@ -78,6 +78,33 @@ def test_backlog_late_for_want_of_a_processor_is_left_out_although_it_was_waited
     on_time(feed)
     starved = [feed.next(0.12, waited=True, starved_s=0.11) for _ in range(STARVED_PICTURES)]
     assert starved == [False] * (STARVED_PICTURES - 1) + [True]
+
+
+def left_out_after_falling_behind(feed: Feed, *, starved: bool, decoded_s: float) -> int:
+    """How many pictures are left out by one that is on time from then on, and decodes for so long."""
+    while not feed.next(0.12, waited=starved, starved_s=0.11 if starved else 0.0):
+        pass
+    left_out = list(itertools.takewhile(bool, (feed.next(0.0, waited=True) for _ in range(1000))))
+    on_time(feed, round(decoded_s / INTERVAL_S))
+    return len(left_out)
+
+
+@pytest.mark.parametrize(
+    ("starved", "decoded_s", "seconds"),
+    [
+        pytest.param(True, 2.0, (0, 1, 2, 4, 4), id="again and again"),
+        pytest.param(True, AGAIN_S, (0, 0, 0, 0, 0), id="now and then"),
+        pytest.param(False, 2.0, (0, 0, 0, 0, 0), id="a camera that is too much for a processor of its own"),
+    ],
+)
+def test_backlog_for_want_of_a_processor_rests_longer_each_time(
+    starved: bool, decoded_s: float, seconds: tuple[int, ...]
+) -> None:
+    feed = Feed()
+    on_time(feed)
+    left_out = [left_out_after_falling_behind(feed, starved=starved, decoded_s=decoded_s) for _ in seconds]
+    for count, rest_s in zip(left_out, seconds, strict=True):
+        assert rest_s - 0.2 < count * INTERVAL_S < rest_s + 0.5, "up to the next key frame"
 
 
 def test_backlog_one_picture_that_no_processor_was_free_for_leaves_nothing_out() -> None:
