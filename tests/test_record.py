@@ -75,7 +75,9 @@ def test_recorder_keeps_every_picture_and_its_distance(
         wait_for_arrivals(within, out, 1)
 
     shown, recorded = presented_ms(out), results[0]
-    assert {later - earlier for earlier, later in pairwise(shown)} == {40}
+    apart_ms = [later - earlier for earlier, later in pairwise(shown)]
+    assert set(apart_ms[:-2]) == {40}
+    assert set(apart_ms) <= {40, 80, 120}, "at the end, those between two pictures have not come yet"
     assert recorded.files == (out,) and recorded.sessions == 1
     assert recorded.pictures - len(shown) <= 2, "only pictures whose reference came too late may be missing"
     assert set(arrivals(out)["pts_ms"]) <= set(shown) | {shown[-1] + 40, shown[-1] + 80}

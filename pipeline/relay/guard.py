@@ -193,6 +193,8 @@ class Guard:
     def close(self) -> None:
         """Answer nothing more; whoever asks stays out."""
         self._poller.unregister(self._socket)
+        # ZeroMQ closes in a thread of its own, which may take a while; another guard may begin at once.
+        self._socket.unbind(ASKED)
         self._socket.close(linger=0)
 
     def _look(self, now_s: float) -> set[str]:
