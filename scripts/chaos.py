@@ -93,8 +93,8 @@ def _chaos(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
 
 
 def _live(books: Books) -> list[str]:
-    """Cameras that were heard of in the last five seconds."""
-    return sorted(one for one, arrivals_s in books.arrivals_s.items() if arrivals_s[-1] > time.monotonic() - 5.0)
+    """Cameras that were heard of in the last two seconds."""
+    return sorted(one for one, arrivals_s in books.arrivals_s.items() if arrivals_s[-1] > time.monotonic() - 2.0)
 
 
 def _report(options: argparse.Namespace, owner: Owner, books: Books, run: Run, live: list[str]) -> dict[str, Any]:

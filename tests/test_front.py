@@ -221,7 +221,7 @@ def test_front_that_comes_after_another_has_its_own_model_take_over_on_all_machi
         try:
             wait_until(within, lambda: not second.front.changing)
             second.more_of(NAMES, within)
-            assert {len(second.books.frames[name][-1].tracks) for name in NAMES} <= {0, 3}
+            wait_until(within, lambda: {len(second.books.frames[name][-1].tracks) for name in NAMES} == {3})
             assert second.front.fleet.model == fleet.model
         finally:
             second.close(leave=True)
@@ -326,7 +326,7 @@ def test_front_of_which_one_machine_cannot_load_another_model_leaves_it_on_all(
             answer.result(DEADLINE_S)
         assert it.front.fleet.model == fleet.model
         it.more_of(NAMES, within)
-        assert {len(it.books.frames[name][-1].tracks) for name in NAMES} <= {0, 3}
+        wait_until(within, lambda: {len(it.books.frames[name][-1].tracks) for name in NAMES} == {3})
         assert it.front.settled
 
 
