@@ -68,7 +68,7 @@ class Backlog:
         self._skipping = False
         self._rest_s = 0.0
         self._rests_until_ns = 0
-        self._begun_ns: int | None = None
+        self._left_out_ns: int | None = None
         self._emptied = False
 
     def waited(self, for_ns: int) -> None:
@@ -101,7 +101,7 @@ class Backlog:
         self._starved = self._starved + 1 if for_want_of_processor else 0
         if self._skipping:
             self._skipping = not (key and self._emptied and self._is_present(lag_s, arrived_ns))
-            self._begun_ns = arrived_ns
+            self._left_out_ns = arrived_ns
         elif late and (self._unwaited >= PICTURES or self._starved >= STARVED_PICTURES):
             self._skipping, self._emptied = True, False
             self._rest(arrived_ns)
@@ -109,7 +109,7 @@ class Backlog:
 
     def _rest(self, now_ns: int) -> None:
         """Decide how long it leaves pictures out at least."""
-        again = self._begun_ns is not None and now_ns - self._begun_ns < AGAIN_S * NS_PER_S
+        again = self._left_out_ns is not None and now_ns - self._left_out_ns < AGAIN_S * NS_PER_S
         starved = self._starved >= STARVED_PICTURES
         self._rest_s = min(max(FIRST_REST_S, 2 * self._rest_s), LONGEST_REST_S) if again and starved else 0.0
         self._rests_until_ns = now_ns + round(self._rest_s * NS_PER_S)
